@@ -1,0 +1,21 @@
+"""Names of the built-in backbones; importable without torch."""
+
+from dsbench.registry import Catalogue, Entry
+
+BACKBONES = Catalogue(
+    "backbone",
+    [
+        Entry("gpt", "causal self-attention over a sliding window, with a key-value cache", "Radford et al. 2019",
+              "dsbench.backbones.gpt:GPT"),
+        Entry("s4", "structured state space, diagonal plus low rank (HiPPO-LegS)", "Gu et al. 2022, arXiv:2111.00396",
+              "dsbench.backbones.s4:S4"),
+        Entry("s4d", "structured state space, diagonal", "Gu et al. 2022, arXiv:2206.11893",
+              "dsbench.backbones.s4d:S4D"),
+        Entry("mamba", "selective state space (S6)", "Gu and Dao 2023, arXiv:2312.00752",
+              "dsbench.backbones.mamba:Mamba"),
+        Entry("lstm", "long short-term memory", "Hochreiter and Schmidhuber 1997", "dsbench.backbones.lstm:LSTM"),
+        Entry("mlp", "memoryless control: each output sees its own token only", "control",
+              "dsbench.backbones.mlp:MLP"),
+    ],
+    group="dsbench.backbones",
+)  # fmt: skip

@@ -1,0 +1,129 @@
+"""The fixed residual block in which backbones are compared: only the mixer varies.
+
+``shared``: ``x + mixer(norm(x))``, then ``x + mlp(norm(x))``, RMSNorm before each, GELU MLP of ratio 2, no dropout.
+``paper``: each backbone's own block, built by `make_paper_block`; a labelled variant, never the basis of a comparison.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from dsbench.backbones.contract import Backbone
+from dsbench.backbones.state import State
+from dsbench.errors import UsageError
+
+Block = Literal["shared", "paper"]
+MLP_RATIO = 2
+
+
+class Mixer(Backbone, abstract=True):
+    """The part of a layer that moves information along the sequence. A mixer is a backbone: same views, same check."""
+
+
+class FeedForward(nn.Sequential):
+    """Position-wise ``Linear - GELU - Linear``: (..., D) -> (..., D)."""
+
+    def __init__(self, d_model: int, ratio: int = MLP_RATIO) -> None:
+        super().__init__(nn.Linear(d_model, ratio * d_model), nn.GELU(), nn.Linear(ratio * d_model, d_model))
+
+
+class SharedBlock(Mixer):
+    """One layer of the shared kind: pre-norm mixer and pre-norm MLP, each with its residual. State: the mixer's."""
+
+    def __init__(self, d_model: int, *, mixer: Backbone) -> None:
+        super().__init__(d_model)
+        self.mixer_norm = nn.RMSNorm(d_model, eps=1e-5)
+        self.mixer = mixer
+        self.mlp_norm = nn.RMSNorm(d_model, eps=1e-5)
+        self.mlp = FeedForward(d_model)
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.mixer.initial_state(batch_size)
+
+    def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
+        y, state = self.mixer(self.mixer_norm(x), state, resets)
+        x = x + y
+        return x + self.mlp(self.mlp_norm(x)), state
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.forward(x, state)
+
+    def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
+        y_t, state = self.mixer.step(self.mixer_norm(x_t), state)
+        x_t = x_t + y_t
+        return x_t + self.mlp(self.mlp_norm(x_t)), state
+
+
+class ResidualBackbone(Backbone, abstract=True):
+    """A stack of residual blocks around a mixer, and a final norm; most backbones write `make_mixer` and nothing else.
+
+    Args:
+        d_model: width of the stream.
+        n_layers: number of blocks.
+        block: ``shared`` for every comparison, ``paper`` for the backbone's own block.
+
+    The state is the tuple of the layers' states.
+    """
+
+    def __init__(self, d_model: int, *, n_layers: int = 2, block: Block = "shared") -> None:
+        super().__init__(d_model)
+        if not isinstance(n_layers, int) or n_layers < 1:
+            raise UsageError(f"n_layers is {n_layers!r}; expected a positive integer")
+        if block not in ("shared", "paper"):
+            raise UsageError(f"block is {block!r}; expected 'shared' or 'paper'")
+        self.n_layers, self.block = n_layers, block
+        make = self.make_paper_block if block == "paper" else self.make_shared_block
+        self.layers = nn.ModuleList(make() for _ in range(n_layers))
+        self.norm = self.make_final_norm()
+
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(abstract=abstract, **kwargs)
+        if not abstract and cls.make_mixer is ResidualBackbone.make_mixer:
+            raise TypeError(f"{cls.__name__} is a ResidualBackbone and writes no make_mixer()")
+
+    def make_mixer(self) -> Backbone:
+        """A new mixer of width ``self.d_model``; called once a layer, after the options were stored on ``self``."""
+        raise NotImplementedError
+
+    def make_shared_block(self) -> Backbone:
+        return SharedBlock(self.d_model, mixer=self.make_mixer())
+
+    def make_paper_block(self) -> Backbone:
+        """The backbone's own block; the error of a backbone that has none names the choice."""
+        raise UsageError(f"{type(self).__name__} has no block of its own; use block='shared'")
+
+    def make_final_norm(self) -> nn.Module:
+        return nn.RMSNorm(self.d_model, eps=1e-5)
+
+    def initial_state(self, batch_size: int) -> State:
+        return tuple(self._layer(i).initial_state(batch_size) for i in range(self.n_layers))
+
+    def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
+        self.check_input(x, resets)
+        states: list[State] = []
+        for i in range(self.n_layers):
+            x, new = self._layer(i)(x, None if state is None else _part(state, i), resets)
+            states.append(new)
+        return self.norm(x), tuple(states)
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.forward(x, state)
+
+    def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
+        states: list[State] = []
+        for i in range(self.n_layers):
+            x_t, new = self._layer(i).step(x_t, _part(state, i))
+            states.append(new)
+        return self.norm(x_t), tuple(states)
+
+    def _layer(self, i: int) -> Backbone:
+        layer = self.layers[i]
+        assert isinstance(layer, Backbone)
+        return layer
+
+
+def _part(state: State, i: int) -> State:
+    assert isinstance(state, tuple)
+    return state[i]

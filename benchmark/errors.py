@@ -1,0 +1,73 @@
+"""Named errors. Every message says what was given, what was expected and the way out; the exit code travels with it.
+
+Exit codes (one table for the whole tool): 0 ok, 1 some runs or checks failed, 2 bad input, 70 internal,
+73 cannot write, 75 held by another process, 130/143 interrupted and resumable.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DsbenchError(Exception):
+    """Base of all errors whose message is meant for the user; the CLI prints it without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(DsbenchError):
+    """A name, key or value that the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name is in no catalogue; the message offers the closest one."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        names = sorted(known)
+        self.name = name
+        hint = suggestion(name, names) or f"Known: {', '.join(names)}."
+        super().__init__(f"unknown {kind} {name!r}. {hint}{f'   ({where})' if where else ''}")
+
+
+class MissingExtra(UsageError):
+    """An optional package is needed and not installed; the message is the install line."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs the {extra!r} extra, which is not installed: pip install 'dsbench[{extra}]'")
+
+
+class DatasetError(UsageError):
+    """Offline data cannot be trusted: names the file, the field and the first bad index."""
+
+
+class CorruptFile(DsbenchError):
+    """A file that dsbench wrote is torn or changed: names the file and what can be done."""
+
+
+class Internal(DsbenchError):
+    """Something inside dsbench broke; a bug report is the way out."""
+
+    exit_code = 70
+
+
+class CannotWrite(DsbenchError):
+    """A results folder cannot be written (missing rights, full disk)."""
+
+    exit_code = 73
+
+
+class RunHeld(DsbenchError):
+    """Another live process works on the same run."""
+
+    exit_code = 75
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``Did you mean 'x'?`` for the closest of `known`, or an empty string when nothing is close."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.5)
+    return f"Did you mean {folded[close[0]]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Environments, their specs and their offline data."""

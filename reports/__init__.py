@@ -1,0 +1,1 @@
+"""Statistics and tables over recorded runs; reads records, never trains, never imports torch."""
