@@ -1,0 +1,145 @@
+"""The worker process of one run: claims the folder, runs the experiment, writes the final row.
+
+Started by the launcher as ``python -m dsbench.worker --results DIR --config FILE``. It alone writes the journal. Progress
+goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
+
+Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 75 held by another
+process, 130/143 interrupted by a signal (resumable).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from dsbench.config import RunConfig, run_id
+from dsbench.errors import DsbenchError, RunHeld
+from dsbench.experiment import Experiment, Interrupted
+from dsbench.files import read_json
+from dsbench.records.provenance import provenance
+from dsbench.records.run_folder import RunFolder
+from dsbench.records.tables import event_record
+from dsbench.train import Diverged
+
+MIN_REPORT_SECONDS = 0.1  # between two progress lines of one phase
+
+
+class ProgressPipe:
+    """Progress as JSON lines on an inherited descriptor; silent when there is none or nobody reads it."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._last = ("", 0.0)
+
+    @classmethod
+    def from_environment(cls) -> ProgressPipe:
+        number = os.environ.get("DSBENCH_PROGRESS_FD")
+        return cls(int(number) if number else None)
+
+    def __call__(self, phase: str, done: int, total: int, message: str = "") -> None:
+        now = time.monotonic()
+        if phase == self._last[0] and done < total and now - self._last[1] < MIN_REPORT_SECONDS:
+            return
+        self._last = (phase, now)
+        self.send({"phase": phase, "done": done, "total": total, "message": message})
+
+    def send(self, line: dict[str, Any]) -> None:
+        """Write one line; a reader that went away must not stop the run."""
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, (json.dumps(line) + "\n").encode())
+        except OSError:
+            self._descriptor = None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m dsbench.worker", description=__doc__)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration, JSON")
+    parser.add_argument("--force", action="store_true", help="start the next attempt even if the run is finished")
+    arguments = parser.parse_args(argv)
+    pipe = ProgressPipe.from_environment()
+    try:
+        return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
+    except DsbenchError as error:
+        pipe.send({"error": str(error), "exit_code": error.exit_code})
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> int:
+    """Do the run in RESULTS/runs/<run_id>; returns the exit code."""
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True)
+    pipe("prepare", 0, 1)
+    experiment = Experiment(config, pipe)  # bad names and options end here, before anything is written
+    folder = RunFolder.open(results, run_id(config))
+    with folder.claim(force=force):
+        if folder.status() == "ok" and not force:
+            return 0
+        folder.write_config(config.model_dump(mode="json"))
+        folder.write_provenance(provenance())
+        return _attempt(experiment, folder)
+
+
+def _attempt(experiment: Experiment, folder: RunFolder) -> int:
+    received = _stop_on_signals(experiment)
+    folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
+    base = {"backbone": experiment.config.backbone.name, "env": experiment.config.env.name}
+    base |= {"seed": experiment.config.seed, "run_id": run_id(experiment.config)}
+    try:
+        row = experiment.run(folder)
+    except Interrupted as error:
+        folder.journal.append(event_record("interrupted", detail=str(error)))
+        return 128 + (received[0] if received else signal.SIGTERM)
+    except Diverged as error:
+        return _finish(folder, "diverged", base | {"reason": str(error)})
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
+    except RunHeld:
+        raise
+    except Exception as error:
+        (folder.path / "error.txt").write_text(traceback.format_exc())
+        return _finish(folder, "failed", base | {"reason": _one_line(error)})
+    return _finish(folder, "ok", base | row | {"reason": None})
+
+
+def _finish(folder: RunFolder, status: str, row: dict[str, Any]) -> int:
+    folder.journal.append(event_record("end", detail={"status": status}))
+    folder.finish(status, row)
+    return 0 if status == "ok" else 1
+
+
+def _stop_on_signals(experiment: Experiment) -> list[int]:
+    """The first SIGINT or SIGTERM asks the experiment to stop at the next update; a second one ends the process."""
+    received: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if received:
+            os._exit(128 + number)
+        received.append(number)
+        experiment.stop_signal = number
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return received
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Arrows between the rooms run one way, nothing heavy is imported at the door, and packaging lists every package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = {"benchmark": "dsbench", "backbones": "dsbench.backbones", "envs": "dsbench.envs", "reports": "dsbench.reports"}
+FOUNDATION = {f"dsbench.{name}" for name in ("errors", "registry", "seeds", "files", "episodes")}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for folder, package in FOLDERS.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join([package, *(part for part in parts if part != "__init__")]), path
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every imported module name (``from a import b`` gives ``a`` and ``a.b``) with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield node.module or "", node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def forbidden(module: str, imported: str) -> bool:
+    """Whether `module` may not import `imported`, by the arrows of the architecture."""
+    if inside(imported, "dsbench.cli") and not inside(module, "dsbench.cli") and module != "dsbench.__main__":
+        return True
+    if module in FOUNDATION:
+        return inside(imported, "torch") or (inside(imported, "dsbench") and imported not in FOUNDATION | {"dsbench"}
+                                             and not any(inside(imported, own) for own in FOUNDATION))
+    if inside(module, "dsbench.backbones"):
+        allowed = ("dsbench.backbones", *FOUNDATION)
+    elif inside(module, "dsbench.envs"):
+        allowed = ("dsbench.envs", *FOUNDATION)
+    elif inside(module, "dsbench.reports"):
+        allowed = ("dsbench.reports", "dsbench.records", *FOUNDATION)
+    else:
+        return False
+    if inside(imported, "torch"):
+        return not inside(module, "dsbench.backbones")
+    return inside(imported, "dsbench") and imported != "dsbench" and not any(inside(imported, name) for name in allowed)
+
+
+def test_imports_follow_the_arrows() -> None:
+    wrong = [
+        f"{module} imports {name} (line {line})"
+        for module, path in modules()
+        for name, line in imports(path)
+        if forbidden(module, name)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nobody_imports_a_folder_by_its_bare_name() -> None:
+    paths = [path for _, path in modules()] + sorted((ROOT / "tests").rglob("*.py"))
+    wrong = [f"{path}:{line}" for path in paths for name, line in imports(path) if name.split(".")[0] in FOLDERS]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_package_on_disk_is_in_the_wheel() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    on_disk = {
+        ".".join([package, *path.parent.relative_to(ROOT / folder).parts])
+        for folder, package in FOLDERS.items()
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert set(listed) == on_disk
+
+
+@pytest.mark.parametrize(
+    "module", ["dsbench", "dsbench.cli", "dsbench.backbones", "dsbench.envs", "dsbench.reports", "dsbench.records.tables"]
+)
+def test_the_doors_load_neither_torch_nor_transformers(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'pandas', 'bsuite') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert shown.stdout.strip() == "[]"
+
+
+def test_nothing_is_unpickled_and_nothing_swallowed() -> None:
+    banned = ("pickle.load", "torch.load(", "yaml.load(", "eval(", "allow_pickle=True")
+    wrong = [
+        f"{path}:{number}: {line.strip()}"
+        for _, path in modules()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if any(word in line.replace(".eval(", "") for word in banned)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_draws_from_a_global_generator() -> None:
+    banned = ("np.random.seed", "np.random.rand", "random.seed(", "np.random.uniform", "np.random.normal")
+    wrong = [
+        f"{path}:{number}: {line.strip()}"
+        for _, path in modules()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if any(word in line for word in banned)
+    ]
+    assert not [line for line in wrong if "RandomState" not in line], "\n".join(wrong)
