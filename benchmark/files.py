@@ -34,7 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         _discard(temporary)
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     fsync_folder(path.parent)
 
 
@@ -46,7 +46,7 @@ def create_exclusive(path: Path, data: bytes) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         _discard(temporary)
     fsync_folder(path.parent)
@@ -110,10 +110,11 @@ def _write_temporary(path: Path, data: bytes) -> Path:
     except OSError as error:
         if temporary is not None:
             _discard(temporary)
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
-def _cannot_write(path: Path, error: OSError) -> CannotWrite:
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """The error to raise when the system refused to write `path`: why, and the way out."""
     reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
     return CannotWrite(f"cannot write {path}: {reason}; free space or choose another folder with --results DIR")
 

@@ -1,0 +1,72 @@
+"""Kernel locks that are not waited for: who holds one, and whether anyone does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dsbench.errors import CannotWrite, RunHeld
+from dsbench.files import cannot_write
+
+_TRIES, _PAUSE_S = 10, 0.03  # a reader in `is_locked` holds the lock for microseconds; it is no holder
+
+
+@contextmanager
+def exclusive_lock(path: Path, holder: Callable[[], str]) -> Iterator[None]:
+    """Hold the lock on `path` (made if missing); freed when the process ends, however it ends.
+
+    Args:
+        path: the lock file.
+        holder: describes who holds it, for the message.
+
+    Raises:
+        RunHeld: another open file has it.
+        CannotWrite: the file cannot be made, or its file system has no locks.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # not inherited by programs started later
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        if not _take(descriptor, path):
+            raise RunHeld(f"{path.parent} is held by {holder()}; wait for it or stop it, then run this again")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on `path`; needs no write rights."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks: no run can be claimed there either
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int, path: Path) -> bool:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+        except OSError as error:
+            raise CannotWrite(
+                f"cannot lock {path}: {error.strerror}; choose a folder on another file system with --results DIR"
+            ) from error
+        else:
+            return True
+    return False
