@@ -1,0 +1,159 @@
+"""Acting loops' side of a policy: an `Actor` remembers the episodes of a batch of rows between decisions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dsbench.batches import Batch, Observation
+from dsbench.decision.heads import ActionDistribution, Decode, decode_action
+from dsbench.decision.wrapper import DecisionSequence
+from dsbench.errors import UsageError
+
+Acting = Literal["stateful", "windowed"]
+
+
+class Actor:
+    """Acts for `batch_size` rows at once.
+
+    Args:
+        policy: the model; make a new actor after an update.
+        batch_size: rows.
+        acting: ``stateful`` steps the backbone and carries its state; ``windowed`` re-encodes the last `window` timesteps
+            at every decision, as the Decision Transformer does.
+        window: timesteps K that windowed acting keeps.
+    """
+
+    def __init__(
+        self, policy: DecisionSequence, batch_size: int, *, acting: Acting = "stateful", window: int | None = None
+    ) -> None:
+        if acting == "windowed" and not window:
+            raise UsageError(f"windowed acting needs a window of at least 1 timestep, got {window!r}")
+        self.policy = policy
+        self._memory = (
+            _Stateful(policy, batch_size) if acting == "stateful" else _Windowed(policy, batch_size, window or 1)
+        )
+
+    @torch.no_grad()
+    def distribution(
+        self,
+        observation: Observation,
+        *,
+        return_to_go: Tensor,
+        previous_action: Tensor | None,
+        first: Tensor,
+        timestep: Tensor,
+        action_mask: Tensor | None = None,
+    ) -> ActionDistribution:
+        """Action distribution of each row; arguments as in `DecisionSequence.act`."""
+        if previous_action is None:
+            previous_action = self.policy.no_action(len(timestep), timestep.device)
+        hidden = self._memory.hidden(observation, return_to_go, previous_action, first, timestep)
+        return self.policy.distribution(hidden, action_mask)
+
+    def act(
+        self,
+        observation: Observation,
+        *,
+        decode: Decode = "argmax",
+        generator: torch.Generator | None = None,
+        **arguments: Any,
+    ) -> Tensor:
+        """(B,) or (B, A) actions; arguments as in `distribution`."""
+        return decode_action(self.distribution(observation, **arguments), decode, generator)
+
+
+class _Stateful:
+    """Carries the backbone's state in its stepper."""
+
+    def __init__(self, policy: DecisionSequence, batch_size: int) -> None:
+        self.policy = policy
+        self.stepper = policy.backbone.make_stepper(batch_size)
+
+    def hidden(
+        self, observation: Observation, return_to_go: Tensor, previous_action: Tensor, first: Tensor, timestep: Tensor
+    ) -> Tensor:
+        tokens = self.policy.decision_tokens(observation, return_to_go, previous_action, first, timestep)
+        for token in tokens.before_reset:
+            self.stepper.step(token)
+        if bool(first.any()):
+            self.stepper.reset(first)
+        for token in tokens.after_reset:
+            y = self.stepper.step(token)
+        return y
+
+
+class _Windowed:
+    """Keeps the last K timesteps of each row, left-aligned with a count, and re-encodes them."""
+
+    def __init__(self, policy: DecisionSequence, batch_size: int, window: int) -> None:
+        self.policy, self.window = policy, window
+        device = policy.head.weight.device
+        self.count = torch.zeros(batch_size, dtype=torch.long, device=device)
+        self.kept: dict[str, Tensor] | None = None  # name -> (B, K, ...)
+
+    def hidden(
+        self, observation: Observation, return_to_go: Tensor, previous_action: Tensor, first: Tensor, timestep: Tensor
+    ) -> Tensor:
+        self._push(
+            {
+                **_named(observation),
+                "return_to_go": return_to_go,
+                "previous_action": previous_action,
+                "timestep": timestep,
+            },
+            first,
+        )
+        assert self.kept is not None
+        last = self.count - 1
+        rows = torch.arange(len(last), device=last.device)
+        hidden, _ = self.policy.hidden(self._batch(self.kept, isinstance(observation, dict)))
+        return hidden[rows, last]
+
+    def _push(self, new: dict[str, Tensor], first: Tensor) -> None:
+        """Append one timestep to each row: shift a full row, start a new episode's row from nothing."""
+        if self.kept is None:
+            self.kept = {name: value.new_zeros(len(value), self.window, *value.shape[1:]) for name, value in new.items()}
+        count = torch.where(first, 0, self.count)
+        full = count >= self.window
+        slot = count.clamp(max=self.window - 1)
+        rows = torch.arange(len(slot), device=slot.device)
+        for name, value in new.items():
+            old = self.kept[name]
+            shape = (-1, *[1] * (old.dim() - 1))
+            shifted = torch.where(full.view(shape), old.roll(-1, dims=1), old)
+            cleared = torch.where(first.view(shape), torch.zeros_like(shifted), shifted)
+            cleared[rows, slot] = value
+            self.kept[name] = cleared
+        self.count = slot + 1
+
+    def _batch(self, kept: dict[str, Tensor], is_dict: bool) -> Batch:
+        places = torch.arange(self.window, device=self.count.device)
+        mask = places < self.count.unsqueeze(1)  # (B, K)
+        observation: Observation = (
+            {name[len("observation.") :]: value for name, value in kept.items() if name.startswith("observation.")}
+            if is_dict
+            else kept["observation"]
+        )
+        previous = kept["previous_action"]
+        # The action taken at a timestep is what the next one calls previous; the current one is not known yet.
+        action = torch.cat([previous[:, 1:], torch.zeros_like(previous[:, :1])], 1)
+        return Batch(
+            observation=observation,
+            action=action,
+            previous_action=previous,
+            reward=torch.zeros_like(kept["return_to_go"]),
+            return_to_go=kept["return_to_go"],
+            timestep=kept["timestep"],
+            reset=(places == 0).expand_as(mask),
+            mask=mask,
+            episode_id=torch.where(mask, 0, -1),
+        )
+
+
+def _named(observation: Observation) -> dict[str, Tensor]:
+    if isinstance(observation, dict):
+        return {f"observation.{key}": value for key, value in observation.items()}
+    return {"observation": observation}

@@ -1,0 +1,94 @@
+"""Action distributions: what the head of a policy returns.
+
+All tensors carry the same leading axes `*` as the logits ((B,) when acting, (B, T) in training).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Decode = Literal["argmax", "sample"]
+
+
+class ActionDistribution(Protocol):
+    """Distribution over actions."""
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """(*,) log-probability (density) of `action`."""
+
+    def mode(self) -> Tensor:
+        """(*,) or (*, A) the most likely action."""
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """A draw, from `generator`."""
+
+    def loss(self, action: Tensor, mask: Tensor) -> Tensor:
+        """Scalar: sum of the losses at the real entries (`mask` True) divided by their number."""
+
+
+class Categorical:
+    """Distribution over `A` discrete actions.
+
+    Args:
+        logits: (*, A).
+        action_mask: (*, A) bool, True = allowed; forbidden actions have probability 0 and receive no gradient.
+    """
+
+    def __init__(self, logits: Tensor, action_mask: Tensor | None = None) -> None:
+        if action_mask is not None:
+            # A row that allows nothing is padding; leaving it as it is avoids a softmax over -inf alone.
+            allowed = action_mask | ~action_mask.any(-1, keepdim=True)
+            logits = logits.masked_fill(~allowed, float("-inf"))
+        self.logits = logits
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        return self.logits.float().log_softmax(-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def mode(self) -> Tensor:
+        return self.logits.argmax(-1)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        probabilities = self.logits.float().softmax(-1)
+        flat = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
+        return flat.view(probabilities.shape[:-1])
+
+    def loss(self, action: Tensor, mask: Tensor) -> Tensor:
+        nll = F.cross_entropy(self.logits[mask], action[mask], reduction="sum")
+        return nll / mask.sum()
+
+
+class Deterministic:
+    """A continuous action without spread: trained by mean squared error, as the Decision Transformer is.
+
+    Args:
+        mean: (*, A).
+    """
+
+    def __init__(self, mean: Tensor) -> None:
+        self.mean = mean
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log-density of a unit-variance Gaussian around the mean, the likelihood whose maximum is the least square."""
+        return torch.distributions.Normal(self.mean, 1.0).log_prob(action).sum(-1)
+
+    def mode(self) -> Tensor:
+        return self.mean
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        return self.mean
+
+    def loss(self, action: Tensor, mask: Tensor) -> Tensor:
+        return F.mse_loss(self.mean[mask], action[mask].to(self.mean.dtype), reduction="sum") / (
+            mask.sum() * self.mean.shape[-1]
+        )
+
+
+def decode_action(
+    distribution: ActionDistribution, decode: Decode, generator: torch.Generator | None = None
+) -> Tensor:
+    """The mode, or a draw from `generator`."""
+    return distribution.mode() if decode == "argmax" else distribution.sample(generator)

@@ -1,0 +1,64 @@
+"""Policies as data: a JSON description that rebuilds the wrapper and its backbone, and loading from a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from dsbench.backbones import build
+from dsbench.decision.spaces import space_from_json, space_to_json
+from dsbench.decision.wrapper import DecisionSequence
+from dsbench.errors import UsageError
+
+
+def policy_spec(
+    *,
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
+    backbone: str,
+    d_model: int,
+    backbone_options: dict[str, Any],
+    **wrapper: Any,
+) -> dict[str, Any]:
+    """Everything that `build_policy` needs, as JSON values; `wrapper` holds `DecisionSequence`'s options."""
+    return {
+        "backbone": backbone,
+        "d_model": d_model,
+        "backbone_options": backbone_options,
+        "observation_space": space_to_json(observation_space),
+        "action_space": space_to_json(action_space),
+        "wrapper": wrapper,
+    }
+
+
+def build_policy(spec: dict[str, Any]) -> DecisionSequence:
+    """A new policy from its description, with fresh weights."""
+    return DecisionSequence(
+        build(spec["backbone"], spec["d_model"], **spec["backbone_options"]),
+        space_from_json(spec["observation_space"]),
+        space_from_json(spec["action_space"]),
+        **spec["wrapper"],
+    )
+
+
+def load_policy(run: str | Path) -> DecisionSequence:
+    """The trained policy of a finished run, in evaluation mode.
+
+    Args:
+        run: the run's folder, ``RESULTS/runs/<run_id>``.
+
+    Raises:
+        UsageError: the folder holds no finished run.
+        CorruptFile: the checkpoint's hash is not what its manifest says.
+    """
+    from dsbench.records.checkpoints import Checkpoints
+
+    folder = Path(run)
+    if not (folder / "checkpoints" / "final").is_dir():
+        raise UsageError(f"{folder} holds no finished run; expected RESULTS/runs/<run_id> with checkpoints/final in it")
+    checkpoint = Checkpoints(folder / "checkpoints").load("final")
+    policy = build_policy(checkpoint.meta["policy"])
+    policy.load_state_dict(dict(checkpoint.tensors))
+    return policy.eval()

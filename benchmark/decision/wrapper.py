@@ -1,0 +1,366 @@
+"""The Decision-Sequence wrapper: observations, actions and returns as tokens, one backbone, an action distribution.
+
+Two layouts of a timestep t:
+
+``joint``      one token from (s_t, a_{t-1}, R_t); the action is read there (Decision S4)
+``separate``   tokens R_t, s_t, a_t; the action is read at s_t (Decision Transformer)
+
+Shapes: B batch, T timesteps, L tokens, D = d_model, A actions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium as gym
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from dsbench.backbones import Backbone
+from dsbench.backbones.state import State
+from dsbench.batches import Batch, Observation
+from dsbench.decision.encoders import (
+    ACTIVATIONS,
+    ActionEncoder,
+    Activation,
+    ReturnEncoder,
+    SinusoidalTime,
+    TableTime,
+    make_encoder,
+)
+from dsbench.decision.heads import ActionDistribution, Categorical, Decode, Deterministic, decode_action
+from dsbench.episodes import Episodes
+from dsbench.errors import UsageError
+
+Tokens = Literal["joint", "separate"]
+
+
+@dataclass(frozen=True)
+class DecisionTokens:
+    """Tokens of one decision, each (B, D); rows that begin an episode are reset between the two lists."""
+
+    before_reset: list[Tensor]
+    after_reset: list[Tensor]
+
+
+class DecisionSequence(nn.Module):
+    """A policy around one backbone.
+
+    Args:
+        backbone: the sequence map; its `d_model` is the width of the tokens.
+        observation_space: Box, Discrete, image or a Dict of these.
+        action_space: Discrete, or a Box of rank 1.
+        tokens: layout of a timestep.
+        condition: ``return`` feeds the return-to-go, ``none`` is behaviour cloning.
+        previous_action: feed the last action; memoryless controls must not (a copied action is memory).
+        time: encoding of the episode's timestep; ``table`` needs `max_timestep`.
+        combine: how the parts of a joint token are joined.
+        encoder_width: width of each part before it is joined; None is `d_model` and no further map.
+        encoder_activation: after each encoder.
+        embedding_norm: layer norm on the tokens.
+        action_tanh: bound continuous actions by tanh, scaled to the space.
+        embedding_dropout: probability of dropping an entry of a token.
+
+    Raises:
+        UsageError: a space, or a layout that this backbone cannot use.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        *,
+        tokens: Tokens = "joint",
+        condition: Literal["return", "none"] = "return",
+        previous_action: bool = True,
+        time: Literal["sinusoidal", "none", "table"] = "sinusoidal",
+        max_timestep: int | None = None,
+        combine: Literal["sum", "concat"] = "sum",
+        encoder_width: int | None = None,
+        encoder_activation: Activation = "none",
+        embedding_norm: bool = False,
+        action_tanh: bool = False,
+        embedding_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check_layout(backbone, tokens, previous_action)
+        self.backbone, self.tokens, self.combine = backbone, tokens, combine
+        self.condition, self.previous_action = condition, previous_action
+        d_model = backbone.d_model
+        width = encoder_width or d_model
+
+        self.observation_encoder = make_encoder(observation_space, width)
+        self.action_encoder = ActionEncoder(action_space, width) if previous_action else None
+        self.return_encoder = ReturnEncoder(width) if condition == "return" else None
+        self.activation = ACTIVATIONS[encoder_activation]()
+        self.joiners = self._make_joiners(width, d_model, narrow=encoder_width is None)
+        self.time = _make_time(time, d_model, max_timestep)
+        self.norm = nn.LayerNorm(d_model) if embedding_norm else nn.Identity()
+        self.dropout = nn.Dropout(embedding_dropout)
+        self.head = _make_head(action_space, d_model)
+        self.action_tanh = action_tanh and isinstance(action_space, spaces.Box)
+        low, high = _bounds(action_space)
+        self.register_buffer("action_low", low)
+        self.register_buffer("action_high", high)
+        self.discrete = isinstance(action_space, spaces.Discrete)
+        self.action_shape: tuple[int, ...] = () if self.discrete else tuple(action_space.shape or ())
+
+    # ------------------------------------------------------------------ training view
+
+    @property
+    def parts(self) -> list[str]:
+        """Kinds of information in a timestep, in token order."""
+        kinds = ["return"] if self.return_encoder is not None else []
+        return [*kinds, "observation"] + (["action"] if self.action_encoder is not None else [])
+
+    @property
+    def tokens_per_decision(self) -> int:
+        """Backbone positions that one environment step takes."""
+        return 1 if self.tokens == "joint" else len(self.parts)
+
+    def fit_normalisers(self, episodes: Episodes, return_scale: float | None = None) -> None:
+        """Take observation statistics and the return scale from offline data; checks that its episodes fit."""
+        self.observation_encoder.fit(episodes.observations)  # type: ignore[operator]
+        if self.return_encoder is not None:
+            self.return_encoder.fit(episodes, return_scale)
+        if isinstance(self.time, TableTime):
+            self.time.check_horizon(int(episodes.lengths.max()))
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[ActionDistribution, State]:
+        """Action distributions at every timestep of a batch, (B, T, ...), and the state after its last column."""
+        hidden, state = self.hidden(batch, state)
+        return self.distribution(hidden, batch.action_mask), state
+
+    def hidden(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """(B, T, D) backbone outputs at the tokens where actions are read."""
+        present = batch.timestep > 0
+        if self.tokens == "joint":
+            x = self._joint(
+                batch.observation, batch.return_to_go, batch.previous_action, batch.timestep, present, batch.mask
+            )
+            return self.backbone(x, state, batch.reset)
+        every = torch.ones_like(present)
+        kinds = self._separate(
+            batch.observation, batch.return_to_go, batch.action, batch.timestep, batch.timestep, every, batch.mask
+        )
+        rows, steps, width = kinds[0].shape
+        x = torch.stack(kinds, 2).flatten(1, 2)  # (B, T * kinds, D)
+        resets = torch.zeros(rows, steps, len(kinds), dtype=torch.bool, device=x.device)
+        resets[:, :, 0] = batch.reset
+        y, state = self.backbone(x, state, resets.flatten(1))
+        return y.view(rows, steps, len(kinds), width)[:, :, self.parts.index("observation")], state
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss over the real entries of the batch."""
+        return self.forward(batch)[0].loss(batch.action, batch.mask)
+
+    def distribution(self, hidden: Tensor, action_mask: Tensor | None = None) -> ActionDistribution:
+        """What the head makes of (*, D) backbone outputs."""
+        out = self.head(hidden)
+        if self.discrete:
+            return Categorical(out, action_mask)
+        if self.action_tanh:
+            low, high = self.action_low, self.action_high
+            assert isinstance(low, Tensor) and isinstance(high, Tensor)
+            out = low + (out.tanh() + 1) / 2 * (high - low)
+        return Deterministic(out)
+
+    # ------------------------------------------------------------------ acting view
+
+    def initial_state(self, batch_size: int) -> State:
+        """State before an episode's first decision."""
+        return self.backbone.initial_state(batch_size)
+
+    def act(
+        self,
+        observation: Observation,
+        state: State,
+        *,
+        return_to_go: Tensor,
+        previous_action: Tensor | None,
+        first: Tensor,
+        timestep: Tensor,
+        action_mask: Tensor | None = None,
+        decode: Decode = "argmax",
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, State]:
+        """One decision a row.
+
+        Args:
+            observation: (B, ...).
+            state: from `initial_state` or the last call.
+            return_to_go: (B,) raw units.
+            previous_action: (B,) or (B, A); None at the very first step.
+            first: (B,) bool, rows that begin an episode (their state is reset).
+            timestep: (B,) position in the episode.
+            action_mask: (B, A) bool, True = allowed.
+
+        Returns:
+            (B,) or (B, A) actions and the new state.
+        """
+        distribution, state = self.distribution_at(
+            observation, state, return_to_go=return_to_go, previous_action=previous_action, first=first,
+            timestep=timestep, action_mask=action_mask,
+        )  # fmt: skip
+        return decode_action(distribution, decode, generator), state
+
+    def distribution_at(
+        self,
+        observation: Observation,
+        state: State,
+        *,
+        return_to_go: Tensor,
+        previous_action: Tensor | None,
+        first: Tensor,
+        timestep: Tensor,
+        action_mask: Tensor | None = None,
+    ) -> tuple[ActionDistribution, State]:
+        """Like `act`, before decoding; differentiable, so a step can be trained from a stored state."""
+        tokens = self.decision_tokens(observation, return_to_go, previous_action, first, timestep)
+        for token in tokens.before_reset:
+            _, state = self.backbone.step(token, state)
+        state = self.backbone.reset(state, first)
+        for token in tokens.after_reset:
+            y, state = self.backbone.step(token, state)
+        return self.distribution(y, action_mask), state
+
+    def decision_tokens(
+        self,
+        observation: Observation,
+        return_to_go: Tensor,
+        previous_action: Tensor | None,
+        first: Tensor,
+        timestep: Tensor,
+    ) -> DecisionTokens:
+        """The tokens that a decision feeds to the backbone; the action is read at the last one."""
+        if previous_action is None:
+            previous_action = self.no_action(len(timestep), timestep.device)
+        present = ~first
+        if self.tokens == "joint":
+            return DecisionTokens(
+                [], [self._joint(observation, return_to_go, previous_action, timestep, present, None)]
+            )
+        before = (timestep - 1).clamp(min=0)
+        kinds = self._separate(observation, return_to_go, previous_action, timestep, before, present, None)
+        if self.action_encoder is None:
+            return DecisionTokens([], kinds)
+        return DecisionTokens([kinds[-1]], kinds[:-1])
+
+    def no_action(self, rows: int, device: torch.device) -> Tensor:
+        """Zeros in the place of an action that was not taken."""
+        dtype = torch.long if self.discrete else torch.float32
+        return torch.zeros(rows, *self.action_shape, dtype=dtype, device=device)
+
+    # ------------------------------------------------------------------ optimiser
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The backbone's groups, then the wrapper's own parameters: matrices decay, the rest does not."""
+        own = [p for name, p in self.named_parameters() if not name.startswith("backbone.") and p.requires_grad]
+        matrices, rest = [p for p in own if p.dim() >= 2], [p for p in own if p.dim() < 2]
+        return [
+            *self.backbone.param_groups(),
+            {"name": "wrapper_decay", "params": matrices, "lr_scale": 1.0, "decay": True},
+            {"name": "wrapper_no_decay", "params": rest, "lr_scale": 1.0, "decay": False},
+        ]
+
+    # ------------------------------------------------------------------ tokens
+
+    def _make_joiners(self, width: int, d_model: int, narrow: bool) -> nn.ModuleDict:
+        """Maps from encoded parts to tokens: one for all parts (``concat``) or one for each."""
+        if self.tokens == "joint" and self.combine == "concat":
+            return nn.ModuleDict({"all": nn.Linear(len(self.parts) * width, d_model)})
+        return nn.ModuleDict({part: nn.Identity() if narrow else nn.Linear(width, d_model) for part in self.parts})
+
+    def _encode(
+        self,
+        observation: Observation,
+        return_to_go: Tensor,
+        action: Tensor,
+        present: Tensor,
+        mask: Tensor | None,
+    ) -> dict[str, Tensor]:
+        encoded = {"observation": self.observation_encoder(observation, mask)}
+        if self.return_encoder is not None:
+            encoded["return"] = self.return_encoder(return_to_go)
+        if self.action_encoder is not None:
+            encoded["action"] = self.action_encoder(action, present)
+        return {part: self.activation(encoded[part]) for part in self.parts}
+
+    def _joint(
+        self,
+        observation: Observation,
+        return_to_go: Tensor,
+        previous_action: Tensor,
+        timestep: Tensor,
+        present: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
+        """(*, D): one token a timestep."""
+        encoded = self._encode(observation, return_to_go, previous_action, present, mask)
+        if self.combine == "concat":
+            token = self.joiners["all"](torch.cat(list(encoded.values()), -1))
+        else:
+            token = torch.stack([self.joiners[part](value) for part, value in encoded.items()]).sum(0)
+        return self._finish(token, timestep)
+
+    def _separate(
+        self,
+        observation: Observation,
+        return_to_go: Tensor,
+        action: Tensor,
+        timestep: Tensor,
+        action_timestep: Tensor,
+        present: Tensor,
+        mask: Tensor | None,
+    ) -> list[Tensor]:
+        """One (*, D) token a kind, in order."""
+        encoded = self._encode(observation, return_to_go, action, present, mask)
+        return [
+            self._finish(self.joiners[part](value), action_timestep if part == "action" else timestep)
+            for part, value in encoded.items()
+        ]
+
+    def _finish(self, token: Tensor, timestep: Tensor) -> Tensor:
+        if self.time is not None:
+            token = token + self.time(timestep)
+        return self.dropout(self.norm(token))
+
+
+def _check_layout(backbone: Backbone, tokens: str, previous_action: bool) -> None:
+    name = type(backbone).__name__
+    if tokens == "separate" and not backbone.separate_tokens:
+        raise UsageError(
+            f"{name} cannot use wrapper.tokens=separate: it sees one token at a time and would miss the rest of the "
+            "timestep; use wrapper.tokens=joint"
+        )
+    if backbone.memoryless and previous_action:
+        raise UsageError(
+            f"{name} is a memoryless control and runs with wrapper.previous_action=false: a copied action is memory"
+        )
+
+
+def _make_time(time: str, d_model: int, max_timestep: int | None) -> nn.Module | None:
+    if time == "none":
+        return None
+    if time == "sinusoidal":
+        return SinusoidalTime(d_model)
+    if max_timestep is None:
+        raise UsageError("wrapper.time=table needs wrapper.max_timestep, the longest episode in timesteps")
+    return TableTime(d_model, max_timestep)
+
+
+def _make_head(space: gym.Space[Any], d_model: int) -> nn.Linear:
+    if isinstance(space, spaces.Discrete) and int(space.start) == 0:
+        return nn.Linear(d_model, int(space.n))
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        return nn.Linear(d_model, space.shape[0])
+    raise UsageError(f"action space {space} is not supported; expected Discrete(n) from 0, or a Box of rank 1")
+
+
+def _bounds(space: gym.Space[Any]) -> tuple[Tensor, Tensor]:
+    if not isinstance(space, spaces.Box):
+        return torch.zeros(0), torch.zeros(0)
+    return torch.as_tensor(space.low, dtype=torch.float32), torch.as_tensor(space.high, dtype=torch.float32)
