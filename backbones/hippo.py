@@ -1,0 +1,46 @@
+"""HiPPO-LegS: the matrix that remembers by Legendre polynomials, and its normal plus low-rank form.
+
+Sources: Gu et al. 2020, arXiv:2008.07669 (the matrix); Gu et al. 2022, arXiv:2111.00396, appendix C (the form). All in
+float64 numpy: the eigendecomposition loses digits in float32, and it runs once per model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
+
+INPUT_CLIP = 2.0  # the reference clips the imaginary part of V* B
+
+
+def legs(size: int) -> tuple[Array, Array]:
+    """A (N, N) and B (N,) of HiPPO-LegS.
+
+    ``A[n, k] = -sqrt((2n + 1)(2k + 1))`` below the diagonal, ``-(n + 1)`` on it, 0 above; ``B[n] = sqrt(2n + 1)``.
+    """
+    roots = np.sqrt(2.0 * np.arange(size) + 1.0)
+    a = -np.tril(np.outer(roots, roots), -1) - np.diag(np.arange(size) + 1.0)
+    return a, roots
+
+
+def low_rank(size: int) -> Array:
+    """P (N,) with ``A + P P^T`` normal: ``P[n] = sqrt(n + 1/2)``."""
+    return np.sqrt(np.arange(size) + 0.5)
+
+
+def legs_nplr(size: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    """Lambda, P, B (each N/2) with A = V (diag(Lambda) - P P*) V*, one of each conjugate pair.
+
+    S = A + P P^T satisfies S + S^T = -I, so its eigenvalues are -1/2 + i w and its eigenvectors are those of the
+    Hermitian matrix -i S (without the real part). Kept: the half with negative w, ascending, as in the reference.
+    """
+    a, b = legs(size)
+    p = low_rank(size)
+    skew = a + np.outer(p, p) + 0.5 * np.eye(size)
+    frequencies, vectors = np.linalg.eigh(-1j * skew)
+    half = vectors[:, : size // 2].conj().T
+    projected = half @ b
+    clipped = projected.real + 1j * np.clip(projected.imag, -INPUT_CLIP, INPUT_CLIP)
+    return -0.5 + 1j * frequencies[: size // 2], half @ p, clipped

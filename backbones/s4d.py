@@ -1,0 +1,175 @@
+"""S4D: a diagonal state space per channel (Gu et al. 2022, arXiv:2206.11893).
+
+    A_n = -exp(log_a_real_n) + i a_imag_n,    y = 2 Re sum_n C_n s_n + D u
+
+Zero-order hold by default: Abar = exp(dt A), Bbar = (exp(dt A) - 1) / A * B. The kernel is a factored Vandermonde sum.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dsbench.backbones.contract import Backbone, mark_dynamics
+from dsbench.backbones.hippo import legs_nplr
+from dsbench.backbones.residual import Block, ResidualBackbone
+from dsbench.backbones.stepper import Stepper
+from dsbench.backbones.time_invariant import PostNormBlock, TimeInvariantMixer, discretised_stepper
+from dsbench.backbones.vandermonde import Pair, complex_product, vandermonde_sum, weighted_powers
+from dsbench.errors import UsageError
+
+Init = Literal["lin", "legs", "inv", "real"]
+Discretisation = Literal["zoh", "bilinear"]
+
+
+@dataclass(frozen=True)
+class DiagonalSystem:
+    """``s' = z s + b u``, ``y = 2 Re(c s')`` with n = N/2 complex modes per channel.
+
+    Attributes:
+        log_size, angle: (H, n) logarithm of the absolute value and angle of z = Abar.
+        b, c: real and imaginary parts, each (H, n); b is Bbar.
+    """
+
+    log_size: Tensor
+    angle: Tensor
+    b: Pair
+    c: Pair
+
+    def kernel(self, length: int) -> Tensor:
+        real, imaginary = complex_product(self.c, self.b)
+        return vandermonde_sum((2 * real, 2 * imaginary), self.log_size, self.angle, length)
+
+    def drive(self, u: Tensor) -> Tensor:
+        response = weighted_powers(self.b, self.log_size, self.angle, u.shape[-1])  # b z^l, latest input first
+        return (u.flip(-1) @ torch.cat(response, -1)).transpose(0, 1)
+
+    def advance(self, state: Tensor, length: int) -> Tensor:
+        return torch.cat(complex_product(_pair(state), self._power(length)), -1)
+
+    def free_response(self, state: Tensor, length: int) -> Tensor:
+        weight = complex_product(self.c, self._power(1))
+        real, imaginary = weighted_powers(weight, self.log_size, self.angle, length)
+        return state.transpose(0, 1) @ torch.cat([2 * real, -2 * imaginary], -1).mT
+
+    def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        real, imaginary = complex_product(_pair(state), self._power(1))
+        u = u.unsqueeze(-1)
+        real, imaginary = torch.addcmul(real, u, self.b[0]), torch.addcmul(imaginary, u, self.b[1])
+        y = 2 * (real * self.c[0] - imaginary * self.c[1]).sum(-1)
+        return y, torch.cat([real, imaginary], -1)
+
+    def _power(self, exponent: int) -> Pair:
+        size, phase = torch.exp(self.log_size * exponent), self.angle * exponent
+        return size * torch.cos(phase), size * torch.sin(phase)
+
+
+def _pair(packed: Tensor) -> Pair:
+    real, imaginary = packed.chunk(2, -1)
+    return real, imaginary
+
+
+def zero_order_hold(dt: Tensor, a: Pair) -> tuple[Pair, Pair]:
+    """(log|z|, angle) of z = exp(dt A), and (z - 1) / A. `dt` (H, 1), parts of A (H, n).
+
+    z - 1 is taken as ``expm1(x) cos y + (cos y - 1) + i exp(x) sin y``: subtracting 1 from a rounded exponential loses
+    every digit for slow modes (relative error 5e-2 at |dt A| = 1e-6 in float32).
+    """
+    x, y = dt * a[0], dt * a[1]
+    real = torch.expm1(x) * torch.cos(y) - 2 * torch.sin(y / 2).square()
+    imaginary = torch.exp(x) * torch.sin(y)
+    square = a[0].square() + a[1].square()
+    quotient = complex_product((real, imaginary), (a[0] / square, -a[1] / square))
+    return (x, y), quotient
+
+
+def bilinear(dt: Tensor, a: Pair) -> tuple[Pair, Pair]:
+    """(log|z|, angle) of z = (1 + dt A / 2) / (1 - dt A / 2), and dt / (1 - dt A / 2). Shapes as `zero_order_hold`.
+
+    z is exactly 0 where dt A = -2; the smallest rounding unit keeps its logarithm and angle finite there.
+    """
+    x, y = dt * a[0] / 2, dt * a[1] / 2
+    unit = torch.finfo(x.dtype).eps
+    square = (1 - x).square() + y.square()
+    log_size = 0.5 * torch.log1p((4 * x / square).clamp(min=unit - 1))
+    angle = torch.atan2(2 * y, 1 - x.square() - y.square() + unit)
+    return (log_size, angle), (dt * (1 - x) / square, dt * y / square)
+
+
+class S4DMixer(TimeInvariantMixer):
+    """A diagonal system per channel. State: (B, H, N) ``[real | imaginary]``.
+
+    Args:
+        d_model: number of channels H.
+        d_state: state size N.
+        init: ``lin`` A_n = -1/2 + i pi n; ``inv`` A_n = -1/2 + i N/pi (N/(2n+1) - 1); ``legs`` the eigenvalues of
+            HiPPO-LegS's normal part with its B; ``real`` A_n = -(n+1).
+        dt_min: shortest time step at the start.
+        dt_max: longest time step at the start.
+        discretisation: ``zoh`` or ``bilinear``.
+    """
+
+    input: Tensor
+
+    def __init__(
+        self, d_model: int, *, d_state: int = 64, init: Init = "lin", dt_min: float = 1e-3, dt_max: float = 0.1,
+        discretisation: Discretisation = "zoh",
+    ) -> None:  # fmt: skip
+        super().__init__(d_model, d_state=d_state, dt_min=dt_min, dt_max=dt_max)
+        if init not in get_args(Init):
+            raise UsageError(f"init is {init!r}; expected one of {', '.join(get_args(Init))}")
+        if discretisation not in get_args(Discretisation):
+            raise UsageError(f"discretisation is {discretisation!r}; expected 'zoh' or 'bilinear'")
+        self.discretisation = discretisation
+        a, b = initial_modes(init, d_state)
+        self.log_a_real = mark_dynamics(nn.Parameter(torch.log(-a.real).float().repeat(d_model, 1)))
+        self.a_imag = mark_dynamics(nn.Parameter(a.imag.float().repeat(d_model, 1)))
+        self.register_buffer("input", torch.cat([b.real, b.imag]).float())
+
+    def discretise(self) -> DiagonalSystem:
+        dt = torch.exp(self._cast(self.log_dt)).unsqueeze(1)
+        a = -torch.exp(self._cast(self.log_a_real)), self._cast(self.a_imag)
+        hold = zero_order_hold if self.discretisation == "zoh" else bilinear
+        (log_size, angle), quotient = hold(dt, a)
+        b = complex_product(quotient, _pair(self._cast(self.input)))
+        return DiagonalSystem(log_size, angle, b, _pair(self._cast(self.c)))
+
+
+def initial_modes(init: Init, d_state: int) -> tuple[Tensor, Tensor]:
+    """A and B (n,) complex128 of the N/2 modes; B is 1 except for ``legs``."""
+    n = np.arange(d_state // 2)
+    if init == "legs":
+        modes, _, b = legs_nplr(d_state)
+        return torch.from_numpy(modes), torch.from_numpy(b)
+    imaginary = {"lin": math.pi * n, "inv": d_state / math.pi * (d_state / (2 * n + 1) - 1), "real": 0.0 * n}[init]
+    real = -(n + 1.0) if init == "real" else np.full(len(n), -0.5)
+    return torch.from_numpy(real + 1j * imaginary), torch.ones(len(n), dtype=torch.complex128)
+
+
+class S4D(ResidualBackbone):
+    """A stack of S4D layers (Gu et al. 2022). Options: see `S4DMixer` and `ResidualBackbone`."""
+
+    def __init__(
+        self, d_model: int, *, n_layers: int = 2, block: Block = "shared", d_state: int = 64, init: Init = "lin",
+        dt_min: float = 1e-3, dt_max: float = 0.1, discretisation: Discretisation = "zoh",
+    ) -> None:  # fmt: skip
+        self._mixer_options = {"d_state": d_state, "init": init, "dt_min": dt_min, "dt_max": dt_max,
+                               "discretisation": discretisation}  # fmt: skip
+        super().__init__(d_model, n_layers=n_layers, block=block)
+
+    def make_mixer(self) -> Backbone:
+        return S4DMixer(self.d_model, **self._mixer_options)  # type: ignore[arg-type]
+
+    def make_paper_block(self) -> Backbone:
+        return PostNormBlock(self.d_model, mixer=self.make_mixer())
+
+    def make_final_norm(self) -> nn.Module:
+        return nn.Identity() if self.block == "paper" else super().make_final_norm()
+
+    def make_stepper(self, batch_size: int) -> Stepper:
+        return discretised_stepper(self, batch_size)
