@@ -5,7 +5,7 @@ All episodes lie one after another in flat arrays; ``starts`` says where each be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -124,6 +124,63 @@ class Episodes:
             final_observations=_gather("final_observations", arrays),
             action_mask=arrays.get("action_mask"),
         )
+
+
+@dataclass(frozen=True)
+class Timestep:
+    """One timestep of several episodes that are stepped together; arrays have one row an episode.
+
+    `alive` (rows,) bool tells which rows were still in their episode before this timestep.
+    """
+
+    observation: Observations
+    action: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    alive: np.ndarray
+    next_observation: Observations
+    action_mask: np.ndarray | None = None
+
+
+def collect(steps: Sequence[Timestep]) -> Episodes:
+    """Timesteps recorded in turn as episodes, each cut where it ended."""
+    alive = np.stack([step.alive for step in steps], 1)  # (rows, T)
+    lengths = alive.sum(1)
+
+    def flat(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(arrays, 1)[alive]
+
+    def last(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(arrays, 1)[np.arange(len(lengths)), lengths - 1]
+
+    masks = [step.action_mask for step in steps if step.action_mask is not None]
+    return Episodes(
+        observations=_join(flat, [step.observation for step in steps]),
+        actions=flat([step.action for step in steps]),
+        rewards=flat([step.reward for step in steps]).astype(np.float32),
+        terminated=flat([step.terminated for step in steps]),
+        truncated=flat([step.truncated for step in steps]),
+        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        final_observations=_join(last, [step.next_observation for step in steps]),
+        action_mask=flat(masks) if masks else None,
+    )
+
+
+def concatenate(parts: Sequence[Episodes]) -> Episodes:
+    """The episodes of all parts, in order."""
+    named = [part.arrays() for part in parts]
+    joined = {name: np.concatenate([arrays[name] for arrays in named]) for name in named[0] if name != "starts"}
+    lengths = np.concatenate([part.lengths for part in parts])
+    joined["starts"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Episodes.from_arrays(joined)
+
+
+def _join(function: Callable[[Sequence[np.ndarray]], np.ndarray], observations: Sequence[Observations]) -> Observations:
+    first = observations[0]
+    if isinstance(first, Mapping):
+        return {key: function([part[key] for part in observations]) for key in sorted(first)}  # type: ignore[index,call-overload]
+    return function(observations)  # type: ignore[arg-type]
 
 
 def _gather(prefix: str, arrays: Mapping[str, np.ndarray]) -> Observations:

@@ -13,7 +13,7 @@ from torch import Tensor
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.envs.spec import EnvSpec
-from dsbench.episodes import Episodes, Observations, map_observations
+from dsbench.episodes import Episodes, Observations, Timestep, collect, map_observations
 from dsbench.errors import UsageError
 
 Decode = Literal["argmax", "sample"]
@@ -101,7 +101,7 @@ def _roll(
     return_to_go = torch.full((rows,), target_return, dtype=torch.float32, device=device)
     previous: Tensor | None = None
     alive = np.ones(rows, dtype=bool)
-    steps: list[_Step] = []
+    steps: list[Timestep] = []
     for t in range(spec.horizon):
         action = actor.act(
             _to_torch(observation, device),
@@ -119,61 +119,14 @@ def _roll(
         mask = env.action_mask
         if not np.isfinite(reward[alive]).all():
             raise UsageError(f"env {spec.id} returned a reward that is not finite at timestep {t}")
-        steps.append(_Step(seen, chosen, reward, terminated, truncated, alive, observation, legal))
+        steps.append(Timestep(seen, chosen, reward, terminated, truncated, alive, observation, legal))
         return_to_go = return_to_go - torch.from_numpy(np.where(alive, reward, 0).astype(np.float32)).to(device)
         previous = action
         alive = alive & ~(terminated | truncated)
         on_step()
         if not alive.any():
-            return _to_episodes(steps)
+            return collect(steps)
     raise UsageError(f"env {spec.id} went on past its horizon of {spec.horizon} timesteps")
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One timestep of all rows; `alive` tells which rows were still in their episode."""
-
-    observation: Observations
-    action: np.ndarray
-    reward: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    alive: np.ndarray
-    next_observation: Observations
-    action_mask: np.ndarray | None
-
-
-def _to_episodes(steps: list[_Step]) -> Episodes:
-    """Recorded timesteps (T of rows) as episodes (rows of T), each cut where it ended."""
-    alive = np.stack([step.alive for step in steps], 1)  # (rows, T)
-    lengths = alive.sum(1)
-
-    def flat(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.stack(arrays, 1)[alive]
-
-    def last(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.stack(arrays, 1)[np.arange(len(lengths)), lengths - 1]
-
-    masks = [step.action_mask for step in steps if step.action_mask is not None]
-    return Episodes(
-        observations=_zip_observations(flat, [step.observation for step in steps]),
-        actions=flat([step.action for step in steps]),
-        rewards=flat([step.reward for step in steps]).astype(np.float32),
-        terminated=flat([step.terminated for step in steps]),
-        truncated=flat([step.truncated for step in steps]),
-        starts=np.concatenate([[0], np.cumsum(lengths)]),
-        final_observations=_zip_observations(last, [step.next_observation for step in steps]),
-        action_mask=flat(masks) if masks else None,
-    )
-
-
-def _zip_observations(
-    function: Callable[[list[np.ndarray]], np.ndarray], observations: list[Observations]
-) -> Observations:
-    first = observations[0]
-    if isinstance(first, Mapping):
-        return {key: function([observation[key] for observation in observations]) for key in sorted(first)}  # type: ignore[index,call-overload]
-    return function(observations)  # type: ignore[arg-type]
 
 
 def _to_torch(observation: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:

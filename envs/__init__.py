@@ -1,1 +1,6 @@
 """Environments, their specs and their offline data."""
+
+from dsbench.envs.catalogue import ENVS, get_spec
+from dsbench.envs.spec import EnvSpec
+
+__all__ = ["ENVS", "EnvSpec", "get_spec"]

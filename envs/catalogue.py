@@ -1,0 +1,40 @@
+"""Names of the built-in environments; importable without gymnasium or any environment library.
+
+The object behind a name is a function ``(**options) -> EnvSpec``; its keyword arguments are the keys ``env.<option>``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from dsbench.envs.spec import EnvSpec
+from dsbench.errors import UsageError, suggestion
+from dsbench.registry import Catalogue, Entry
+
+ENVS = Catalogue(
+    "env",
+    [
+        Entry(
+            "umbrella",
+            "credit assignment under return noise: only the first action counts, the rewards between are coin flips",
+            "bsuite umbrella_length and umbrella_distract (Osband et al. 2020, arXiv:1908.03568)",
+            "dsbench.envs.umbrella:umbrella",
+        ),
+    ],
+    group="dsbench.envs",
+)
+
+
+def get_spec(name: str, **options: Any) -> EnvSpec:
+    """The environment called `name` under these options; `UsageError` names an unknown option and the closest one."""
+    make = ENVS.load(name)
+    known = inspect.signature(make).parameters
+    for option in options:
+        if option not in known:
+            hint = suggestion(option, known) or f"Known: {', '.join(sorted(known)) or 'none'}."
+            raise UsageError(f"env {name!r} has no option {option!r}. {hint}")
+    spec = make(**options)
+    if not isinstance(spec, EnvSpec):
+        raise UsageError(f"{name!r} returned {spec!r}; expected a function that returns an EnvSpec")
+    return spec
