@@ -34,18 +34,14 @@ class Checkpoint(NamedTuple):
     update: int | None  # None for a named checkpoint
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
+    warnings: tuple[str, ...] = ()  # one sentence for each newer, damaged checkpoint that `latest` passed over
 
 
 class Checkpoints:
-    """The checkpoints in `folder`; one process writes.
-
-    Attributes:
-        damaged: after `latest`: one sentence for each damaged checkpoint that it passed over, newest first.
-    """
+    """The checkpoints in `folder`; one process writes."""
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
-        self.damaged: list[str] = []
 
     def save(self, which: int | str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Path:
         """Save under an update number (the last `keep` of these stay) or under a name (``final``; stays).
@@ -96,14 +92,14 @@ class Checkpoints:
         Raises:
             CorruptFile: there are some and all are damaged.
         """
-        self.damaged = []
+        damaged: list[str] = []
         for update in reversed(self.updates()):
             try:
-                return self.load(update)
+                return self.load(update)._replace(warnings=tuple(damaged))
             except CorruptFile as error:
-                self.damaged.append(str(error))
-        if self.damaged:
-            raise CorruptFile(f"no good checkpoint is left in {self.folder} ({self.damaged[0]}); {_WAY_OUT}")
+                damaged.append(str(error))
+        if damaged:
+            raise CorruptFile(f"no good checkpoint is left: {damaged[0]}")
         return None
 
     def updates(self) -> list[int]:
