@@ -27,6 +27,8 @@ from dsbench.errors import UsageError
 
 CHUNK = 64  # tokens per dense block of states; up to here the kernel is read from these, above it by Cauchy sums
 
+SEQUENTIAL = 32  # up to here L small recurrences beat log2(L) products of N x N matrices (CPU, N = 64)
+
 
 @dataclass(frozen=True)
 class LowRankSystem:
@@ -81,17 +83,26 @@ class LowRankSystem:
         return torch.cat([s @ read for s in states], -1)[..., :length]
 
     def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        new = torch.addcmul(self._resolve(2 * state) - state, u.unsqueeze(-1), self._bbar)
+        new = torch.addcmul(self._advance(state), u.unsqueeze(-1), self._bbar)
         return (new * self._readout).sum(-1), new
 
     def _responses(self, length: int) -> Tensor:
         """(H, N, length): ``Abar^l Bbar``."""
-        return krylov(self._dense, self._bbar, length)
+        if length > SEQUENTIAL:
+            return krylov(self._dense, self._bbar, length)
+        columns = [self._bbar]
+        while len(columns) < length:
+            columns.append(self._advance(columns[-1]))
+        return torch.stack(columns, -1)
+
+    def _advance(self, v: Tensor) -> Tensor:
+        """``Abar v`` for v (..., H, N), in O(N)."""
+        return self._resolve(2 * v) - v
 
     def _resolve(self, v: Tensor) -> Tensor:
         """``(I - dt/2 A)^-1 v`` for v (..., H, N)."""
         turned = _rotate(self._diagonal, v)
-        return turned - self._gain * (self.p * turned).sum(-1, keepdim=True)
+        return torch.addcmul(turned, self._gain, (self.p * turned).sum(-1, keepdim=True), value=-1)
 
     @cached_property
     def _diagonal(self) -> Tensor:
