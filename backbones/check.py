@@ -1,0 +1,220 @@
+"""The contract as code: `check_backbone` runs every check on one backbone and reports each as a line.
+
+    report = check_backbone("s4d")                      # or a class, "package.module:Class", "file.py:Class"
+    assert report.ok, report.failures()
+
+All checks run in float64 on the CPU with small sizes, with generators of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from dsbench.backbones import checks_state, checks_training, checks_views
+from dsbench.backbones.build import build, load_class
+from dsbench.backbones.check_probe import CheckFailed, Probe
+from dsbench.backbones.contract import Backbone, options_of
+from dsbench.errors import UsageError, suggestion
+
+Status = Literal["passed", "failed", "excused", "stale_excuse"]
+Source = str | type[Backbone] | Callable[..., Backbone]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property: its name, what runs, and whether on an instance that was used and then updated once."""
+
+    name: str
+    function: Callable[[Probe], None]
+    updated: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The property in one sentence."""
+        return " ".join((self.function.__doc__ or "").split())
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Outcome of one check. `detail` is the measured number or, after a failure, the message; `reason` the excuse."""
+
+    name: str
+    status: Status
+    seconds: float
+    detail: str = ""
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status in ("passed", "excused")
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Outcomes of all checks of one backbone."""
+
+    backbone: str
+    results: tuple[CheckResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(result.ok for result in self.results)
+
+    def failures(self) -> list[str]:
+        """One line for each check that failed or whose excuse is stale."""
+        return [f"{result.name}: {result.detail}" for result in self.results if not result.ok]
+
+    def table(self) -> list[dict[str, str | float]]:
+        """Rows to print or to write as JSON."""
+        return [
+            {
+                "backbone": self.backbone,
+                "check": result.name,
+                "status": result.status,
+                "seconds": round(result.seconds, 3),
+                "detail": result.detail,
+                "reason": result.reason,
+            }
+            for result in self.results
+        ]
+
+
+# Gradients and the state_dict are looked at after an update: gates that start at zero let nothing through before it.
+CHECKS: tuple[Check, ...] = (
+    Check("construction", checks_views.construction),
+    Check("shape_and_dtype", checks_views.shape_and_dtype),
+    Check("causality", checks_views.causality),
+    Check("causality_after_update", checks_views.causality, updated=True),
+    Check("forward_equals_step", checks_views.forward_equals_step),
+    Check("forward_equals_chunks", checks_views.forward_equals_chunks),
+    Check("scan_and_parallel_equal_forward", checks_views.scan_and_parallel_equal_forward),
+    Check("resets_equal_episodes", checks_views.resets_equal_episodes),
+    Check("reset_drops_the_state", checks_state.reset_drops_the_state),
+    Check("nan_does_not_survive_a_reset", checks_state.nan_does_not_survive_a_reset),
+    Check("stepper_equals_step", checks_state.stepper_equals_step),
+    Check("forward_equals_step_after_update", checks_views.forward_equals_step, updated=True),
+    Check("forward_equals_chunks_after_update", checks_views.forward_equals_chunks, updated=True),
+    Check("scan_and_parallel_equal_forward_after_update", checks_views.scan_and_parallel_equal_forward, updated=True),
+    Check("resets_equal_episodes_after_update", checks_views.resets_equal_episodes, updated=True),
+    Check("reset_drops_the_state_after_update", checks_state.reset_drops_the_state, updated=True),
+    Check("stepper_equals_step_after_update", checks_state.stepper_equals_step, updated=True),
+    Check("right_padding_inert", checks_views.right_padding_inert),
+    Check("lengths_beyond_training", checks_views.lengths_beyond_training),
+    Check("receptive_field", checks_views.receptive_field, updated=True),
+    Check("rows_independent", checks_state.rows_independent),
+    Check("inputs_not_mutated", checks_state.inputs_not_mutated),
+    Check("batch_axis_first", checks_state.batch_axis_first),
+    Check("state_round_trip", checks_state.state_round_trip),
+    Check("state_size_constant", checks_state.state_size_constant),
+    Check("gradients_reach_every_parameter", checks_training.gradients_reach_every_parameter, updated=True),
+    Check("gradients_of_views_agree", checks_training.gradients_of_views_agree, updated=True),
+    Check("no_gradient_crosses_a_reset", checks_training.no_gradient_crosses_a_reset, updated=True),
+    Check("eval_deterministic", checks_training.eval_deterministic),
+    Check("state_dict_round_trip", checks_training.state_dict_round_trip, updated=True),
+    Check("param_groups_complete", checks_training.param_groups_complete),
+)
+
+
+def check_backbone(
+    backbone: Source,
+    *,
+    d_model: int = 8,
+    options: Mapping[str, Any] | None = None,
+    excuses: Mapping[str, str] | None = None,
+    seed: int = 0,
+    on_result: Callable[[CheckResult], None] | None = None,
+) -> CheckReport:
+    """Run every check on `backbone`.
+
+    Args:
+        backbone: a built-in name, ``package.module:Class``, ``path/file.py:Class``, a class, or a function
+            ``(d_model, **options)`` that makes an instance.
+        d_model: width to build it with.
+        options: keyword options of its constructor; options named ``*dropout*`` are 0 unless given, because train()
+            mode is compared too.
+        excuses: check name -> reason why it may fail. Strict: an excused check that passes is a failure.
+        seed: root of all random streams.
+        on_result: called with each result as it comes.
+
+    Raises:
+        UsageError: the name or an option is unknown, or an excuse names no check or gives no reason.
+    """
+    excuses = dict(excuses or {})
+    _refuse_bad_excuses(excuses)
+    name, make = _maker(backbone, d_model, dict(options or {}))
+    results: list[CheckResult] = []
+    with torch.random.fork_rng(devices=[]):  # initialisation and dropout draw from the global generator
+        _refuse_bad_options(make)
+        for check in CHECKS:
+            result = _run(check, lambda check=check: _prepare(check, make, d_model, seed), excuses.get(check.name))  # type: ignore[misc]
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
+    return CheckReport(name, tuple(results))
+
+
+def _maker(backbone: Source, d_model: int, options: dict[str, Any]) -> tuple[str, Callable[[], Backbone]]:
+    if isinstance(backbone, str):
+        options = _without_dropout(load_class(backbone), options)
+        return backbone, lambda: build(backbone, d_model, **options)
+    if isinstance(backbone, type):
+        if not issubclass(backbone, Backbone):
+            raise UsageError(f"{backbone!r} is not a subclass of dsbench.backbones.Backbone; only such can be checked")
+        options = _without_dropout(backbone, options)
+    name = getattr(backbone, "__name__", type(backbone).__name__)
+    return name, lambda: backbone(d_model, **options)
+
+
+def _without_dropout(cls: type[Backbone], options: dict[str, Any]) -> dict[str, Any]:
+    return {option: 0.0 for option in options_of(cls) if "dropout" in option} | options
+
+
+def _refuse_bad_options(make: Callable[[], Backbone]) -> None:
+    # A wrong option or a missing kernel is the caller's mistake; whatever else goes wrong, each check reports.
+    try:
+        make()
+    except UsageError:
+        raise
+    except Exception:
+        return
+
+
+def _prepare(check: Check, make: Callable[[], Backbone], d_model: int, seed: int) -> Probe:
+    probe = Probe(make, d_model, seed, check.name)
+    if check.updated:
+        probe.update(probe.backbone)
+    return probe
+
+
+def _run(check: Check, prepare: Callable[[], Probe], excuse: str | None) -> CheckResult:
+    begin = time.perf_counter()
+    status: Status
+    try:
+        probe = prepare()
+        check.function(probe)
+        status, detail = "passed", probe.detail()
+    except CheckFailed as failure:
+        status, detail = "failed", str(failure)
+    except Exception as error:  # a backbone may raise anything; the other checks still have something to say
+        status, detail = "failed", f"{type(error).__name__}: {error}"
+    if excuse is not None:
+        if status == "failed":
+            status = "excused"
+        else:
+            status, detail = "stale_excuse", f"passes although it is excused ({excuse}); remove the excuse"
+    return CheckResult(check.name, status, time.perf_counter() - begin, detail, excuse or "")
+
+
+def _refuse_bad_excuses(excuses: Mapping[str, str]) -> None:
+    names = [check.name for check in CHECKS]
+    for name, reason in excuses.items():
+        if name not in names:
+            hint = suggestion(name, names) or f"Known: {', '.join(names)}."
+            raise UsageError(f"an excuse names the check {name!r}, which does not exist. {hint}")
+        if not reason.strip():
+            raise UsageError(f"the excuse for {name!r} gives no reason; say why this backbone may fail it")

@@ -1,0 +1,150 @@
+"""The check catches every planted fault by the right name, and passes what is healthy."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from dsbench.backbones.catalogue import BACKBONES
+from dsbench.backbones.check import CHECKS, CheckReport, check_backbone
+from dsbench.backbones.contract import options_of
+from dsbench.errors import UsageError
+
+EXAMPLES = Path(__file__).parent / "examples"
+FAULTS = EXAMPLES / "planted_faults.py"
+CAUGHT_BY = {
+    "LooksAhead": {"causality", "causality_after_update"},
+    "ForgetfulStep": {"forward_equals_step"},
+    "CachedGate": {"forward_equals_step_after_update"},
+    "LeakyReset": {"reset_drops_the_state", "resets_equal_episodes"},
+    "MultiplyingReset": {"nan_does_not_survive_a_reset"},
+    "BatchNorm": {"rows_independent"},
+    "UnusedParameter": {"gradients_reach_every_parameter"},
+    "BatchAxisSecond": {"batch_axis_first"},
+    "WritesItsInput": {"inputs_not_mutated"},
+    "WritesItsState": {"inputs_not_mutated"},
+    "UnderstatedField": {"receptive_field"},
+    "AbsolutePosition": {"receptive_field"},
+    "DetachedStep": {"gradients_of_views_agree"},
+    "GrowingState": {"state_size_constant"},
+    "NoisyEval": {"eval_deterministic"},
+    "HiddenTensor": {"state_dict_round_trip"},
+    "GradientThroughReset": {"no_gradient_crosses_a_reset"},
+    "SharedStepper": {"stepper_equals_step"},
+    "LostParameter": {"param_groups_complete"},
+    "AnyWidth": {"construction"},
+    "SingleState": {"shape_and_dtype"},
+    "EndOfTable": {"lengths_beyond_training"},
+}
+# Faults that no other check may report: the one name is the whole finding.
+ALONE = {"MultiplyingReset", "UnusedParameter", "DetachedStep", "HiddenTensor", "LostParameter", "SharedStepper",
+         "AnyWidth", "EndOfTable"}  # fmt: skip
+
+
+def failed(report: CheckReport) -> set[str]:
+    return {result.name for result in report.results if result.status == "failed"}
+
+
+@pytest.mark.parametrize("fault", CAUGHT_BY)
+def test_a_planted_fault_is_caught_by_the_right_check(fault: str) -> None:
+    report = check_backbone(f"{FAULTS}:{fault}")
+    names = failed(report)
+    assert CAUGHT_BY[fault] <= names
+    assert not report.ok
+    if fault in ALONE:
+        assert {name.removesuffix("_after_update") for name in names} == {
+            name.removesuffix("_after_update") for name in CAUGHT_BY[fault]
+        }
+
+
+def test_every_check_can_fail() -> None:
+    caught = {name.removesuffix("_after_update") for names in CAUGHT_BY.values() for name in names}
+    shown_elsewhere = {
+        "forward_equals_chunks",
+        "scan_and_parallel_equal_forward",
+        "right_padding_inert",
+        "state_round_trip",
+    }
+    assert caught | shown_elsewhere == {check.name.removesuffix("_after_update") for check in CHECKS}
+
+
+@pytest.mark.parametrize("name", ["Healthy"])
+def test_the_healthy_twin_of_the_faults_passes(name: str) -> None:
+    report = check_backbone(f"{FAULTS}:{name}")
+    assert report.ok, report.failures()
+
+
+@pytest.mark.parametrize("name", ["GRU", "LinearAttention", "ShortConv", "ConvStack"])
+def test_a_users_backbone_passes(name: str) -> None:
+    report = check_backbone(f"{EXAMPLES / 'user_backbones.py'}:{name}")
+    assert report.ok, report.failures()
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in BACKBONES])
+def test_a_built_in_backbone_passes(name: str) -> None:
+    report = check_backbone(name)
+    assert report.ok, report.failures()
+
+
+def test_messages_have_the_measured_number_the_bound_and_a_hint() -> None:
+    report = check_backbone(f"{FAULTS}:LooksAhead")
+    message = next(result.detail for result in report.results if result.name == "causality")
+    assert "max difference 0.000" in message
+    assert "> 1" in message
+    assert "Look for" in message
+
+
+def test_an_excuse_turns_a_failure_into_a_reasoned_pass() -> None:
+    excuses = {"gradients_reach_every_parameter": "the parameter is kept for old checkpoints"}
+    report = check_backbone(f"{FAULTS}:UnusedParameter", excuses=excuses)
+    (result,) = (result for result in report.results if result.status == "excused")
+    assert report.ok
+    assert result.reason == "the parameter is kept for old checkpoints"
+
+
+def test_an_excuse_for_a_check_that_passes_is_a_failure() -> None:
+    report = check_backbone(f"{FAULTS}:Healthy", excuses={"causality": "it was acausal once"})
+    assert not report.ok
+    assert report.failures() == ["causality: passes although it is excused (it was acausal once); remove the excuse"]
+
+
+@pytest.mark.parametrize(
+    ("excuses", "message"), [({"causalty": "x"}, "'causality'"), ({"causality": " "}, "no reason")]
+)
+def test_a_bad_excuse_is_refused(excuses: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_backbone(f"{FAULTS}:Healthy", excuses=excuses)
+
+
+def test_unknown_names_and_options_are_refused() -> None:
+    with pytest.raises(UsageError, match="kernel_size"):
+        check_backbone(f"{EXAMPLES / 'user_backbones.py'}:ShortConv", options={"kernel_sise": 3})
+    with pytest.raises(UsageError, match="subclass"):
+        check_backbone(torch.nn.Linear)  # type: ignore[arg-type]
+
+
+def test_a_backbone_that_cannot_be_built_is_reported_not_raised() -> None:
+    def broken(d_model: int) -> torch.nn.Module:
+        raise RuntimeError("no such kernel")
+
+    report = check_backbone(broken)  # type: ignore[arg-type]
+    assert failed(report) == {check.name for check in CHECKS}
+    assert "RuntimeError: no such kernel" in report.failures()[0]
+
+
+def test_a_class_and_a_function_can_be_checked_and_the_global_generator_stays() -> None:
+    spec = importlib.util.spec_from_file_location("planted_faults_for_test", FAULTS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    before = torch.get_rng_state()
+    by_class, by_function = check_backbone(module.Healthy), check_backbone(lambda d_model: module.Healthy(d_model))
+    assert torch.equal(before, torch.get_rng_state())
+    assert by_class.ok
+    assert by_function.ok
+    assert [row["detail"] for row in by_class.table()] == [row["detail"] for row in by_function.table()]
+    assert options_of(module.Healthy) == {}
