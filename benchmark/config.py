@@ -1,0 +1,308 @@
+"""Settings of a run: typed, frozen, checked before any work, and the run's name that follows from them.
+
+`resolve` layers presets, a file, arguments and ``--set a.b=value``; nothing here imports torch. Options of a backbone
+(``backbone.<option>``) and of an environment (``env.<option>``) are checked against their owner by the worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import dsbench
+from dsbench.config_errors import usage_error
+from dsbench.config_sources import Lines, parse_override, read_config_file
+from dsbench.presets import DEFAULT, get_preset
+from dsbench.registry import Catalogue, source_hash
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
+
+Count: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
+CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
+Quantile: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
+
+
+def _as_tuple(value: Any) -> Any:
+    """Lists of JSON and YAML, and a single word, become the tuple that strict checking asks for."""
+    return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str) else value
+
+
+class Section(BaseModel):
+    """One part of the configuration: immutable, unknown keys refused, no conversions, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+
+class _Named(Section):
+    """A name from a catalogue, with options of its own under further keys."""
+
+    name: str = Field(min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, Mapping):
+            return value
+        own = {key: item for key, item in value.items() if key in cls.model_fields}
+        rest = {key: item for key, item in value.items() if key not in cls.model_fields}
+        if isinstance(own.get("options", {}), Mapping):
+            own["options"] = {**own.get("options", {}), **rest}
+        return own
+
+    @model_validator(mode="after")
+    def _options_are_plain(self) -> _Named:
+        for key, item in self.options.items():
+            if not _is_plain(item):
+                raise ValueError(
+                    f"{key} is {item!r}; expected a finite number, true, false, null, text or a list of these"
+                )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _spread_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = handler(self)
+        return {**{key: item for key, item in fields.items() if key != "options"}, **fields["options"]}
+
+
+class BackboneConfig(_Named):
+    """Which backbone; every further key is an option of its constructor."""
+
+    d_model: Count = Field(64, le=65_536, description="width of tokens, hidden vectors and outputs")
+
+
+class EnvConfig(_Named):
+    """Which environment; every further key is an option of it."""
+
+
+class DataConfig(Section):
+    """Offline episodes to learn from."""
+
+    recipe: str = Field("random", min_length=1, description="behaviour that made the episodes")
+    episodes: Count = Field(10_000, description="how many")
+    seed: Seed = Field(0, description="seed of the data, apart from the run's seed")
+    permute_returns: bool = Field(False, description="control: deal the returns out to the episodes at random")
+
+
+class WrapperConfig(Section):
+    """How observations, actions and returns become tokens."""
+
+    tokens: Literal["joint", "separate"] = Field("joint", description="one token a timestep, or one a kind")
+    condition: Literal["return", "none"] = Field("return", description="return-to-go, or behaviour cloning")
+    previous_action: bool | None = Field(None, description="feed the last action; null: unless memoryless")
+    time: Literal["sinusoidal", "none", "table"] = Field("sinusoidal", description="encoding of the timestep")
+    max_timestep: Count | None = Field(None, description="size of the table of timesteps")
+    combine: Literal["sum", "concat"] = Field("sum", description="how the parts of a joint token are joined")
+    encoder_width: Count | None = Field(None, description="hidden width of the observation encoder; null: linear")
+    encoder_activation: Literal["none", "relu", "gelu", "tanh"] = Field("none", description="of the encoder")
+    embedding_norm: bool = Field(False, description="layer norm on the tokens")
+    action_tanh: bool = Field(False, description="bound continuous actions by tanh")
+    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the tokens")
+
+
+class TrainConfig(Section):
+    """Offline training: AdamW with warm-up and clipping."""
+
+    updates: Count = Field(600, description="optimiser updates")
+    batch_size: Count = Field(256, description="segments in a batch")
+    lr: Positive = Field(3e-3, le=1e3, description="learning rate")
+    warmup: CountOrZero = Field(50, description="updates of linear warm-up")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate after warm-up")
+    clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: no clipping")
+    weight_decay: NonNegative = Field(0.01, description="AdamW's, on matrices only")
+    window: Count | None = Field(None, description="timesteps in a segment; null: whole episodes")
+    row_length: Count | None = Field(None, description="timesteps in a row of several segments; null: no packing")
+    mean_last_k: Count = Field(5, description="last evaluations that the mean-of-last-k score averages")
+    log_every: Count = Field(20, description="updates between recorded losses")
+    eval_every: Count | None = Field(None, description="updates between selection evaluations; null: ten in all")
+    checkpoint_every: Count = Field(200, description="updates between checkpoints")
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> TrainConfig:
+        if self.warmup > self.updates:
+            raise ValueError(
+                f"warmup is {self.warmup} and updates is {self.updates}; warm-up cannot outlast the training"
+            )
+        return self
+
+
+class EvalConfig(Section):
+    """Acting in the environment after training."""
+
+    episodes: Count = Field(500, description="held-out episodes that are reported")
+    selection_episodes: Count = Field(100, description="other episodes that choose the best checkpoint")
+    seed: Seed = Field(0, description="seed of the episodes, apart from the run's seed")
+    target_quantile: Quantile = Field(0.95, description="target return, as a quantile of the data's returns")
+    opposite_quantile: Quantile = Field(0.05, description="the same for the opposite target")
+    decode: Annotated[tuple[Literal["argmax", "sample"], ...], BeforeValidator(_as_tuple)] = Field(
+        ("argmax", "sample"), min_length=1, description="ways to choose an action; the first is the headline"
+    )
+    acting: Literal["stateful", "windowed"] | None = Field(None, description="null: as the backbone allows")
+    window: Count | None = Field(None, description="timesteps re-read when windowed; null: the training window")
+
+
+class MeasureConfig(Section):
+    """Timing single decisions."""
+
+    warmup: CountOrZero = Field(50, description="decisions before timing starts")
+    steps: Count = Field(500, description="timed decisions")
+
+
+class RunConfig(Section):
+    """Everything that one run depends on, and the few things that it does not (see `run_id`)."""
+
+    backbone: BackboneConfig
+    env: EnvConfig
+    data: DataConfig = DataConfig()
+    wrapper: WrapperConfig = WrapperConfig()
+    train: TrainConfig = TrainConfig()
+    eval: EvalConfig = EvalConfig()
+    measure: MeasureConfig = MeasureConfig()
+    seed: Seed = Field(0, description="drives initialisation, batches and dropout")
+    threads: int = Field(1, ge=1, le=4096, description="threads of the worker")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:<i>")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of training and acting")
+    time_limit_s: Positive | None = Field(None, description="seconds after which the run is ended; null: none")
+    preset: str = Field(DEFAULT, description="preset that the settings began from")
+
+
+def resolve(
+    *,
+    preset: str | None = None,
+    config_file: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    backbone: str | None = None,
+    env: str | None = None,
+    **arguments: Any,
+) -> RunConfig:
+    """The configuration of one run: preset, then file, then arguments, then `overrides`; the later wins.
+
+    Args:
+        preset: ``smoke``, ``quick`` (default) or ``paper``; None takes the file's, else the default.
+        config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
+        overrides: ``a.b=value`` texts, as given to ``--set``.
+        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``.
+        env: catalogue name of the environment.
+        **arguments: other top-level settings (``seed``, ``threads``, ``device``, ...); None means not given.
+
+    Raises:
+        UsageError: naming every key and value that cannot be used, all at once.
+    """
+    from_file, lines = read_config_file(Path(config_file)) if config_file is not None else ({}, Lines())
+    given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
+    given |= {key: {"name": name} for key, name in (("backbone", backbone), ("env", env)) if name is not None}
+    for text in overrides:
+        path, value = parse_override(text)
+        given = _merge(given, _nested(path, value))
+        lines = lines.without(path)
+    asked = _merge(from_file, given)
+    chosen = get_preset(preset or asked.get("preset") or DEFAULT)
+    settings = _merge(chosen.settings, chosen.per_env.get(_name_of(asked.get("env")), {}))
+    return from_dict({**_merge(settings, asked), "preset": chosen.name}, lines)
+
+
+def from_dict(settings: Mapping[str, Any], lines: Lines | None = None) -> RunConfig:
+    """The configuration in nested dictionaries (what `to_dict` gives); `UsageError` names all that is wrong."""
+    try:
+        config = RunConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        raise usage_error(error, RunConfig, lines) from None
+    check_names(config)
+    return config
+
+
+def to_dict(config: RunConfig) -> dict[str, Any]:
+    """Nested dictionaries of JSON values; `from_dict` gives the same configuration back."""
+    return config.model_dump(mode="json")
+
+
+def check_names(config: RunConfig) -> None:
+    """`UsageError` with the closest match when the backbone or the environment is in no catalogue."""
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS
+
+    for catalogue, name in ((BACKBONES, config.backbone.name), (ENVS, config.env.name)):
+        _check_name(catalogue, name)
+
+
+def _check_name(catalogue: Catalogue, name: str) -> None:
+    if ":" in name:
+        source_hash(name)  # names a missing file; modules are imported by the worker
+    else:
+        catalogue.entry(name)
+
+
+def run_id(config: RunConfig) -> str:
+    """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
+
+    The hash covers all that can change a result, the version of dsbench and the source of ``file.py:Class`` included;
+    paths, logging and time limits are left out.
+    """
+    settings = to_dict(config)
+    for key in ("preset", "time_limit_s"):
+        del settings[key]
+    for key in ("log_every", "checkpoint_every"):
+        del settings["train"][key]
+    for part in ("backbone", "env"):
+        name = settings[part]["name"]
+        if (source := source_hash(name)) is not None:
+            settings[part]["name"] = [name.rpartition(":")[2], source]
+    settings["versions"] = {"dsbench": dsbench.__version__, "result": RESULT_VERSION}
+    text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{_slug(config.backbone.name)}-{_slug(config.env.name)}-s{config.seed}-{digest}"
+
+
+def _slug(name: str) -> str:
+    """`name` as a part of a file name: ``path/file.py:MyClass`` becomes ``myclass``."""
+    short = name.rpartition(":")[2].lower()
+    return re.sub(r"[^a-z0-9]+", "_", short).strip("_")[:40] or "x"
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if key in ("backbone", "env") and isinstance(merged.get(key), str):
+            merged[key] = {"name": merged[key]}
+        old = merged.get(key)
+        if key in ("backbone", "env") and isinstance(value, str) and isinstance(old, Mapping):
+            value = {"name": value}
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    head, _, rest = path.partition(".")
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _name_of(part: Any) -> str:
+    return str(part.get("name", "")) if isinstance(part, Mapping) else str(part or "")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | str)

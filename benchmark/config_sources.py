@@ -1,0 +1,188 @@
+"""Reading settings as people write them: YAML, TOML and JSON files, and ``a.b=value`` on the command line.
+
+YAML is read through its node graph, so that duplicate keys, aliases and numbers that YAML takes for text are refused
+with their line, and so that later errors can name the line too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dsbench.errors import UsageError
+
+_LARGEST = 1 << 20  # bytes; settings are small, and anything larger is not settings
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z")
+_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+_NOT_FINITE = re.compile(r"[-+]?\.?(nan|inf|infinity)\Z", re.IGNORECASE)
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where in a file each setting stands: dotted path -> ``file:line``."""
+
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, path: str) -> str:
+        """``file:line: `` of `path` or of the closest key above it; empty when it comes from no file."""
+        while path:
+            if path in self.places:
+                return f"{self.places[path]}: "
+            path = path.rpartition(".")[0]
+        return ""
+
+    def without(self, path: str) -> Lines:
+        """The same without `path`, which something later has set."""
+        return Lines({key: place for key, place in self.places.items() if key != path})
+
+
+def read_config_file(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The settings in a .yaml, .yml, .toml or .json file, and where they stand.
+
+    Raises:
+        UsageError: the file is missing, too large, of another kind, or cannot be read as what it claims to be.
+    """
+    readers = {".yaml": _read_yaml, ".yml": _read_yaml, ".toml": _read_toml, ".json": _read_json}
+    if path.suffix not in readers:
+        raise UsageError(f"config file {str(path)!r} ends in {path.suffix!r}; expected .yaml, .yml, .toml or .json")
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
+    if len(data) > _LARGEST:
+        raise UsageError(f"config file {str(path)!r} is larger than {_LARGEST} bytes; it cannot be a configuration")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    lines: dict[str, str] = {}
+    settings = readers[path.suffix](text, str(path), lines)
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: holds {type(settings).__name__}; expected settings such as 'train:' and 'seed:'")
+    return settings, Lines(lines)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``train.lr=1e-3`` as ``("train.lr", 0.001)``; `UsageError` when it has another form."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not _KEY.match(key):
+        raise UsageError(f"--set {text!r} is not of the form a.b=value, such as train.lr=1e-3")
+    if not value.strip():
+        raise UsageError(f"--set {text!r} has no value; write {key}=null for none")
+    return key, _parse_value(value.strip(), text)
+
+
+def _parse_value(value: str, whole: str) -> Any:
+    if value.startswith("["):
+        if not value.endswith("]"):
+            raise UsageError(f"--set {whole!r}: the list is not closed; write [a,b] (in quotes for most shells)")
+        inner = value[1:-1].strip()
+        return [_parse_value(item.strip(), whole) for item in inner.split(",")] if inner else []
+    if value[0] in "'\"":
+        if len(value) < 2 or value[-1] != value[0]:
+            raise UsageError(f"--set {whole!r}: the quote is not closed")
+        return value[1:-1]
+    words = {"true": True, "false": False, "null": None}  # "none" is a word: wrapper.condition=none
+    if value.lower() in words:
+        return words[value.lower()]
+    if _NOT_FINITE.match(value):
+        raise UsageError(f"--set {whole!r}: {value} is no finite number")
+    if _INTEGER.match(value):
+        return int(value)
+    return float(value) if _FLOAT.match(value) else value
+
+
+def _read_yaml(text: str, file: str, lines: dict[str, str]) -> Any:
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise UsageError(
+                    f"{file}:{event.start_mark.line + 1}: aliases (*name) are not supported; repeat the value"
+                )
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{file}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    return {} if node is None else _plain(node, "", file, lines)
+
+
+def _plain(node: yaml.Node, path: str, file: str, lines: dict[str, str]) -> Any:
+    """The Python value of a YAML node; plain scalars, lists and mappings with text keys only."""
+    place = f"{file}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = f"{file}:{key_node.start_mark.line + 1}"
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TAG + "str":
+                raise UsageError(
+                    f"{line}: the key {getattr(key_node, 'value', 'here')!r} is not text; put it in quotes"
+                )
+            inner = f"{path}.{key_node.value}" if path else key_node.value
+            if key_node.value in result:
+                raise UsageError(f"{line}: {inner} is given twice (first at {lines[inner]}); remove one")
+            lines[inner] = line
+            result[key_node.value] = _plain(value_node, inner, file, lines)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, f"{path}.{index}", file, lines) for index, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)  # YAML has three kinds of nodes
+    return _scalar(node, path, place)
+
+
+def _scalar(node: yaml.ScalarNode, path: str, place: str) -> Any:
+    text, kind = node.value, node.tag.removeprefix(_TAG)
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind == "int" and _INTEGER.match(text):
+        return int(text)
+    if kind == "float" and _FLOAT.match(text):
+        return float(text)
+    if kind == "str":
+        if node.style is None and _EXPONENT.match(text):
+            raise UsageError(f"{place}: {path}: {text!r} is text in YAML; write {_with_point(text)}")
+        return text
+    if kind in ("int", "float"):
+        raise UsageError(f"{place}: {path}: {text!r} is not a plain finite decimal number")
+    raise UsageError(f"{place}: {path}: {text!r} is a {kind.lstrip('!')}; expected a number, true, false, null or text")
+
+
+def _with_point(number: str) -> str:
+    """``1e-3`` as ``1.0e-3``, ``1.0e3`` as ``1.0e+3``: the form that YAML 1.1 reads as a number."""
+    mantissa, _, exponent = number.lower().partition("e")
+    mantissa += "" if "." in mantissa else ".0"
+    return f"{mantissa}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+
+
+def _read_toml(text: str, file: str, lines: dict[str, str]) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file}: not valid TOML ({error})") from None
+
+
+def _read_json(text: str, file: str, lines: dict[str, str]) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise UsageError(f"{file}: the key {key!r} is given twice; remove one")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: not valid JSON ({error})") from None

@@ -1,0 +1,55 @@
+"""Presets: named sets of settings. ``quick`` is the defaults of `dsbench.config`; the others say what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dsbench.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings as nested dictionaries, in the words of the configuration."""
+
+    name: str
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    per_env: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # env name -> settings on top
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in [
+        Preset(
+            "smoke",
+            "a few seconds: does everything run? The scores mean nothing",
+            {
+                "data": {"episodes": 200},
+                "train": {"updates": 20, "warmup": 5, "batch_size": 32, "log_every": 5, "checkpoint_every": 10},
+                "eval": {"episodes": 20, "selection_episodes": 20},
+                "measure": {"warmup": 10, "steps": 50},
+            },
+        ),
+        Preset("quick", "the default: about a minute on two CPU cores"),
+        Preset(
+            "paper",
+            "more data, more updates and more evaluation episodes",
+            {
+                "data": {"episodes": 50_000},
+                "train": {"updates": 5_000, "warmup": 500, "lr": 1e-3, "log_every": 100, "checkpoint_every": 500},
+                "eval": {"episodes": 5_000, "selection_episodes": 500},
+                "measure": {"warmup": 200, "steps": 5_000},
+            },
+        ),
+    ]
+}
+DEFAULT = "quick"
+
+
+def get_preset(name: str) -> Preset:
+    """The preset called `name`; `UnknownName` with the closest match otherwise."""
+    if name not in PRESETS:
+        raise UnknownName("preset", name, PRESETS, where="dsbench list presets")
+    return PRESETS[name]
