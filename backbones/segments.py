@@ -42,9 +42,9 @@ class Stretches:
         self.longest = int(self._lengths.max())
 
     def map(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """Apply a map (R, L', D) -> (R, L', D), causal and starting anew in every row, to each stretch of x (B, L, D)."""
+        """Apply a map (R, L, D) -> (R, L, D), causal and anew in every row, to each stretch of x (B, L, D)."""
         if len(self._starts) * self.longest == self._tokens:  # equally long: the tokens lie in the right order already
-            return function(x.reshape(len(self._starts), self.longest, -1)).reshape(x.shape)
+            return function(x.reshape(len(self._starts), self.longest, -1)).reshape(*x.shape[:2], -1)
         tokens = x.reshape(-1, x.shape[-1])
         places, outputs = [], []
         for group in self._groups():
@@ -54,8 +54,8 @@ class Stretches:
             outputs.append(y.reshape(-1, y.shape[-1]).index_select(0, kept))
             places.append(group.places.flatten()[kept])
         if len(outputs) == 1:
-            return outputs[0].view(x.shape)
-        return torch.cat(outputs).index_select(0, torch.cat(places).argsort()).view(x.shape)
+            return outputs[0].view(*x.shape[:2], -1)
+        return torch.cat(outputs).index_select(0, torch.cat(places).argsort()).view(*x.shape[:2], -1)
 
     def _groups(self) -> list[_Group]:
         if len(self._starts) * self.longest <= MAX_PADDING * self._tokens:

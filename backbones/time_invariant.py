@@ -118,9 +118,9 @@ class TimeInvariantMixer(Mixer, abstract=True):
 
 def respond(system: System, x: Tensor, state: Tensor | None, resets: Tensor | None) -> tuple[Tensor, Tensor]:
     """Outputs (B, L, H) and final state (B, H, N) for inputs x (B, L, H), L >= 1."""
-    length = x.shape[1]
     stretches = None if resets is None else Stretches(resets)
-    kernel = system.kernel(length if stretches is None else stretches.longest)
+    length = x.shape[1] if stretches is None else stretches.longest
+    kernel = system.kernel(length)
 
     def convolve(rows: Tensor) -> Tensor:
         return causal_convolution(_channels_first(rows), kernel).permute(1, 2, 0)
@@ -132,14 +132,16 @@ def respond(system: System, x: Tensor, state: Tensor | None, resets: Tensor | No
             final = final + system.advance(state, length)
         return y, final
     y = stretches.map(convolve, x)
-    final = system.drive(_channels_first(torch.where(after_last_reset(resets).unsqueeze(-1), x, 0.0)))
+    remembered = torch.where(after_last_reset(resets).unsqueeze(-1), x, 0.0)[:, -length:]
+    final = system.drive(_channels_first(remembered))
     if state is not None:
         # `where` before and after: neither a value nor a gradient of a row that starts anew may pass
         state = torch.where(resets[:, 0].view(-1, 1, 1), 0.0, state)
         free = system.free_response(state, length).permute(1, 2, 0)
-        y = y + torch.where(before_first_reset(resets).unsqueeze(-1), free, 0.0)
+        free = torch.where(before_first_reset(resets[:, :length]).unsqueeze(-1), free, 0.0)
+        y = torch.cat([y[:, :length] + free, y[:, length:]], 1)
         untouched = torch.where(resets.any(1).view(-1, 1, 1), 0.0, state)
-        final = final + system.advance(untouched, length)
+        final = final + system.advance(untouched, length)  # a row without a reset is as long as the longest stretch
     return y, final
 
 

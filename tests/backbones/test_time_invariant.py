@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_resets_equal_per_episode_runs(case: str, data: st.DataObject) -> None:
         for row in range(rows):
             cuts = [0, *(resets[row].nonzero().flatten().tolist()), length]
             parts, end = [], None
-            for begin, stop in zip(cuts[:-1], cuts[1:], strict=True):
+            for begin, stop in pairwise(cuts):
                 if stop > begin:
                     own = None if resets[row, begin] else model(before[row : row + 1])[1]
                     part, end = unrolled(model, x[row : row + 1, begin:stop], own)
