@@ -154,7 +154,7 @@ class RunFolder:
         header, _, text = data.partition(b"\n")
         if header != (_HEADER + hashlib.sha256(text).hexdigest()).encode():
             raise CorruptFile(f"{path} was changed or damaged (its checksum does not match); restore it or {_AGAIN}")
-        config: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        config: dict[str, Any] = yaml.safe_load(text)
         return config
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:

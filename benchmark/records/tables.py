@@ -83,8 +83,8 @@ def metric_record(
     attempt.
     """
     named = {name: content for name, content in locals().items() if content is not None}
-    record: dict[str, Any] = plain({"kind": "metric", **named, "value": value, "time": _now()})
-    return record
+    record = plain({"kind": "metric", **named, "value": value, "time": _now()})
+    return {name: content for name, content in record.items() if name == "kind" or name in LONG_COLUMNS}
 
 
 def event_record(event: str, *, step: int | None = None, detail: Any = None) -> dict[str, Any]:
@@ -119,7 +119,8 @@ def runs_table(results: Path | str) -> pd.DataFrame:
     rows = [_run_row(folder) for folder in _folders(results)]
     names = {name for row in rows for name in row} - set(RUN_COLUMNS)
     columns = [*RUN_COLUMNS, *sorted(names, key=lambda name: (name.startswith("result."), name))]
-    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    # Every cell is given, since pandas fills a gap with a NaN that is a float.
+    table = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns, dtype=object)
     return table.astype({name: _dtype(table[name]) for name in columns})
 
 
