@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.backbones.catalogue import BACKBONES
 
 if TYPE_CHECKING:
-    from dsbench.backbones.build import build, load_class
+    from dsbench.backbones.factory import build, load_class
     from dsbench.backbones.check import check_backbone
     from dsbench.backbones.contract import Backbone
     from dsbench.backbones.residual import Mixer, ResidualBackbone
@@ -23,8 +23,8 @@ _LAZY = {
     "Mixer": "residual",
     "ResidualBackbone": "residual",
     "State": "state",
-    "build": "build",
-    "load_class": "build",
+    "build": "factory",
+    "load_class": "factory",
     "check_backbone": "check",
 }
 __all__ = ["BACKBONES", "Backbone", "Mixer", "ResidualBackbone", "State", "build", "check_backbone", "load_class"]

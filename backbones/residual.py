@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from dsbench.backbones.contract import Backbone
 from dsbench.backbones.state import State
+from dsbench.backbones.stepper import Stepper
 from dsbench.errors import UsageError
 
 Block = Literal["shared", "paper"]
@@ -29,31 +32,79 @@ class FeedForward(nn.Sequential):
         super().__init__(nn.Linear(d_model, ratio * d_model), nn.GELU(), nn.Linear(ratio * d_model, d_model))
 
 
-class SharedBlock(Mixer):
-    """One layer of the shared kind: pre-norm mixer and pre-norm MLP, each with its residual. State: the mixer's."""
+class ResidualBlock(Mixer, abstract=True):
+    """One layer: a mixer and what lies around it. A subclass writes `around`; all views follow. State: the mixer's."""
 
     def __init__(self, d_model: int, *, mixer: Backbone) -> None:
         super().__init__(d_model)
-        self.mixer_norm = nn.RMSNorm(d_model, eps=1e-5)
         self.mixer = mixer
-        self.mlp_norm = nn.RMSNorm(d_model, eps=1e-5)
-        self.mlp = FeedForward(d_model)
+
+    def around(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
+        """The layer as a function of its input (*, D), given the mixer as a function (*, D) -> (*, D)."""
+        raise NotImplementedError
 
     def initial_state(self, batch_size: int) -> State:
         return self.mixer.initial_state(batch_size)
 
     def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
-        y, state = self.mixer(self.mixer_norm(x), state, resets)
-        x = x + y
-        return x + self.mlp(self.mlp_norm(x)), state
+        after: list[State] = []
+
+        def mix(y: Tensor) -> Tensor:
+            y, new = self.mixer(y, state, resets)
+            after.append(new)
+            return y
+
+        return self.around(x, mix), after[0]
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         return self.forward(x, state)
 
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
-        y_t, state = self.mixer.step(self.mixer_norm(x_t), state)
-        x_t = x_t + y_t
-        return x_t + self.mlp(self.mlp_norm(x_t)), state
+        after: list[State] = []
+
+        def mix(y_t: Tensor) -> Tensor:
+            y_t, new = self.mixer.step(y_t, state)
+            after.append(new)
+            return y_t
+
+        return self.around(x_t, mix), after[0]
+
+    def make_stepper(self, batch_size: int) -> Stepper:
+        return BlockStepper(self, batch_size)
+
+
+class BlockStepper(Stepper):
+    """Steps a block through its mixer's own stepper."""
+
+    def __init__(self, block: ResidualBlock, batch_size: int) -> None:
+        self.block, self.mixer = block, block.mixer.make_stepper(batch_size)
+
+    @torch.no_grad()
+    def step(self, x_t: Tensor) -> Tensor:
+        return self.block.around(x_t, self.mixer.step)
+
+    def reset(self, done: Tensor) -> None:
+        self.mixer.reset(done)
+
+    def state(self) -> State:
+        return self.mixer.state()
+
+    def load(self, state: State) -> None:
+        self.mixer.load(state)
+
+
+class SharedBlock(ResidualBlock):
+    """The shared kind: pre-norm mixer and pre-norm MLP, each with its residual."""
+
+    def __init__(self, d_model: int, *, mixer: Backbone) -> None:
+        super().__init__(d_model, mixer=mixer)
+        self.mixer_norm = nn.RMSNorm(d_model, eps=1e-5)
+        self.mlp_norm = nn.RMSNorm(d_model, eps=1e-5)
+        self.mlp = FeedForward(d_model)
+
+    def around(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
+        x = x + mix(self.mixer_norm(x))
+        return x + self.mlp(self.mlp_norm(x))
 
 
 class ResidualBackbone(Backbone, abstract=True):
@@ -118,10 +169,38 @@ class ResidualBackbone(Backbone, abstract=True):
             states.append(new)
         return self.norm(x_t), tuple(states)
 
+    def make_stepper(self, batch_size: int) -> Stepper:
+        return StackStepper(self, batch_size)
+
     def _layer(self, i: int) -> Backbone:
         layer = self.layers[i]
         assert isinstance(layer, Backbone)
         return layer
+
+
+class StackStepper(Stepper):
+    """Steps a stack through its layers' own steppers."""
+
+    def __init__(self, backbone: ResidualBackbone, batch_size: int) -> None:
+        self.norm = backbone.norm
+        self.layers = [backbone._layer(i).make_stepper(batch_size) for i in range(backbone.n_layers)]
+
+    @torch.no_grad()
+    def step(self, x_t: Tensor) -> Tensor:
+        for layer in self.layers:
+            x_t = layer.step(x_t)
+        return self.norm(x_t)
+
+    def reset(self, done: Tensor) -> None:
+        for layer in self.layers:
+            layer.reset(done)
+
+    def state(self) -> State:
+        return tuple(layer.state() for layer in self.layers)
+
+    def load(self, state: State) -> None:
+        for i, layer in enumerate(self.layers):
+            layer.load(_part(state, i))
 
 
 def _part(state: State, i: int) -> State:

@@ -55,7 +55,7 @@ class _Named(Section):
     """A name from a catalogue, with options of its own under further keys."""
 
     name: str = Field(min_length=1)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -88,7 +88,7 @@ class _Named(Section):
 class BackboneConfig(_Named):
     """Which backbone; every further key is an option of its constructor."""
 
-    d_model: Count = Field(64, le=65_536, description="width of tokens, hidden vectors and outputs")
+    d_model: Count = Field(default=64, le=65_536, description="width of tokens, hidden vectors and outputs")
 
 
 class EnvConfig(_Named):
@@ -98,44 +98,52 @@ class EnvConfig(_Named):
 class DataConfig(Section):
     """Offline episodes to learn from."""
 
-    recipe: str = Field("random", min_length=1, description="behaviour that made the episodes")
-    episodes: Count = Field(10_000, description="how many")
-    seed: Seed = Field(0, description="seed of the data, apart from the run's seed")
-    permute_returns: bool = Field(False, description="control: deal the returns out to the episodes at random")
+    recipe: str = Field(default="random", min_length=1, description="behaviour that made the episodes")
+    episodes: Count = Field(default=10_000, description="how many")
+    seed: Seed = Field(default=0, description="seed of the data, apart from the run's seed")
+    permute_returns: bool = Field(default=False, description="control: deal the returns out to the episodes at random")
 
 
 class WrapperConfig(Section):
     """How observations, actions and returns become tokens."""
 
-    tokens: Literal["joint", "separate"] = Field("joint", description="one token a timestep, or one a kind")
-    condition: Literal["return", "none"] = Field("return", description="return-to-go, or behaviour cloning")
-    previous_action: bool | None = Field(None, description="feed the last action; null: unless memoryless")
-    time: Literal["sinusoidal", "none", "table"] = Field("sinusoidal", description="encoding of the timestep")
-    max_timestep: Count | None = Field(None, description="size of the table of timesteps")
-    combine: Literal["sum", "concat"] = Field("sum", description="how the parts of a joint token are joined")
-    encoder_width: Count | None = Field(None, description="hidden width of the observation encoder; null: linear")
-    encoder_activation: Literal["none", "relu", "gelu", "tanh"] = Field("none", description="of the encoder")
-    embedding_norm: bool = Field(False, description="layer norm on the tokens")
-    action_tanh: bool = Field(False, description="bound continuous actions by tanh")
-    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="dropout on the tokens")
+    tokens: Literal["joint", "separate"] = Field(default="joint", description="one token a timestep, or one a kind")
+    condition: Literal["return", "none"] = Field(default="return", description="return-to-go, or behaviour cloning")
+    previous_action: bool | None = Field(default=None, description="feed the last action; null: unless memoryless")
+    time: Literal["sinusoidal", "none", "table"] = Field(default="sinusoidal", description="encoding of the timestep")
+    max_timestep: Count | None = Field(default=None, description="size of the table of timesteps")
+    combine: Literal["sum", "concat"] = Field(default="sum", description="how the parts of a joint token are joined")
+    encoder_width: Count | None = Field(
+        default=None, description="hidden width of the observation encoder; null: linear"
+    )
+    encoder_activation: Literal["none", "relu", "gelu", "tanh"] = Field(default="none", description="of the encoder")
+    embedding_norm: bool = Field(default=False, description="layer norm on the tokens")
+    action_tanh: bool = Field(default=False, description="bound continuous actions by tanh")
+    embedding_dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on the tokens")
 
 
 class TrainConfig(Section):
     """Offline training: AdamW with warm-up and clipping."""
 
-    updates: Count = Field(600, description="optimiser updates")
-    batch_size: Count = Field(256, description="segments in a batch")
-    lr: Positive = Field(3e-3, le=1e3, description="learning rate")
-    warmup: CountOrZero = Field(50, description="updates of linear warm-up")
-    schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate after warm-up")
-    clip: Positive | None = Field(1.0, description="largest norm of the gradient; null: no clipping")
-    weight_decay: NonNegative = Field(0.01, description="AdamW's, on matrices only")
-    window: Count | None = Field(None, description="timesteps in a segment; null: whole episodes")
-    row_length: Count | None = Field(None, description="timesteps in a row of several segments; null: no packing")
-    mean_last_k: Count = Field(5, description="last evaluations that the mean-of-last-k score averages")
-    log_every: Count = Field(20, description="updates between recorded losses")
-    eval_every: Count | None = Field(None, description="updates between selection evaluations; null: ten in all")
-    checkpoint_every: Count = Field(200, description="updates between checkpoints")
+    updates: Count = Field(default=600, description="optimiser updates")
+    batch_size: Count = Field(default=256, description="segments in a batch")
+    lr: Positive = Field(default=3e-3, le=1e3, description="learning rate")
+    warmup: CountOrZero = Field(default=50, description="updates of linear warm-up")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant", description="of the learning rate after warm-up"
+    )
+    clip: Positive | None = Field(default=1.0, description="largest norm of the gradient; null: no clipping")
+    weight_decay: NonNegative = Field(default=0.01, description="AdamW's, on matrices only")
+    window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")
+    row_length: Count | None = Field(
+        default=None, description="timesteps in a row of several segments; null: no packing"
+    )
+    mean_last_k: Count = Field(default=5, description="last evaluations that the mean-of-last-k score averages")
+    log_every: Count = Field(default=20, description="updates between recorded losses")
+    eval_every: Count | None = Field(
+        default=None, description="updates between selection evaluations; null: ten in all"
+    )
+    checkpoint_every: Count = Field(default=200, description="updates between checkpoints")
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> TrainConfig:
@@ -149,23 +157,23 @@ class TrainConfig(Section):
 class EvalConfig(Section):
     """Acting in the environment after training."""
 
-    episodes: Count = Field(500, description="held-out episodes that are reported")
-    selection_episodes: Count = Field(100, description="other episodes that choose the best checkpoint")
-    seed: Seed = Field(0, description="seed of the episodes, apart from the run's seed")
-    target_quantile: Quantile = Field(0.95, description="target return, as a quantile of the data's returns")
-    opposite_quantile: Quantile = Field(0.05, description="the same for the opposite target")
+    episodes: Count = Field(default=500, description="held-out episodes that are reported")
+    selection_episodes: Count = Field(default=100, description="other episodes that choose the best checkpoint")
+    seed: Seed = Field(default=0, description="seed of the episodes, apart from the run's seed")
+    target_quantile: Quantile = Field(default=0.95, description="target return, as a quantile of the data's returns")
+    opposite_quantile: Quantile = Field(default=0.05, description="the same for the opposite target")
     decode: Annotated[tuple[Literal["argmax", "sample"], ...], BeforeValidator(_as_tuple)] = Field(
-        ("argmax", "sample"), min_length=1, description="ways to choose an action; the first is the headline"
+        default=("argmax", "sample"), min_length=1, description="ways to choose an action; the first is the headline"
     )
-    acting: Literal["stateful", "windowed"] | None = Field(None, description="null: as the backbone allows")
-    window: Count | None = Field(None, description="timesteps re-read when windowed; null: the training window")
+    acting: Literal["stateful", "windowed"] | None = Field(default=None, description="null: as the backbone allows")
+    window: Count | None = Field(default=None, description="timesteps re-read when windowed; null: the training window")
 
 
 class MeasureConfig(Section):
     """Timing single decisions."""
 
-    warmup: CountOrZero = Field(50, description="decisions before timing starts")
-    steps: Count = Field(500, description="timed decisions")
+    warmup: CountOrZero = Field(default=50, description="decisions before timing starts")
+    steps: Count = Field(default=500, description="timed decisions")
 
 
 class RunConfig(Section):
@@ -178,12 +186,12 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
     measure: MeasureConfig = MeasureConfig()
-    seed: Seed = Field(0, description="drives initialisation, batches and dropout")
-    threads: int = Field(1, ge=1, le=4096, description="threads of the worker")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:<i>")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of training and acting")
-    time_limit_s: Positive | None = Field(None, description="seconds after which the run is ended; null: none")
-    preset: str = Field(DEFAULT, description="preset that the settings began from")
+    seed: Seed = Field(default=0, description="drives initialisation, batches and dropout")
+    threads: int = Field(default=1, ge=1, le=4096, description="threads of the worker")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:<i>")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of training and acting")
+    time_limit_s: Positive | None = Field(default=None, description="seconds after which the run is ended; null: none")
+    preset: str = Field(default=DEFAULT, description="preset that the settings began from")
 
 
 def resolve(
