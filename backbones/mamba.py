@@ -1,0 +1,201 @@
+"""Mamba: a state space whose step size and input and output maps depend on the token (Gu and Dao 2023, arXiv:2312.00752).
+
+    u, z   = W_in x                         (E each)
+    u      = SiLU(conv(u))                  depthwise, causal, d_conv taps
+    d, B, C = W_x u                         (dt_rank, N, N)
+    delta  = softplus(W_dt d + b_dt)
+    y      = selective_scan(u, delta, A, B, C) + D u,    A = -exp(A_log)
+    out    = W_out (y * SiLU(z))
+
+Glossary: E = d_inner = expand * d_model, N = d_state, K = d_conv.
+Does not include: fused kernels, masks for padding (padding lies on the right).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dsbench.backbones.contract import Backbone, mark_dynamics
+from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
+from dsbench.backbones.selective_scan import selective_scan, selective_step
+from dsbench.backbones.state import State
+from dsbench.errors import UsageError
+
+DT_FLOOR = 1e-4  # smallest step size at the start (section 3.6)
+
+
+class MambaMixer(Mixer):
+    """The selective state space with its short convolution and gate.
+
+    State: ``{"conv": (B, K - 1, E) last inputs of the convolution, "ssm": (B, E, N)}``.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        *,
+        d_state: int,
+        d_conv: int,
+        expand: int,
+        dt_rank: int | None,
+        dt_min: float,
+        dt_max: float,
+        n_layers: int,
+    ) -> None:
+        super().__init__(d_model)
+        self.d_inner, self.d_state, self.d_conv = expand * d_model, d_state, d_conv
+        self.dt_rank = dt_rank or math.ceil(d_model / 16)
+        self.in_proj = nn.Linear(d_model, 2 * self.d_inner, bias=False)
+        bound = 1 / math.sqrt(d_conv)
+        self.conv_weight = nn.Parameter(torch.empty(d_conv, self.d_inner).uniform_(-bound, bound))
+        self.conv_bias = nn.Parameter(torch.empty(self.d_inner).uniform_(-bound, bound))
+        self.x_proj = nn.Linear(self.d_inner, self.dt_rank + 2 * d_state, bias=False)
+        self.dt_weight = nn.Parameter(torch.empty(self.d_inner, self.dt_rank).uniform_(-1, 1) * self.dt_rank**-0.5)
+        self.dt_bias = mark_dynamics(nn.Parameter(_inverse_softplus(_initial_dt(self.d_inner, dt_min, dt_max))))
+        a = torch.arange(1, d_state + 1, dtype=torch.float32).repeat(self.d_inner, 1)
+        self.a_log = mark_dynamics(nn.Parameter(a.log()))
+        self.d = nn.Parameter(torch.ones(self.d_inner))
+        self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
+        with torch.no_grad():
+            self.out_proj.weight /= math.sqrt(n_layers)  # the authors' rescaling of the residual stream
+
+    def initial_state(self, batch_size: int) -> State:
+        return {
+            "conv": self._like_parameters(batch_size, self.d_conv - 1, self.d_inner),
+            "ssm": self._like_parameters(batch_size, self.d_inner, self.d_state),
+        }
+
+    def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
+        self.check_input(x, resets)
+        conv, ssm = _parts(self.initial_state(len(x)) if state is None else state)
+        u, z = self.in_proj(x).chunk(2, -1)
+        u, conv = self._convolve(u, conv, resets)
+        delta, b, c = self._select(u)
+        y, ssm = selective_scan(u.to(ssm.dtype), delta, self._a(), b, c, ssm, resets)
+        return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
+
+    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.forward(x, state)
+
+    def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
+        conv, ssm = _parts(state)
+        u, z = self.in_proj(x_t).chunk(2, -1)
+        taps = torch.cat([conv, u.unsqueeze(1).to(conv.dtype)], 1)  # (B, K, E), newest last
+        u = F.silu((taps * self.conv_weight).sum(1) + self.conv_bias).to(u.dtype)
+        delta, b, c = self._select(u)
+        y, ssm = selective_step(u.to(ssm.dtype), delta, self._a(), b, c, ssm)
+        return self._gate(y, u, z), {"conv": taps[:, 1:], "ssm": ssm}
+
+    def _a(self) -> Tensor:
+        return -self.a_log.exp()
+
+    def _select(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """delta (*, E), B and C (*, N), in the state's precision: exp(delta A) is too steep for half precision."""
+        low, b, c = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], -1)
+        dtype = self.a_log.dtype
+        delta = F.softplus(F.linear(low, self.dt_weight).to(dtype) + self.dt_bias)
+        return delta, b.to(dtype), c.to(dtype)
+
+    def _gate(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
+        return self.out_proj((torch.addcmul(y, self.d, u.to(y.dtype)) * F.silu(z).to(y.dtype)).to(z.dtype))
+
+    def _convolve(self, u: Tensor, conv: Tensor, resets: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Shifted multiply-adds (faster than a grouped convolution on the CPU); a tap never reaches over a reset."""
+        length, past = u.shape[1], self.d_conv - 1
+        padded = torch.cat([conv, u.to(conv.dtype)], 1)  # (B, K - 1 + L, E)
+        episode = None
+        if resets is not None:
+            # Number of resets so far; what was passed in belongs to episode 0.
+            episode = F.pad(resets.cumsum(1), (past, 0)).unsqueeze(-1)
+        out = torch.addcmul(self.conv_bias, padded[:, past:], self.conv_weight[past])
+        for tap in range(past):
+            shifted = padded[:, tap : tap + length]
+            if episode is not None:
+                shifted = torch.where(episode[:, tap : tap + length] == episode[:, past:], shifted, 0.0)
+            out = torch.addcmul(out, shifted, self.conv_weight[tap])
+        kept = padded[:, length:]
+        if episode is not None and length > 0:
+            kept = torch.where(episode[:, length:] == episode[:, -1:], kept, 0.0)
+        return F.silu(out).to(u.dtype), kept
+
+
+class MambaBlock(ResidualBlock):
+    """The paper's block: ``x + mixer(norm(x))``, no MLP."""
+
+    def __init__(self, d_model: int, *, mixer: Backbone) -> None:
+        super().__init__(d_model, mixer=mixer)
+        self.norm = nn.RMSNorm(d_model, eps=1e-5)
+
+    def around(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
+        return x + mix(self.norm(x))
+
+
+class Mamba(ResidualBackbone):
+    """A stack of selective state spaces.
+
+    Args:
+        d_model: width of the stream.
+        n_layers: number of blocks.
+        d_state: state size N of a channel.
+        d_conv: taps of the short convolution.
+        expand: inner width as a multiple of `d_model`.
+        dt_rank: rank of the step size's map; None is ``ceil(d_model / 16)``.
+        dt_min: shortest step size at the start, drawn log-uniformly.
+        dt_max: longest step size at the start.
+        block: ``shared`` or ``paper``.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        *,
+        n_layers: int = 2,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        dt_rank: int | None = None,
+        dt_min: float = 1e-3,
+        dt_max: float = 0.1,
+        block: Block = "shared",
+    ) -> None:
+        counts = {"d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": 1 if dt_rank is None else dt_rank}
+        for name, value in counts.items():
+            if not isinstance(value, int) or value < 1:
+                raise UsageError(f"{name} is {value!r}; expected a positive integer")
+        if not 0 < dt_min <= dt_max:
+            raise UsageError(f"dt_min is {dt_min!r} and dt_max is {dt_max!r}; expected 0 < dt_min <= dt_max")
+        self._options: dict[str, Any] = {
+            "d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": dt_rank,
+            "dt_min": dt_min, "dt_max": dt_max, "n_layers": n_layers,
+        }  # fmt: skip
+        super().__init__(d_model, n_layers=n_layers, block=block)
+        self.implementation_reason = "plain torch scan, the only one built in"
+
+    def make_mixer(self) -> Backbone:
+        return MambaMixer(self.d_model, **self._options)
+
+    def make_paper_block(self) -> Backbone:
+        return MambaBlock(self.d_model, mixer=self.make_mixer())
+
+
+def _initial_dt(channels: int, dt_min: float, dt_max: float) -> Tensor:
+    low, high = math.log(dt_min), math.log(dt_max)
+    return torch.exp(torch.rand(channels) * (high - low) + low).clamp(min=DT_FLOOR)
+
+
+def _inverse_softplus(x: Tensor) -> Tensor:
+    """The value whose softplus is `x`: ``x + log(1 - exp(-x))``."""
+    return x + torch.log(-torch.expm1(-x))
+
+
+def _parts(state: State) -> tuple[Tensor, Tensor]:
+    assert isinstance(state, dict)
+    conv, ssm = state["conv"], state["ssm"]
+    assert isinstance(conv, Tensor) and isinstance(ssm, Tensor)
+    return conv, ssm
