@@ -32,7 +32,8 @@ def causal_convolution(u: Tensor, kernel: Tensor) -> Tensor:
         return u @ _toeplitz(kernel)
     size = next_fast_len(2 * length - 1, real=True)
     spectrum = torch.fft.rfft(u, n=size) * torch.fft.rfft(kernel, n=size).unsqueeze(1)
-    return torch.fft.irfft(spectrum, n=size)[..., :length]
+    y: Tensor = torch.fft.irfft(spectrum, n=size)
+    return y[..., :length]
 
 
 def _toeplitz(kernel: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ def legs(size: int) -> tuple[Array, Array]:
 
 def low_rank(size: int) -> Array:
     """P (N,) with ``A + P P^T`` normal: ``P[n] = sqrt(n + 1/2)``."""
-    return np.sqrt(np.arange(size) + 0.5)
+    p: Array = np.sqrt(np.arange(size) + 0.5)
+    return p
 
 
 def legs_nplr(size: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
@@ -40,7 +41,8 @@ def legs_nplr(size: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     p = low_rank(size)
     skew = a + np.outer(p, p) + 0.5 * np.eye(size)
     frequencies, vectors = np.linalg.eigh(-1j * skew)
-    half = vectors[:, : size // 2].conj().T
-    projected = half @ b
+    half: ComplexArray = vectors[:, : size // 2].conj().T
+    projected, low = half @ b, half @ p
     clipped = projected.real + 1j * np.clip(projected.imag, -INPUT_CLIP, INPUT_CLIP)
-    return -0.5 + 1j * frequencies[: size // 2], half @ p, clipped
+    modes: ComplexArray = -0.5 + 1j * frequencies[: size // 2]
+    return modes, low.astype(np.complex128), clipped.astype(np.complex128)

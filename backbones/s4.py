@@ -69,7 +69,7 @@ class LowRankSystem:
         return state.transpose(0, 1)
 
     def advance(self, state: Tensor, length: int) -> Tensor:
-        power = torch.linalg.matrix_power(self._dense, length)
+        power: Tensor = torch.linalg.matrix_power(self._dense, length)
         return (state.transpose(0, 1) @ power.mT).transpose(0, 1)
 
     def free_response(self, state: Tensor, length: int) -> Tensor:
@@ -138,7 +138,8 @@ class LowRankSystem:
     @cached_property
     def _jump(self) -> Tensor:
         """(H, N, N): ``Abar^CHUNK``."""
-        return torch.linalg.matrix_power(self._dense, CHUNK)
+        power: Tensor = torch.linalg.matrix_power(self._dense, CHUNK)
+        return power
 
 
 def _rotate(by: Tensor, v: Tensor) -> Tensor:

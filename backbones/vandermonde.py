@@ -14,7 +14,6 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-
 Pair: TypeAlias = tuple[Tensor, Tensor]  # real and imaginary part
 
 

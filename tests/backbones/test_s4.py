@@ -98,7 +98,8 @@ def cauchy_kernel(mixer: S4Mixer, length: int) -> torch.Tensor:
     spectrum = (1 + 1j * tangent) * (cb - cp * pb / (1 + pp))
     if length % 2 == 0:
         spectrum = torch.cat([spectrum, dt / 2 * (c * b).sum(-1, keepdim=True)], -1)
-    return torch.fft.irfft(spectrum, n=length)
+    kernel: torch.Tensor = torch.fft.irfft(spectrum, n=length)
+    return kernel
 
 
 @pytest.mark.parametrize("length", [*LENGTHS, 999, 1000])

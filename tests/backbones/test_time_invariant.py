@@ -129,6 +129,16 @@ def test_nan_in_the_old_state_does_not_survive_a_reset(case: str, column: int) -
 
 
 @every_case
+def test_nan_in_the_old_state_spoils_no_gradient(case: str) -> None:
+    model, x = make(case), tokens(2, 12)
+    state = tuple(torch.full_like(leaf, float("nan")) for leaf in leaves(model.initial_state(2)))
+    resets = torch.zeros(2, 12, dtype=torch.bool)
+    resets[:, 0] = True
+    model(x, state, resets)[0].square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
+
+
+@every_case
 def test_no_gradient_crosses_a_reset(case: str) -> None:
     model, x = make(case), tokens(1, 12).requires_grad_()
     resets = torch.zeros(1, 12, dtype=torch.bool)
