@@ -7,9 +7,9 @@ one rank (Woodbury) and everything else follows from it:
     M = I - dt/2 A,   Abar = 2 M^-1 - I,   Bbar = dt M^-1 B,   step: s' = M^-1 (2 s + dt B u) - s   in O(N)
 
 The paper sums the kernel at the roots of unity (Cauchy). Here it is factored like a Vandermonde matrix,
-K_(Q i + j) = (C Abar^(Q i)) (Abar^j Bbar), which needs Q recurrences of one vector and Abar^Q: at H = N = 64
-faster at every length measured on CPU (to 1024), as exact in single precision as the step, and without C~ = C (I - Abar^L), which depends on a
-length. C is stored raw. The Cauchy form is the oracle of the tests.
+K_(Q i + j) = (C Abar^(Q i)) (Abar^j Bbar), which needs Q recurrences of one vector and Abar^Q. At H = N = 64 that is
+faster at every length measured on CPU (64 to 1024), as exact in single precision as the step, and free of
+C~ = C (I - Abar^L), which depends on a length. C is stored raw. The Cauchy form is the oracle of the tests.
 """
 
 from __future__ import annotations
