@@ -16,9 +16,9 @@ from typing import Any, Literal
 import torch
 
 from dsbench.backbones import checks_state, checks_training, checks_views
-from dsbench.backbones.factory import build, load_class
 from dsbench.backbones.check_probe import CheckFailed, Probe
 from dsbench.backbones.contract import Backbone, options_of
+from dsbench.backbones.factory import build, load_class
 from dsbench.errors import UsageError, suggestion
 
 Status = Literal["passed", "failed", "excused", "stale_excuse"]

@@ -6,8 +6,9 @@ A subclass writes at least one of three views and the rest is derived, slow but 
 ``scan(x, state)``       parallel view of one stretch of one episode, no resets
 ``parallel(x)``          stateless parallel view; sets ``receptive_field`` (tokens, of the whole stack)
 
-``forward(x, state, resets)`` is the public parallel view. It cuts the sequence where an episode starts and calls `scan`;
-a class with a faster way to honour resets overrides it. `dsbench.backbones.check` proves that the views are one function.
+``forward(x, state, resets)`` is the public parallel view. It cuts the sequence where an episode starts and calls
+`scan`; a class with a faster way to honour resets overrides it. `dsbench.backbones.check` proves that the views are one
+function.
 
 Shapes: B batch, L tokens, D = d_model.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -54,7 +56,7 @@ class Backbone(nn.Module):
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
-        if not isinstance(d_model, int) or d_model < 1:
+        if not isinstance(d_model, int) or isinstance(d_model, bool) or d_model < 1:
             raise UsageError(f"d_model is {d_model!r}; expected a positive integer")
         self.d_model = d_model
 
@@ -193,24 +195,25 @@ class Backbone(nn.Module):
         if not isinstance(self.receptive_field, int) or self.receptive_field < 1:
             raise UsageError(
                 f"{type(self).__name__} writes parallel() and declares receptive_field={self.receptive_field!r}; "
-                "expected the number of tokens, at least 1, that the whole stack looks back on (the current one included)"
+                "expected how many tokens, at least 1, the whole stack looks back on (the current one included)"
             )
         return self.receptive_field
 
     def _step_from_window(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         """y_t is by definition the last output of `parallel` on the last `receptive_field` tokens of the episode."""
-        tokens, count = _window_of(state)
+        tokens, count = _window_of(state, x_t)
         window = tokens.shape[1]
         tokens = torch.where((count >= window).view(-1, 1, 1), tokens.roll(-1, dims=1), tokens)
         last = count.clamp(max=window - 1)
         here = (torch.arange(window, device=x_t.device) == last.unsqueeze(1)).unsqueeze(-1)  # (B, window, 1)
         tokens = torch.where(here, x_t.unsqueeze(1).to(tokens.dtype), tokens)
         y = self.parallel(tokens.to(x_t.dtype))
-        return y[torch.arange(len(y), device=y.device), last], {"tokens": tokens, "count": (count + 1).clamp(max=window)}
+        y_t = y[torch.arange(len(y), device=y.device), last]
+        return y_t, {"tokens": tokens, "count": (count + 1).clamp(max=window)}
 
     def _scan_from_window(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One call of `parallel` on the remembered tokens followed by the new ones."""
-        tokens, count = _window_of(state)
+        tokens, count = _window_of(state, x)
         (rows, window), length = tokens.shape[:2], x.shape[1]
         both = torch.cat([tokens, x.to(tokens.dtype)], 1)
         places = torch.arange(window + length, device=x.device).expand(rows, -1)
@@ -224,11 +227,13 @@ class Backbone(nn.Module):
         return y, {"tokens": torch.where((slots < kept).unsqueeze(-1), last, 0.0), "count": kept.squeeze(1)}
 
 
-def _window_of(state: State) -> tuple[Tensor, Tensor]:
+def _window_of(state: State, x: Tensor) -> tuple[Tensor, Tensor]:
     assert isinstance(state, dict)
     tokens, count = state["tokens"], state["count"]
-    assert isinstance(tokens, Tensor) and isinstance(count, Tensor)
-    return tokens, count
+    assert isinstance(tokens, Tensor)
+    assert isinstance(count, Tensor)
+    # A map without parameters makes its window in float32; the tokens say when more is needed.
+    return tokens.to(torch.promote_types(tokens.dtype, x.dtype)), count
 
 
 def _gather_tokens(x: Tensor, places: Tensor) -> Tensor:
@@ -241,7 +246,7 @@ def stretches(resets: Tensor | None, length: int) -> Iterator[tuple[int, int]]:
         return
     cuts = [] if resets is None else resets.any(0).nonzero().flatten().tolist()
     edges = sorted({0, *cuts, length})
-    yield from zip(edges[:-1], edges[1:], strict=True)
+    yield from pairwise(edges)
 
 
 def mark_dynamics(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Parameter:
@@ -251,14 +256,15 @@ def mark_dynamics(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Paramete
 
 
 def options_of(cls: type[Backbone]) -> dict[str, inspect.Parameter]:
-    """Keyword options of a backbone's constructor, inherited ones included, by name."""
+    """Options of a backbone's constructor (all it takes by name beside d_model), inherited ones included."""
     options: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if base in (Backbone, nn.Module, object) or "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         for parameter in parameters:
-            if parameter.kind is parameter.KEYWORD_ONLY:
+            by_name = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+            if by_name and parameter.name != "d_model":
                 options.setdefault(parameter.name, parameter)
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break  # nothing more is passed on to its bases

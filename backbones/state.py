@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+
+from dsbench.errors import UsageError
 
 State: TypeAlias = "Tensor | tuple[State, ...] | dict[str, State]"
 
@@ -20,7 +22,7 @@ def map_state(function: Callable[..., Tensor], state: State, *others: State) -> 
         return function(state, *others)
     if isinstance(state, dict):
         return {key: map_state(function, state[key], *(other[key] for other in others)) for key in state}  # type: ignore[call-overload,index]
-    return tuple(map_state(function, *parts) for parts in zip(state, *others, strict=True))  # type: ignore[arg-type]
+    return tuple(map_state(function, *parts) for parts in zip(state, *others, strict=True))
 
 
 def leaves(state: State) -> Iterator[Tensor]:
@@ -67,12 +69,14 @@ def cat_rows(*states: State) -> State:
     return map_state(lambda *parts: torch.cat(parts), *states)
 
 
-def to(state: State, *args: object, **kwargs: object) -> State:
-    """``Tensor.to`` on every leaf; a dtype is applied to floating-point leaves only (counts stay integer)."""
+def to(state: State, *args: Any, **kwargs: Any) -> State:
+    """``Tensor.to`` on every leaf; a dtype is applied to floating-point leaves only (counts stay integer, complex stays
+    complex)."""
 
     def move(leaf: Tensor) -> Tensor:
-        moved = leaf.to(*args, **kwargs)  # type: ignore[call-overload]
-        return moved if leaf.is_floating_point() else moved.to(leaf.dtype)
+        if leaf.is_floating_point():
+            return leaf.to(*args, **kwargs)
+        return leaf.to(torch.empty(0, device=leaf.device).to(*args, **kwargs).device)
 
     return map_state(move, state)
 
@@ -83,13 +87,19 @@ def nbytes(state: State) -> int:
 
 
 def flatten(state: State) -> dict[str, Tensor]:
-    """Leaves under path names (``0/h``); the structure of `state` itself is needed to `unflatten`."""
+    """Leaves under path names (``0/h``); the structure of `state` itself is needed to `unflatten`.
+
+    Raises:
+        UsageError: a dictionary key is empty or has a ``/``, so that two leaves could get one name.
+    """
     if isinstance(state, Tensor):
         return {"": state}
+    if isinstance(state, dict):
+        for key in state:
+            if not key or "/" in key:
+                raise UsageError(f"state key {key!r} cannot be part of a path; use a name without '/'")
     items = state.items() if isinstance(state, dict) else enumerate(state)
-    return {
-        f"{key}/{path}".rstrip("/"): leaf for key, part in items for path, leaf in flatten(part).items()
-    }
+    return {f"{key}/{path}".rstrip("/"): leaf for key, part in items for path, leaf in flatten(part).items()}
 
 
 def unflatten(flat: Mapping[str, Tensor], like: State) -> State:

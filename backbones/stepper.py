@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dsbench.backbones.state import State, clone_state
+from dsbench.backbones.state import State, clone_state, detach_state
 
 if TYPE_CHECKING:
     from dsbench.backbones.contract import Backbone
@@ -22,7 +22,7 @@ class Stepper:
 
     def __init__(self, backbone: Backbone, batch_size: int) -> None:
         self.backbone, self.batch_size = backbone, batch_size
-        self._state = backbone.initial_state(batch_size)
+        self._state = detach_state(backbone.initial_state(batch_size))  # a learned one would keep its graph
 
     @torch.no_grad()
     def step(self, x_t: Tensor) -> Tensor:
@@ -37,8 +37,8 @@ class Stepper:
 
     def state(self) -> State:
         """A copy of the current state, in the form that ``backbone.step`` takes."""
-        return clone_state(self._state)
+        return clone_state(detach_state(self._state))
 
     def load(self, state: State) -> None:
         """Continue from `state` (copied)."""
-        self._state = clone_state(state)
+        self._state = clone_state(detach_state(state))
