@@ -113,9 +113,7 @@ class WrapperConfig(Section):
     time: Literal["sinusoidal", "none", "table"] = Field(default="sinusoidal", description="encoding of the timestep")
     max_timestep: Count | None = Field(default=None, description="size of the table of timesteps")
     combine: Literal["sum", "concat"] = Field(default="sum", description="how the parts of a joint token are joined")
-    encoder_width: Count | None = Field(
-        default=None, description="hidden width of the observation encoder; null: linear"
-    )
+    encoder_width: Count | None = Field(default=None, description="hidden width of the encoder; null: linear")
     encoder_activation: Literal["none", "relu", "gelu", "tanh"] = Field(default="none", description="of the encoder")
     embedding_norm: bool = Field(default=False, description="layer norm on the tokens")
     action_tanh: bool = Field(default=False, description="bound continuous actions by tanh")
@@ -129,20 +127,15 @@ class TrainConfig(Section):
     batch_size: Count = Field(default=256, description="segments in a batch")
     lr: Positive = Field(default=3e-3, le=1e3, description="learning rate")
     warmup: CountOrZero = Field(default=50, description="updates of linear warm-up")
-    schedule: Literal["constant", "cosine"] = Field(
-        default="constant", description="of the learning rate after warm-up"
-    )
+    schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate after warm-up")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="learning rate after the warm-up")
     clip: Positive | None = Field(default=1.0, description="largest norm of the gradient; null: no clipping")
     weight_decay: NonNegative = Field(default=0.01, description="AdamW's, on matrices only")
     window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")
-    row_length: Count | None = Field(
-        default=None, description="timesteps in a row of several segments; null: no packing"
-    )
+    row_length: Count | None = Field(default=None, description="timesteps in a row of segments; null: no packing")
     mean_last_k: Count = Field(default=5, description="last evaluations that the mean-of-last-k score averages")
     log_every: Count = Field(default=20, description="updates between recorded losses")
-    eval_every: Count | None = Field(
-        default=None, description="updates between selection evaluations; null: ten in all"
-    )
+    eval_every: Count | None = Field(default=None, description="updates between evaluations; null: ten in all")
     checkpoint_every: Count = Field(default=200, description="updates between checkpoints")
 
     @model_validator(mode="after")
