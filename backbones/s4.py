@@ -8,7 +8,7 @@ one rank (Woodbury) and everything else follows from it:
 
 The paper sums the kernel at the roots of unity (Cauchy). Here it is factored like a Vandermonde matrix,
 K_(Q i + j) = (C Abar^(Q i)) (Abar^j Bbar), which needs Q recurrences of one vector and Abar^Q. At H = N = 64 that is
-faster at every length measured on CPU (64 to 1024), as exact in single precision as the step, and free of
+faster at the lengths measured on CPU (256 and 1024), as exact in single precision as the step, and free of
 C~ = C (I - Abar^L), which depends on a length. C is stored raw. The Cauchy form is the oracle of the tests.
 """
 
