@@ -267,3 +267,35 @@ class EndOfTable(Healthy):
     def step(self, x_t, state):
         y_t, h = super().step(x_t + self.places[state["t"]], state["h"])
         return y_t, {"h": h, "t": state["t"] + 1}
+
+
+class ForgetsWhatIsCarried(Healthy):
+    """`forward` starts every chunk anew."""
+
+    def forward(self, x, state=None, resets=None):
+        return super().forward(x, None, resets)
+
+
+class OtherParallel(Healthy):
+    """`parallel` is a little off; no other view calls it."""
+
+    def parallel(self, x):
+        return 1.001 * super().parallel(x)
+
+
+class RowStatistics(Healthy):
+    """`scan` centres the tokens over the whole row, padding included."""
+
+    def scan(self, x, state):
+        return scan_healthily(self, x - x.mean(1, keepdim=True), state)
+
+
+class OtherStructure(Healthy):
+    """Later states have another structure than the initial one."""
+
+    def step(self, x_t, state):
+        y_t, state = super().step(x_t, state["h"] if isinstance(state, dict) else state)
+        return y_t, {"h": state}
+
+    def reset(self, state, done):
+        return {"h": super().reset(state["h"] if isinstance(state, dict) else state, done)}
