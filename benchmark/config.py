@@ -14,11 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-import dsbench
-from dsbench.config_errors import usage_error
-from dsbench.config_sources import Lines, parse_override, read_config_file
-from dsbench.presets import DEFAULT, get_preset
-from dsbench.registry import Catalogue, source_hash
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -29,6 +24,12 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+import dsbench
+from dsbench.config_errors import usage_error
+from dsbench.config_sources import Lines, parse_override, read_config_file
+from dsbench.presets import DEFAULT, get_preset
+from dsbench.registry import Catalogue, source_hash
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
 
@@ -127,8 +128,7 @@ class TrainConfig(Section):
     batch_size: Count = Field(default=256, description="segments in a batch")
     lr: Positive = Field(default=3e-3, le=1e3, description="learning rate")
     warmup: CountOrZero = Field(default=50, description="updates of linear warm-up")
-    schedule: Literal["constant", "cosine"] = Field(default="constant", description="learning rate after warm-up")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="learning rate after the warm-up")
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="learning rate after the warm-up")
     clip: Positive | None = Field(default=1.0, description="largest norm of the gradient; null: no clipping")
     weight_decay: NonNegative = Field(default=0.01, description="AdamW's, on matrices only")
     window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")

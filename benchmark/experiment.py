@@ -85,7 +85,8 @@ class Experiment:
         episodes, info = load_or_generate(self.spec, data.recipe, data.episodes, data.seed)
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)
-        folder.journal.append(event_record("data", detail=asdict(info)))
+        known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
+        folder.journal.append(event_record("data", detail=known))
         self.report("data", data.episodes, data.episodes)
         return episodes, info
 
@@ -315,10 +316,10 @@ class Experiment:
         }
         for role, suffix in (("target", ""), ("opposite", "_opposite")):
             for metric, value in headline.get(role, {}).items():
-                row[metric + suffix] = value
+                row[_column(metric) + suffix] = value
             for decode in config.eval.decode[1:]:
                 for metric, value in scores[decode].get(role, {}).items():
-                    row[f"{metric}{suffix}_{decode}d"] = value
+                    row[f"{_column(metric)}{suffix}_{decode}"] = value
         return row | self._selected(progress)
 
     def _selected(self, progress: Progress) -> dict[str, Any]:
@@ -326,7 +327,7 @@ class Experiment:
         history, metric = progress.history or [], self.spec.success_metric
         if not history:
             return {}
-        best = max(history, key=lambda entry: entry[f"selection/{metric}"])
+        best = max(history, key=lambda entry: (entry[f"selection/{metric}"], entry["step"]))  # of equals the latest
         tail = history[-self.config.train.mean_last_k :]
         return {
             f"{metric}_best": best[f"eval/{metric}"],
@@ -334,6 +335,11 @@ class Experiment:
             f"{metric}_mean_k": sum(entry[f"eval/{metric}"] for entry in tail) / len(tail),
             "mean_k": len(tail),
         }
+
+
+def _column(metric: str) -> str:
+    """Name of a measure in the final row; a bare "return" would say neither of what nor how many."""
+    return "return_mean" if metric == "return" else metric
 
 
 def pick_device(name: str) -> torch.device:

@@ -86,9 +86,9 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
     pipe("prepare", 0, 1)
     experiment = Experiment(config, pipe)  # bad names and options end here, before anything is written
     folder = RunFolder.open(results, run_id(config))
-    with folder.claim(force=force):
-        if folder.status() == "ok" and not force:
-            return 0
+    with folder.claim(force=force) as plan:
+        if plan.action == "done":
+            return 0 if folder.status() == "ok" else 1
         folder.write_config(config.model_dump(mode="json"))
         folder.write_provenance(provenance())
         return _attempt(experiment, folder)

@@ -53,12 +53,14 @@ def load_policy(run: str | Path) -> DecisionSequence:
         UsageError: the folder holds no finished run.
         CorruptFile: the checkpoint's hash is not what its manifest says.
     """
-    from dsbench.records.checkpoints import Checkpoints
+    from dsbench.records.run_folder import RunFolder
 
-    folder = Path(run)
-    if not (folder / "checkpoints" / "final").is_dir():
-        raise UsageError(f"{folder} holds no finished run; expected RESULTS/runs/<run_id> with checkpoints/final in it")
-    checkpoint = Checkpoints(folder / "checkpoints").load("final")
+    folder = RunFolder(Path(run))
+    result = folder.latest_result() if folder.path.is_dir() else None
+    if result is None or result["status"] != "ok":
+        found = "no run" if result is None else f"a run with status {result['status']}"
+        raise UsageError(f"{run} holds {found}; expected RESULTS/runs/<run_id> of a finished run")
+    checkpoint = folder.checkpoints_of(result["attempt"]).load("final")
     policy = build_policy(checkpoint.meta["policy"])
-    policy.load_state_dict(dict(checkpoint.tensors))
+    policy.load_state_dict(checkpoint.tensors)
     return policy.eval()
