@@ -45,8 +45,8 @@ class Probe:
         return _cast(backbone, dtype).eval()
 
     def update(self, backbone: Backbone) -> None:
-        """Use `backbone` in every view, then change all its parameters by one optimiser update, without train() or
-        eval() in between: whatever it cached before, it has to see the new parameters after."""
+        """Use `backbone` in every view, then change all its parameters by one optimiser update, with no change of
+        mode in between: whatever it cached before, it has to see the new parameters after."""
         x = self.tokens()
         with torch.no_grad():
             backbone(x)
