@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from dsbench.config_sources import Lines
-from dsbench.errors import UsageError, suggestion
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from dsbench.config_sources import Lines
+from dsbench.errors import UsageError, suggestion
 
 _EXPECTED = {
     "int_type": "an integer",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from dsbench.errors import UsageError
 
 _LARGEST = 1 << 20  # bytes; settings are small, and anything larger is not settings

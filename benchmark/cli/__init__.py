@@ -1,0 +1,58 @@
+"""The command ``dsbench``: errors as one line, exit codes as in `dsbench.errors`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from dsbench.errors import DsbenchError, Internal
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. ``--debug``, anywhere, adds the traceback to an error."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 must not end a run
+    try:
+        code = _run([argument for argument in arguments if argument != "--debug"])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, such as head, went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    except DsbenchError as error:
+        return _report(error, debug)
+    except Exception as error:
+        line = " ".join(str(error).split())
+        way_out = "" if debug else "; run it again with --debug and report what it shows"
+        return _report(Internal(f"internal: {type(error).__name__}: {line}{way_out}"), debug)
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+
+    from dsbench.cli.app import app
+
+    parser_error = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, which is not public
+    try:
+        result = typer.main.get_command(app)(arguments, prog_name="dsbench", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except parser_error as error:
+        print(f"Error: {' '.join(error.format_message().split())}   (dsbench --help)", file=sys.stderr)  # type: ignore[attr-defined]
+        return 2
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: DsbenchError, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"Error: {error}", file=sys.stderr)
+    return error.exit_code

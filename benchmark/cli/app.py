@@ -1,0 +1,46 @@
+"""The table of commands. Importing it imports neither torch nor pandas; each command imports what it needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import dsbench
+from dsbench.cli import browse, results, runs
+
+app = typer.Typer(
+    name="dsbench",
+    help="Which sequence backbone should make decisions, and at what cost?",
+    epilog="Example: dsbench run --backbone s4 --env umbrella",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"dsbench {dsbench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every command; `dsbench.cli.main` reads --debug itself, so that it may stand anywhere."""
+
+
+app.command("run")(runs.run)
+app.command("sweep")(runs.sweep)
+app.command("list")(browse.list_names)
+app.command("check")(browse.check)
+app.command("report")(results.report)
+app.command("export")(results.export)
+app.command("doctor")(browse.doctor)

@@ -1,0 +1,120 @@
+"""``dsbench list``, ``dsbench check`` and ``dsbench doctor``: what there is, whether it keeps its word, what works."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+KINDS = ("backbones", "envs", "recipes", "presets")
+
+
+def list_names(
+    kind: Annotated[Optional[str], typer.Argument(metavar="[backbones|envs|recipes|presets]")] = None,  # noqa: UP045
+    env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Recipes of this one only.")] = None,  # noqa: UP045
+    as_json: AsJson = False,
+) -> int:
+    """Show what there is to choose from.
+
+    Examples:
+
+    dsbench list
+
+    dsbench list backbones --json
+    """
+    from dsbench.cli.summary import print_table
+    from dsbench.errors import UnknownName
+
+    if kind is not None and kind not in KINDS:
+        raise UnknownName("kind of thing", kind, KINDS)
+    found = {name: _entries(name, env) for name in ([kind] if kind else KINDS)}
+    if as_json:
+        print(json.dumps(found[kind] if kind else found, indent=2))
+        return 0
+    for name, entries in found.items():
+        print(f"{name.upper()}" if kind is None else "", end="\n" if kind is None else "")
+        print_table(tuple(entries[0]), [tuple(str(value) for value in entry.values()) for entry in entries])
+        print(end="\n" if kind is None else "")
+    return 0
+
+
+def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS, get_spec
+    from dsbench.presets import PRESETS
+
+    if kind == "presets":
+        return [{"name": preset.name, "summary": preset.summary} for preset in PRESETS.values()]
+    if kind == "recipes":
+        specs = [get_spec(name) for name in ([env] if env else ENVS.names())]
+        return [
+            {"env": spec.name, "name": name, "summary": recipe.summary}
+            for spec in specs
+            for name, recipe in spec.recipes.items()
+        ]
+    catalogue = BACKBONES if kind == "backbones" else ENVS
+    return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in catalogue]
+
+
+def check(
+    backbone: Annotated[str, typer.Argument(metavar="NAME|module:Class|file.py:Class")],
+    set_: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="OPTION=VALUE", help="Option of its constructor. Repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Prove that a backbone keeps the contract; exit code 1 when it does not.
+
+    Examples:
+
+    dsbench check s4
+
+    dsbench check mine.py:MyBackbone --set n_layers=1
+    """
+    from dsbench.backbones.check import check_backbone
+    from dsbench.cli.summary import print_table
+    from dsbench.config_sources import parse_override
+
+    options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
+    size = {"d_model": int(options.pop("d_model"))} if "d_model" in options else {}
+    report = check_backbone(backbone, options=options, **size)
+    if as_json:
+        print(json.dumps({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}, indent=2))
+        return int(not report.ok)
+    rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
+    print_table(("check", "status", "seconds", "detail"), rows)
+    failed = sum(not one.ok for one in report.results)
+    verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
+    print(f"\n{report.backbone}: {verdict}")
+    return int(not report.ok)
+
+
+def doctor(
+    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder to try.")] = Path("results"),
+    as_json: AsJson = False,
+) -> int:
+    """Show what is usable here, with the install line of what is missing.
+
+    Examples:
+
+    dsbench doctor
+
+    dsbench doctor --results /data/results --json
+    """
+    from dsbench.cli.summary import print_pairs
+    from dsbench.doctor import examine
+
+    found: list[dict[str, Any]] = examine(results)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return 0
+    print_pairs([(str(item["what"]), f"{item['found']}{_way_out(item)}") for item in found])
+    return 0
+
+
+def _way_out(item: dict[str, Any]) -> str:
+    return f"   ->  {item['way_out']}" if item["way_out"] else ""

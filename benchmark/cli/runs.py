@@ -1,0 +1,108 @@
+"""``dsbench run`` and ``dsbench sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
+    typer.Option("--set", metavar="A.B=VALUE", help="Set one value, such as train.lr=1e-3. Repeatable; wins over all."),
+]
+ConfigFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--config", metavar="FILE", help="Settings from .yaml, .toml or .json, such as a run's config.yaml."),
+]
+PresetName = Annotated[Optional[str], typer.Option("--preset", help="smoke, quick (default) or paper.")]  # noqa: UP045
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
+
+
+def run(
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--backbone", metavar="NAME", help="Built-in name, package.module:Class or path/file.py:Class."),
+    ] = None,
+    env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Environment.")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option("--seed", help="Seed of initialisation and batches.")] = None,  # noqa: UP045
+    preset: PresetName = None,
+    set_: Overrides = None,
+    config: ConfigFile = None,
+    results: Results = Path("results"),
+    force: Force = False,
+) -> int:
+    """Generate data, train, evaluate, measure; the same command again continues or shows the finished run.
+
+    Examples:
+
+    dsbench run --backbone s4 --env umbrella
+
+    dsbench run --backbone mine.py:MyBackbone --env umbrella --preset smoke
+
+    dsbench run --backbone gpt --env umbrella --seed 3 --set train.lr=1e-3 --set env.chain_length=20
+    """
+    from dsbench import launcher
+    from dsbench.cli.summary import print_pairs, run_table
+    from dsbench.config import resolve
+    from dsbench.progress import display
+    from dsbench.worker_process import folder_of
+
+    settings = resolve(preset=preset, config_file=config, overrides=set_ or (), backbone=backbone, env=env, seed=seed)
+    folder = folder_of(settings, results)
+    state = launcher.state_of(settings, results, force)
+    print_pairs(
+        [
+            ("Run", f"{settings.backbone.name} on {settings.env.name}, seed {settings.seed}, preset {settings.preset}"),
+            ("Folder", str(folder.path)),
+            ("State", state),
+        ]
+    )
+    print(flush=True)
+    (outcome,) = launcher.run_all([settings], results, force=force, display=display())
+    if outcome.row is None or outcome.status != "ok":
+        raise launcher.error_of(outcome)
+    print_pairs(run_table(outcome.row, folder.path, settings))
+    return outcome.exit_code
+
+
+def sweep(
+    backbone: Annotated[str, typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas.")],
+    env: Annotated[str, typer.Option("--env", metavar="A,B", help="Environments, separated by commas.")],
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="3 means 0,1,2; a list means itself.")] = "3",
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--jobs", min=1, help="Runs at once; by default the cores divided by the threads of a run."),
+    ] = None,
+    preset: PresetName = None,
+    set_: Overrides = None,
+    config: ConfigFile = None,
+    results: Results = Path("results"),
+    force: Force = False,
+) -> int:
+    """Every backbone on every environment with every seed; finished runs are skipped, so it can be repeated.
+
+    Examples:
+
+    dsbench sweep --backbone gpt,s4 --env umbrella --seeds 3
+
+    dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
+    """
+    from dsbench import launcher
+    from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
+    from dsbench.progress import display
+    from dsbench.sweep import default_jobs, expand
+
+    configs = expand(backbone, env, seeds, preset=preset, config_file=config, overrides=set_ or ())
+    at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
+    print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)
+    outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))
+    print()
+    print_table(SWEEP_HEADER, sweep_rows(outcomes))
+    print(f"\nNext    dsbench report {results}")
+    for outcome in outcomes:
+        if outcome.exit_code:
+            typer.echo(f"{outcome.run_id}: {outcome.status}: {outcome.message}", err=True)
+    stopped = [outcome.exit_code for outcome in outcomes if outcome.status == "interrupted" and outcome.exit_code > 128]
+    return stopped[0] if stopped else int(any(outcome.exit_code for outcome in outcomes))

@@ -1,0 +1,121 @@
+"""Showing what workers do: bars with the time left on a terminal, a line now and then elsewhere. Goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+LINE_EVERY_S = 10.0
+
+
+class Display(Protocol):
+    """Where progress of one or several runs is shown."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def event(self, name: str, event: Mapping[str, Any]) -> None:
+        """A run has advanced: ``phase``, ``done``, ``total``, ``message``."""
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+
+    def end(self, name: str) -> None:
+        """A run has ended, well or not."""
+
+
+class Silent:
+    """Shows nothing; for library use."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def event(self, name: str, event: Mapping[str, Any]) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def end(self, name: str) -> None: ...
+
+
+class Lines(Silent):
+    """A line when a phase begins and every ten seconds."""
+
+    def __init__(self, names: bool = False) -> None:
+        self._names, self._began = names, time.monotonic()
+        self._last: dict[str, tuple[str, float, float, int]] = {}  # run -> phase, last line, phase began, done then
+
+    def event(self, name: str, event: Mapping[str, Any]) -> None:
+        now, phase, done, total = time.monotonic(), str(event["phase"]), int(event["done"]), int(event["total"])
+        previous, line_at, began, first = self._last.get(name, ("", 0.0, now, done))
+        if phase == previous and now - line_at < LINE_EVERY_S:
+            return
+        if phase != previous:
+            began, first = now, done
+        self._last[name] = (phase, now, began, first)
+        left = (now - began) / (done - first) * (total - done) if done > first else None
+        parts = [f"{phase} {done}/{total}" if total > 1 else phase, str(event.get("message") or "")]
+        parts.append(f"about {left:.0f} s left in this phase" if left else "")
+        prefix = f"{name}: " if self._names else ""
+        self.note(f"[{now - self._began:5.0f} s] {prefix}{', '.join(part for part in parts if part)}")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def end(self, name: str) -> None:
+        self._last.pop(name, None)
+
+
+class Bars:
+    """A bar a run, with the time left in the phase, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.fields[run]}", markup=False),
+            TextColumn("{task.fields[phase]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[message]}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def event(self, name: str, event: Mapping[str, Any]) -> None:
+        phase = str(event["phase"])
+        fields: dict[str, Any] = {"phase": phase, "message": str(event.get("message") or "")}
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task("", run=name, total=event["total"], **fields)
+        task = self._tasks[name]
+        if self._progress.tasks[self._progress.task_ids.index(task)].fields["phase"] != phase:
+            self._progress.reset(task, total=event["total"], **fields)  # the clock of the time left starts anew
+        self._progress.update(task, completed=event["done"], total=event["total"], **fields)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self, name: str) -> None:
+        if name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+
+
+def display(several: bool = False) -> Display:
+    """Bars on a terminal, lines elsewhere."""
+    return Bars() if sys.stderr.isatty() else Lines(names=several)

@@ -1,0 +1,61 @@
+"""The runs of a sweep: backbones x environments x seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsbench.config import RunConfig, resolve, run_id
+from dsbench.errors import UsageError
+from dsbench.process import available_cores
+
+
+def expand(
+    backbones: str,
+    envs: str,
+    seeds: str,
+    *,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> list[RunConfig]:
+    """Every combination, seeds innermost; the same run twice counts once.
+
+    Args:
+        backbones: names separated by commas.
+        envs: names separated by commas.
+        seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
+        preset, config_file, overrides: as for `resolve`, the same for all.
+    """
+    runs = [
+        resolve(preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, seed=seed)
+        for env in _names(envs, "--env")
+        for backbone in _names(backbones, "--backbone")
+        for seed in parse_seeds(seeds)
+    ]
+    return list({run_id(config): config for config in runs}.values())
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``3`` is 0, 1, 2; ``0,5,7`` is itself; ``5,`` is 5."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--seeds is {text!r}; expected a number such as 3, or a list such as 0,5,7")
+    numbers = [int(part) for part in parts]
+    if "," in text:
+        return list(dict.fromkeys(numbers))
+    if not 1 <= numbers[0] <= 1000:
+        raise UsageError(f"--seeds is {text}: 1 to 1000 seeds; write {text}, for seed {text} alone")
+    return list(range(numbers[0]))
+
+
+def default_jobs(threads: int) -> int:
+    """Runs at once that fill the cores when each computes with `threads` threads."""
+    return max(1, available_cores() // threads)
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise UsageError(f"{option} is empty; give names separated by commas")
+    return list(dict.fromkeys(names))

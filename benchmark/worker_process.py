@@ -1,0 +1,194 @@
+"""One worker as its parent sees it: started with the right environment, read, stopped, and its death explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsbench.config import RunConfig, run_id, to_dict
+from dsbench.errors import DsbenchError
+from dsbench.files import write_atomic
+from dsbench.process import process_environment
+from dsbench.records.run_folder import Plan, RunFolder
+
+WORKER = ("-P", "-m", "dsbench.worker")  # -P: a file in the current folder must not shadow a library
+GRACE_S = 20.0  # between the time limit's SIGTERM and SIGKILL; a checkpoint fits in
+_TAIL = 64 * 1024  # bytes of the worker's stderr that are kept
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How asking for a run ended."""
+
+    run_id: str
+    status: str  # one of records.STATUSES, "held" or "refused"
+    exit_code: int
+    row: Mapping[str, Any] | None = None
+    message: str | None = None  # one line for the user when something went wrong
+
+
+class WorkerProcess:
+    """A running worker.
+
+    It is started in a process group of its own, so that Ctrl-C reaches it once, through its parent.
+
+    Args:
+        config: the run.
+        folder: its folder.
+        plan: what the folder says is to be done.
+        force: begin the next attempt whatever came out before.
+        command: the worker as arguments of this Python; tests put another in place.
+    """
+
+    def __init__(
+        self, config: RunConfig, folder: RunFolder, plan: Plan, *, force: bool, command: Sequence[str] = WORKER
+    ) -> None:
+        self.config, self.folder, self.attempt = config, folder, plan.attempt
+        self.error: dict[str, Any] | None = None  # a DsbenchError of the worker, as it reported it
+        self._files = tempfile.TemporaryDirectory(prefix="dsbench-")
+        self._stderr = Path(self._files.name) / "stderr.txt"
+        self._oom_kills = _oom_kills()
+        self._asked_to_stop: int | None = None
+        self._timed_out = False
+        self._deadline = time.monotonic() + config.time_limit_s if config.time_limit_s else None
+        self._unread, self.at_end = b"", False
+        self.pipe = self._start(force, command)
+
+    def _start(self, force: bool, command: Sequence[str]) -> int:
+        settings = Path(self._files.name) / "config.json"
+        settings.write_text(json.dumps(to_dict(self.config)))
+        arguments = ["--results", str(self.folder.path.parent.parent), "--config", str(settings)]
+        read_end, write_end = os.pipe()
+        os.set_blocking(read_end, False)
+        environment = {**os.environ, **process_environment(self.config.threads), "DSBENCH_PROGRESS_FD": str(write_end)}
+        with self._stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, *command, *arguments, *(["--force"] if force else [])],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,  # nothing a library prints may end up in the parent's output
+                stderr=stderr,
+                env=environment,
+                pass_fds=[write_end],
+                process_group=0,
+            )
+        os.close(write_end)
+        return read_end
+
+    def read(self) -> list[dict[str, Any]]:
+        """Progress since the last call; returns at once."""
+        with suppress(BlockingIOError):
+            while block := os.read(self.pipe, 1 << 16):
+                self._unread += block
+            self.at_end = True
+        *lines, self._unread = self._unread.split(b"\n")
+        events = []
+        for line in lines:
+            with suppress(ValueError):
+                event = json.loads(line)
+                if "error" in event:
+                    self.error = event
+                elif "phase" in event:
+                    events.append(event)
+        return events
+
+    def stop(self, number: int) -> None:
+        """Pass a signal on; the worker saves a checkpoint and ends. A second call ends it at once."""
+        again, self._asked_to_stop = self._asked_to_stop is not None, number
+        self._signal(signal.SIGKILL if again else number)
+
+    def enforce_time_limit(self) -> None:
+        """SIGTERM when the time is over, SIGKILL when that did not help."""
+        if self._deadline is None or time.monotonic() < self._deadline:
+            return
+        self._signal(signal.SIGKILL if self._timed_out else signal.SIGTERM)
+        self._timed_out, self._deadline = True, time.monotonic() + GRACE_S
+
+    def outcome(self) -> Outcome:
+        """How it ended (waits for that). Writes the final status when the worker could not."""
+        code = self.process.wait()
+        self.read()
+        try:
+            return self._explain(code)
+        finally:
+            os.close(self.pipe)
+            self._files.cleanup()
+
+    def _explain(self, code: int) -> Outcome:
+        row = self.folder.result(self.attempt)
+        if self.error is not None:
+            status = "held" if self.error.get("exit_code") == 75 else "refused"
+            return self._outcome(status, int(self.error.get("exit_code", 1)), None, str(self.error["error"]))
+        if row is not None and row["status"] != "interrupted":  # the worker's own word
+            return self._outcome(row["status"], 0 if row["status"] == "ok" else 1, row, row.get("reason"))
+        status, reason = self._cause_of_death(code)
+        if status == "failed":
+            self._keep_stderr()
+        row = {**self._identity(), "reason": reason}
+        with suppress(DsbenchError):  # held again or a full disk: the outcome is told all the same
+            self.folder.finish(status, row, self.attempt)
+        exit_code = 128 + (self._asked_to_stop or signal.SIGTERM) if status == "interrupted" else 1
+        return self._outcome(status, exit_code, {**row, "status": status, "run_id": self.folder.run_id}, reason)
+
+    def _cause_of_death(self, code: int) -> tuple[str, str]:
+        number = -code if code < 0 else code - 128 if code > 128 else 0
+        if self._timed_out:
+            return "timeout", f"longer than the time limit of {self.config.time_limit_s:g} s; raise time_limit_s"
+        if self._asked_to_stop is not None:
+            return "interrupted", "interrupted; the same command continues"
+        if number in (signal.SIGINT, signal.SIGTERM):
+            return "interrupted", f"ended by {signal.Signals(number).name} from outside; the same command continues"
+        if number == signal.SIGKILL:
+            before, after = self._oom_kills, _oom_kills()
+            if before is not None and before == after:
+                return "interrupted", "killed from outside (SIGKILL); the same command continues"
+            return "out_of_memory", "killed by the system, most likely for memory; try a smaller train.batch_size"
+        lines = self._stderr_tail().strip().splitlines() or ["no message"]
+        if "MemoryError" in lines[-1]:
+            return "out_of_memory", lines[-1]
+        if number in set(signal.Signals):
+            return "failed", f"the worker crashed ({signal.Signals(number).name})"
+        return "failed", lines[-1]
+
+    def _outcome(self, status: str, exit_code: int, row: Mapping[str, Any] | None, reason: str | None) -> Outcome:
+        return Outcome(self.folder.run_id, status, exit_code, row, None if status == "ok" else reason)
+
+    def _identity(self) -> dict[str, Any]:
+        return {"backbone": self.config.backbone.name, "env": self.config.env.name, "seed": self.config.seed}
+
+    def _stderr_tail(self) -> str:
+        return self._stderr.read_bytes()[-_TAIL:].decode(errors="replace")
+
+    def _keep_stderr(self) -> None:
+        with suppress(DsbenchError):
+            write_atomic(self.folder.path / "error.txt", self._stderr_tail().encode())
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+def folder_of(config: RunConfig, results: Path) -> RunFolder:
+    """The folder of a run; it need not exist."""
+    return RunFolder.open(results, run_id(config))
+
+
+def _oom_kills() -> int | None:
+    """How often Linux has killed a process for memory since it started; None where that is not counted."""
+    total, counted = 0, False
+    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        with suppress(OSError, ValueError):
+            for line in Path(path).read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    total, counted = total + int(value), True
+    return total if counted else None
