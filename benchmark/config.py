@@ -26,10 +26,11 @@ from pydantic import (
 )
 
 import dsbench
-from dsbench.config_errors import usage_error
+from dsbench.config_errors import problems, usage_error
 from dsbench.config_sources import Lines, parse_override, read_config_file
+from dsbench.errors import UsageError
 from dsbench.presets import DEFAULT, get_preset
-from dsbench.registry import Catalogue, source_hash
+from dsbench.registry import source_hash
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
 
@@ -124,8 +125,8 @@ class WrapperConfig(Section):
 class TrainConfig(Section):
     """Offline training: AdamW with warm-up and clipping."""
 
-    updates: Count = Field(default=600, description="optimiser updates")
-    batch_size: Count = Field(default=256, description="segments in a batch")
+    updates: Count = Field(default=500, description="optimiser updates")
+    batch_size: Count = Field(default=128, description="segments in a batch")
     lr: Positive = Field(default=3e-3, le=1e3, description="learning rate")
     warmup: CountOrZero = Field(default=50, description="updates of linear warm-up")
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="learning rate after the warm-up")
@@ -223,12 +224,18 @@ def resolve(
 
 
 def from_dict(settings: Mapping[str, Any], lines: Lines | None = None) -> RunConfig:
-    """The configuration in nested dictionaries (what `to_dict` gives); `UsageError` names all that is wrong."""
+    """The configuration in nested dictionaries (what `to_dict` gives).
+
+    Raises:
+        UsageError: naming all that is wrong, names that are in no catalogue included.
+    """
+    config, wrong = None, _unknown_names(settings, lines or Lines())
     try:
         config = RunConfig.model_validate(dict(settings))
     except ValidationError as error:
-        raise usage_error(error, RunConfig, lines) from None
-    check_names(config)
+        wrong += problems(error, RunConfig, lines)
+    if wrong or config is None:
+        raise usage_error(wrong)
     return config
 
 
@@ -237,20 +244,22 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def check_names(config: RunConfig) -> None:
-    """`UsageError` with the closest match when the backbone or the environment is in no catalogue."""
+def _unknown_names(settings: Mapping[str, Any], lines: Lines) -> list[str]:
+    """What is wrong with the names of the backbone and the environment; files are looked for, modules not imported."""
     from dsbench.backbones.catalogue import BACKBONES
     from dsbench.envs import ENVS
 
-    for catalogue, name in ((BACKBONES, config.backbone.name), (ENVS, config.env.name)):
-        _check_name(catalogue, name)
-
-
-def _check_name(catalogue: Catalogue, name: str) -> None:
-    if ":" in name:
-        source_hash(name)  # names a missing file; modules are imported by the worker
-    else:
-        catalogue.entry(name)
+    wrong = []
+    for part, catalogue in (("backbone", BACKBONES), ("env", ENVS)):
+        name = _name_of(settings.get(part))
+        try:
+            if ":" in name:
+                source_hash(name)
+            elif name:
+                catalogue.entry(name)
+        except UsageError as error:
+            wrong.append(f"{lines.place(f'{part}.name')}{error}")
+    return wrong
 
 
 def run_id(config: RunConfig) -> str:
@@ -298,7 +307,8 @@ def _nested(path: str, value: Any) -> dict[str, Any]:
 
 
 def _name_of(part: Any) -> str:
-    return str(part.get("name", "")) if isinstance(part, Mapping) else str(part or "")
+    name = part.get("name") if isinstance(part, Mapping) else part
+    return name if isinstance(name, str) else ""
 
 
 def _is_plain(value: Any) -> bool:
