@@ -1,0 +1,62 @@
+"""Tiny episodes and policies for the tests of training, acting and measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from dsbench.backbones import build
+from dsbench.decision import DecisionSequence
+from dsbench.episodes import Episodes
+
+FEATURES, ACTIONS = 3, 2
+
+
+def episodes_of(lengths: Sequence[int], seed: int = 0) -> Episodes:
+    """Random episodes of these lengths; rewards are multiples of 1/8, whose sums are exact."""
+    rng, total = np.random.default_rng(seed), int(sum(lengths))
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    terminated = np.zeros(total, bool)
+    terminated[starts[1:] - 1] = True
+    return Episodes(
+        observations=rng.normal(size=(total, FEATURES)).astype(np.float32) + 1,
+        actions=rng.integers(ACTIONS, size=total),
+        rewards=(rng.integers(-8, 9, size=total) / 8).astype(np.float32),
+        terminated=terminated,
+        truncated=np.zeros(total, bool),
+        starts=starts,
+        final_observations=rng.normal(size=(len(lengths), FEATURES)).astype(np.float32),
+    )
+
+
+def policy_of(
+    backbone: str = "lstm", episodes: Episodes | None = None, *, d_model: int = 8, seed: int = 0, **wrapper: Any
+) -> DecisionSequence:
+    """A policy for `episodes_of`'s spaces, always the same weights; fitted to `episodes` if given."""
+    wrapper.setdefault("previous_action", backbone != "mlp")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = DecisionSequence(
+            build(backbone, d_model),
+            gym.spaces.Box(-np.inf, np.inf, (FEATURES,), np.float32),
+            gym.spaces.Discrete(ACTIONS),
+            **wrapper,
+        )
+    if episodes is not None:
+        model.fit_normalisers(episodes)
+    return model
+
+
+@pytest.fixture(scope="session")
+def make_episodes() -> Callable[..., Episodes]:
+    return episodes_of
+
+
+@pytest.fixture(scope="session")
+def make_policy() -> Callable[..., DecisionSequence]:
+    return policy_of
