@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -26,17 +27,21 @@ _EXPECTED = {
 }
 
 
-def usage_error(error: ValidationError, model: type[BaseModel], lines: Lines | None = None) -> UsageError:
-    """All that pydantic found, as one `UsageError` in the words of the settings."""
+def problems(error: ValidationError, model: type[BaseModel], lines: Lines | None = None) -> list[str]:
+    """All that pydantic found, one text each, in the words of the settings."""
     found: dict[str, str] = {}  # path -> message; a union reports one path several times
     for detail in error.errors(include_url=False):
         path = _path(detail["loc"], model)
         if not any(known.startswith(f"{path}.") for known in found):  # the entry says more than its list
             found.setdefault(path, _message(detail, path, model))
-    messages = [f"{(lines or Lines()).place(path)}{text}" for path, text in found.items()]
-    if len(messages) == 1:
-        return UsageError(messages[0])
-    return UsageError(f"{len(messages)} settings cannot be used:\n" + "\n".join(f"  {text}" for text in messages))
+    return [f"{(lines or Lines()).place(path)}{text}" for path, text in found.items()]
+
+
+def usage_error(texts: Sequence[str]) -> UsageError:
+    """All problems in one error: one line for one, a list for several."""
+    if len(texts) == 1:
+        return UsageError(texts[0])
+    return UsageError(f"{len(texts)} settings cannot be used:\n" + "\n".join(f"  {text}" for text in texts))
 
 
 def known_paths(model: type[BaseModel]) -> list[str]:

@@ -109,7 +109,7 @@ def _read_yaml(text: str, file: str, lines: dict[str, str]) -> Any:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise UsageError(
-                    f"{file}:{event.start_mark.line + 1}: aliases (*name) are not supported; repeat the value"
+                    f"{file}:{_line(event.start_mark)}: aliases (*name) are not supported; repeat the value"
                 )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -121,11 +121,11 @@ def _read_yaml(text: str, file: str, lines: dict[str, str]) -> Any:
 
 def _plain(node: yaml.Node, path: str, file: str, lines: dict[str, str]) -> Any:
     """The Python value of a YAML node; plain scalars, lists and mappings with text keys only."""
-    place = f"{file}:{node.start_mark.line + 1}"
+    place = f"{file}:{_line(node.start_mark)}"
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            line = f"{file}:{key_node.start_mark.line + 1}"
+            line = f"{file}:{_line(key_node.start_mark)}"
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TAG + "str":
                 raise UsageError(
                     f"{line}: the key {getattr(key_node, 'value', 'here')!r} is not text; put it in quotes"
@@ -159,6 +159,10 @@ def _scalar(node: yaml.ScalarNode, path: str, place: str) -> Any:
     if kind in ("int", "float"):
         raise UsageError(f"{place}: {path}: {text!r} is not a plain finite decimal number")
     raise UsageError(f"{place}: {path}: {text!r} is a {kind.lstrip('!')}; expected a number, true, false, null or text")
+
+
+def _line(mark: Any) -> int:
+    return int(mark.line) + 1  # yaml counts from 0
 
 
 def _with_point(number: str) -> str:

@@ -25,8 +25,11 @@ METRICS = {
     "latency_p50_us": ("decision p50 us", "{:,.0f}"),
     "state_bytes": ("state bytes", "{:,.0f}"),
 }
-_NOT_SETTINGS = ("run_id", "seed", "attempt", "status", "reason", "preset", "time_limit_s")
-_NOT_SETTINGS += ("train.log_every", "train.checkpoint_every", "backbone", "env")
+_NOT_SETTINGS = {
+    *("run_id", "backbone", "env", "seed", "attempt", "status", "reason"),
+    *("preset", "time_limit_s", "train.log_every", "train.checkpoint_every"),  # cannot change a result
+}
+_COUNTS = ("parameters_total", "state_bytes")  # the same for every seed, so an interval would say nothing
 _COUNTED_OK = "ok"
 
 
@@ -40,7 +43,8 @@ def summarise(results: Path | str) -> list[dict[str, Any]]:
         UsageError: there is no such results folder.
     """
     rows = [
-        {name: _python(value) for name, value in row.items()} for row in runs_table(results).to_dict(orient="records")
+        {str(name): _python(value) for name, value in row.items()}
+        for row in runs_table(results).to_dict(orient="records")
     ]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -87,7 +91,11 @@ def _summary(rows: list[dict[str, Any]], varying: Sequence[str]) -> dict[str, An
         values = [float(value) for row in finished if (value := row.get(f"result.{name}")) is not None]
         if values:
             mean, half = interval(values)
-            bounds = {"low": None, "high": None} if half is None else {"low": mean - half, "high": mean + half}
+            bounds = (
+                {"low": None, "high": None}
+                if half is None or (name in _COUNTS and half == 0)
+                else {"low": mean - half, "high": mean + half}
+            )
             metrics[name] = {"mean": mean, **bounds, "values": values}
     return {
         "backbone": rows[0]["backbone"],

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from dsbench.errors import DsbenchError, Internal
 
@@ -40,13 +41,14 @@ def _run(arguments: list[str]) -> int:
 
     from dsbench.cli.app import app
 
-    parser_error = typer.BadParameter.__bases__[0]  # typer carries its own copy of click, which is not public
+    # typer carries its own copy of click, which is not public; this is its UsageError
+    parser_error: Any = typer.BadParameter.__bases__[0]
     try:
         result = typer.main.get_command(app)(arguments, prog_name="dsbench", standalone_mode=False)
     except typer.Abort:
         return 130
     except parser_error as error:
-        print(f"Error: {' '.join(error.format_message().split())}   (dsbench --help)", file=sys.stderr)  # type: ignore[attr-defined]
+        print(f"Error: {' '.join(error.format_message().split())}   (dsbench --help)", file=sys.stderr)
         return 2
     return result if isinstance(result, int) else 0
 

@@ -80,8 +80,8 @@ def check(
     from dsbench.config_sources import parse_override
 
     options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
-    size = {"d_model": int(options.pop("d_model"))} if "d_model" in options else {}
-    report = check_backbone(backbone, options=options, **size)
+    d_model = options.pop("d_model", 8)
+    report = check_backbone(backbone, d_model=d_model, options=options)
     if as_json:
         print(json.dumps({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}, indent=2))
         return int(not report.ok)
