@@ -1,0 +1,80 @@
+"""The README's table from the records in results/reference: prints it, or writes it into README.md with --write.
+
+    python results/reference_table.py [--write]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+from dsbench.records.tables import runs_table
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- table: python results/reference_table.py -->", "<!-- end of table -->"
+ORDER = ("gpt", "s4", "s4d", "mamba", "lstm", "mlp")
+
+
+def table(results: Path = ROOT / "results" / "reference") -> str:
+    """Markdown: one row a backbone, means over seeds with half of the 95 % interval."""
+    runs = runs_table(results)
+    long_chain = runs["env.chain_length"].eq(20) if "env.chain_length" in runs else pd.Series(False, index=runs.index)
+    permuted, cloned = runs["data.permute_returns"].eq(True), runs["wrapper.condition"].eq("none")
+    kinds = {
+        "main": ~long_chain & ~permuted & ~cloned,
+        "permuted": permuted,
+        "cloned": cloned,
+        "long": long_chain,
+    }
+    lines = [
+        "| backbone | at the target ↑ | at the opposite ↓ | chain of 20: target ↑ / opposite ↓ | returns permuted → 0.5 "
+        "| cloning → 0.5 | parameters | training tokens/s ↑ | decision p50 (µs) ↓ | state (bytes) |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in ORDER:
+        own = {kind: runs[chosen & runs["backbone"].eq(name)] for kind, chosen in kinds.items()}
+        main = own["main"]
+        cells = [
+            name,
+            spread(main, "first_action_accuracy"),
+            spread(main, "first_action_accuracy_opposite"),
+            f"{spread(own['long'], 'first_action_accuracy')} / {spread(own['long'], 'first_action_accuracy_opposite')}",
+            spread(own["permuted"], "first_action_accuracy"),
+            spread(own["cloned"], "first_action_accuracy"),
+            f"{main['result.parameters_total'].iloc[0]:,.0f}",
+            f"{main['result.train_tokens_per_second'].median():,.0f}",
+            f"{main['result.latency_p50_us'].median():,.0f}",
+            f"{main['result.state_bytes'].iloc[0]:,.0f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def spread(runs: pd.DataFrame, metric: str) -> str:
+    """``mean ± half-width`` over the finished seeds; failures are counted beside it, never left out."""
+    if runs.empty:
+        return "–"
+    failed = int((runs["status"] != "ok").sum())
+    values = runs.loc[runs["status"] == "ok", f"result.{metric}"].to_numpy(float)
+    if len(values) < 2:
+        return f"{failed} failed" if failed else f"{values[0]:.3f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return f"{values.mean():.3f} ± {half:.3f}" + (f" ({failed} failed)" if failed else "")
+
+
+def main() -> None:
+    text = table()
+    if "--write" not in sys.argv:
+        print(text)
+        return
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
