@@ -1,149 +1,141 @@
-"""One table over a results folder: settings in rows, the mean over seeds with its interval, failures shown.
+"""One table over a results folder: a row a group of runs, means over seeds with intervals, and what failed below.
 
-The interval is Student's t over seeds, 95 %; with one seed there is none. Nothing is bold and nothing is left out: a
-run that failed is counted, a number that is missing is '-'.
+Nothing is bold and nothing is left out: a run that failed is counted and listed, a number that is missing is '–'.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dsbench.records.tables import runs_table
+from dsbench.reports.groups import Group, Run, read_groups
+from dsbench.reports.notes import code, notes
+from dsbench.reports.statistics import Estimate, estimate
 
-METRICS = {
-    "first_action_accuracy": ("accuracy at target", "{:.3f}"),
-    "first_action_accuracy_opposite": ("at opposite", "{:.3f}"),
-    "regret": ("regret", "{:.2f}"),
-    "return_mean": ("return", "{:.2f}"),
-    "parameters_total": ("parameters", "{:,.0f}"),
-    "train_seconds": ("train s", "{:.1f}"),
-    "train_tokens_per_second": ("tokens/s", "{:,.0f}"),
-    "latency_p50_us": ("decision p50 us", "{:,.0f}"),
-    "state_bytes": ("state bytes", "{:,.0f}"),
-}
-_NOT_SETTINGS = {
-    *("run_id", "backbone", "env", "seed", "attempt", "status", "reason"),
-    *("preset", "time_limit_s", "train.log_every", "train.checkpoint_every"),  # cannot change a result
-}
-_COUNTS = ("parameters_total", "state_bytes")  # the same for every seed, so an interval would say nothing
-_COUNTED_OK = "ok"
+FAILURES = ("diverged", "failed", "timeout", "out_of_memory")  # every other status but ok is of an unfinished run
+MISSING = "–"
+_MIB = 2**20
 
 
-def summarise(results: Path | str) -> list[dict[str, Any]]:
-    """A dictionary for each group of runs that differ in their seed alone.
+class Column(NamedTuple):
+    """A number of the final rows: its key in `rows`, its heading, how it is read and how it is shown."""
 
-    Keys: backbone, env, settings (those that differ between groups), n (finished seeds), failures (status -> how many),
-    runs (run ids), metrics (name -> mean, low, high, values; the bounds are None with fewer than two values).
+    key: str
+    heading: str  # ↑ more is better, ↓ less is better
+    form: str
+    read: Callable[[Run], float | None]
+    exact: bool = False  # the same for all seeds by nature: no ± when it is
+    optional: bool = False  # shown only where some run has it
+
+
+def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
+    def read(run: Run) -> float | None:
+        value = run.result.get(name)
+        return None if value is None else value / divisor
+
+    return read
+
+
+COLUMNS = (
+    Column("first_action_accuracy", "accuracy ↑", ".3f", _field("first_action_accuracy")),
+    Column("first_action_accuracy_opposite", "at opposite target", ".3f", _field("first_action_accuracy_opposite")),
+    Column("regret", "regret ↓", ".3f", _field("regret")),
+    Column("return", "return ↑", ".3f", _field("return_mean")),
+    Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
+    Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
+    Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second")),
+    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us")),
+    Column("peak_memory_mib", "peak memory MiB ↓", ",.0f", _field("peak_rss_bytes", _MIB)),
+    Column("peak_device_mib", "peak GPU MiB ↓", ",.0f", _field("peak_device_bytes", _MIB), optional=True),
+)
+
+
+def rows(results: Path | str) -> list[dict[str, Any]]:
+    """A dictionary of JSON values for each group of runs that differ in their seed alone.
+
+    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, n (seeds that
+    ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
+    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
 
     Raises:
-        UsageError: there is no such results folder.
+        UsageError: there is no such results folder, or no run in it.
+        CorruptFile: a file of a run is damaged.
     """
-    rows = [
-        {str(name): _python(value) for name, value in row.items()}
-        for row in runs_table(results).to_dict(orient="records")
-    ]
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        key = {"backbone": row["backbone"], "env": row["env"], **_settings(row)}
-        groups.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(row)
-    varying = _varying([_settings(group[0]) for group in groups.values()])
-    return [_summary(group, varying) for group in groups.values()]
+    return [_row(group) for group in read_groups(results)]
 
 
-def markdown(groups: Sequence[dict[str, Any]]) -> str:
-    """The groups as one Markdown table with a note that says what the numbers are."""
-    shown = [name for name in METRICS if any(name in group["metrics"] for group in groups)]
-    header = ["backbone", "environment", "settings", "n", "failed", *(METRICS[name][0] for name in shown)]
-    lines = [header, ["---"] * len(header)]
-    for group in groups:
-        settings = ", ".join(f"{name}={_word(value)}" for name, value in group["settings"].items()) or "-"
-        failures = ", ".join(f"{count} {status}" for status, count in group["failures"].items()) or "0"
-        cells = [_cell(group["metrics"].get(name), METRICS[name][1]) for name in shown]
-        lines.append([str(group["backbone"]), str(group["env"]), settings, str(group["n"]), failures, *cells])
-    table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
-    return f"{table}\n\nMean over n seeds ± half of the 95 % interval (Student's t over seeds).\n"
+def markdown(results: Path | str) -> str:
+    """The table as Markdown, with what the numbers mean, what failed and where it ran below it. Raises as `rows`."""
+    groups = read_groups(results)
+    estimates = [_estimates(group) for group in groups]
+    shown = [column for column in COLUMNS if not column.optional or any(one[column.key] for one in estimates)]
+    head = ["backbone", "env", "setting", "n", "failures", *(column.heading for column in shown)]
+    lines = [head, [":--"] * 3 + ["--:"] * (len(head) - 3)]
+    for group, one in zip(groups, estimates, strict=True):
+        name, env = (_escaped(text or MISSING) for text in (group.backbone, group.env))
+        setting = _escaped(code(group.setting)) if group.setting else MISSING
+        numbers = [_cell(one[column.key], column, len(seeds_ok(group))) for column in shown]
+        lines.append([name, env, setting, str(len(seeds_ok(group))), _failures(group), *numbers])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups])]) + "\n"
 
 
-def interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and half-width of its 95 % Student t interval; None for fewer than two values."""
-    from scipy.stats import t
-
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, None
-    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return mean, float(t.ppf(0.975, len(values) - 1)) * math.sqrt(variance / len(values))
+def seeds_ok(group: Group) -> list[int | None]:
+    """Seeds with a run that ended ok, each once."""
+    return list(dict.fromkeys(run.seed for run in group.runs if run.status == "ok"))
 
 
-def _summary(rows: list[dict[str, Any]], varying: Sequence[str]) -> dict[str, Any]:
-    finished = [row for row in rows if row["status"] == _COUNTED_OK]
-    settings = _settings(rows[0])
-    failures: dict[str, int] = {}
-    for row in rows:
-        if row["status"] != _COUNTED_OK:
-            failures[row["status"]] = failures.get(row["status"], 0) + 1
-    metrics = {}
-    for name in METRICS:
-        values = [float(value) for row in finished if (value := row.get(f"result.{name}")) is not None]
-        if values:
-            mean, half = interval(values)
-            bounds = (
-                {"low": None, "high": None}
-                if half is None or (name in _COUNTS and half == 0)
-                else {"low": mean - half, "high": mean + half}
-            )
-            metrics[name] = {"mean": mean, **bounds, "values": values}
+def _row(group: Group) -> dict[str, Any]:
+    counts = Counter(run.status for run in group.runs if run.status != "ok")
     return {
-        "backbone": rows[0]["backbone"],
-        "env": rows[0]["env"],
-        "settings": {name: settings.get(name) for name in varying},
-        "n": len(finished),
-        "failures": failures,
-        "runs": [row["run_id"] for row in rows],
-        "metrics": metrics,
+        "backbone": group.backbone,
+        "env": group.env,
+        "setting": group.setting,
+        "settings": dict(group.differs),
+        "n": len(seeds_ok(group)),
+        "seeds": seeds_ok(group),
+        "failures": {status: count for status, count in sorted(counts.items()) if status in FAILURES},
+        "unfinished": {status: count for status, count in sorted(counts.items()) if status not in FAILURES},
+        "runs": [
+            {"run_id": run.run_id, "seed": run.seed, "status": run.status, "reason": run.reason} for run in group.runs
+        ],
+        "metrics": {key: one and one.to_dict() for key, one in _estimates(group).items()},
     }
 
 
-def _settings(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in row.items()
-        if name not in _NOT_SETTINGS and not name.startswith("result.") and value is not None
-    }
+def _estimates(group: Group) -> dict[str, Estimate | None]:
+    return {column.key: _estimate(group.runs, column) for column in COLUMNS}
 
 
-def _varying(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Settings that tell the groups apart; a setting that only some backbones have does not count."""
-    names = sorted({name for one in settings for name in one})
-    return [
-        name
-        for name in names
-        if len({json.dumps(one[name], default=str) for one in settings if name in one}) > 1
-        or (not name.startswith("backbone.") and any(name not in one for one in settings))
-    ]
+def _estimate(runs: Sequence[Run], column: Column) -> Estimate | None:
+    """Over seeds; several runs of one seed (made from other sources) are averaged first: they are no new seeds."""
+    values: dict[int | None, list[float]] = {}
+    for run in runs:
+        if run.status == "ok" and (value := column.read(run)) is not None:
+            values.setdefault(run.seed, []).append(value)
+    return estimate([math.fsum(same) / len(same) for same in values.values()]) if values else None
 
 
-def _python(value: Any) -> Any:
-    """Plain Python of a cell; whatever pandas uses for missing becomes None."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if value is None or value != value or str(value) == "<NA>" else value
+def _cell(one: Estimate | None, column: Column, n: int) -> str:
+    if one is None:
+        return MISSING
+    text = format(one.mean, column.form)
+    if one.half_width is not None and not (column.exact and one.half_width == 0):
+        text += f" ± {format(one.half_width, column.form)}"
+    return text if one.n == n else f"{text} (n={one.n})"
 
 
-def _cell(metric: dict[str, Any] | None, form: str) -> str:
-    if metric is None:
-        return "-"
-    mean = form.format(metric["mean"])
-    return mean if metric["high"] is None else f"{mean} ± {form.format(metric['high'] - metric['mean'])}"
+def _failures(group: Group) -> str:
+    """``2 (1 diverged, 1 timeout)``; unfinished runs are named too but are no failures: ``0 (1 running)``."""
+    counts = Counter(run.status for run in group.runs if run.status != "ok")
+    total = sum(count for status, count in counts.items() if status in FAILURES)
+    listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"{total} ({listed})" if listed else "0"
 
 
-def _word(value: Any) -> str:
-    return (
-        {True: "true", False: "false", None: "null"}.get(value, str(value))
-        if not isinstance(value, list)
-        else str(value)
-    )
+def _escaped(text: str) -> str:
+    """Text inside a cell: a bar would end it."""
+    return " ".join(text.split()).replace("|", "\\|")

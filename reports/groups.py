@@ -1,0 +1,135 @@
+"""Runs gathered into groups that differ in their seed alone, and what tells the groups apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsbench.errors import UsageError
+from dsbench.records.run_folder import RunFolder
+from dsbench.records.tables import RUN_COLUMNS, runs_table
+
+# What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
+_NO_SETTINGS = {*RUN_COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
+_RESULT = "result."
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as its records tell it; `settings` and `result` leave out what is missing."""
+
+    run_id: str
+    backbone: str | None  # None: it stopped before its configuration was written
+    env: str | None
+    seed: int | None
+    status: str
+    reason: str | None
+    settings: Mapping[str, Any]
+    result: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs with the same settings; `differs` holds those that set the group apart in its folder."""
+
+    backbone: str | None
+    env: str | None
+    differs: Mapping[str, Any]
+    runs: Sequence[Run]
+
+    @property
+    def setting(self) -> str:
+        """``env.chain_length=20, data.permute_returns=true``; empty when nothing differs."""
+        return ", ".join(f"{name}={_word(value)}" for name, value in self.differs.items())
+
+
+def read_groups(results: Path | str) -> list[Group]:
+    """The groups of a results folder, sorted by environment, setting and backbone. Reads only.
+
+    Raises:
+        UsageError: there is no such results folder, or no run in it.
+        CorruptFile: a file of a run is damaged.
+    """
+    runs = _runs(Path(results))
+    if not runs:
+        raise UsageError(
+            f"no runs in {str(results)!r}; name another folder, "
+            "or make some with: dsbench run --backbone s4 --env umbrella"
+        )
+    gathered: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        gathered.setdefault((run.backbone, run.env, *sorted(run.settings.items())), []).append(run)
+    names = _differing([members[0] for members in gathered.values()])
+    groups = [_group(members, names) for members in gathered.values()]
+    return sorted(groups, key=lambda group: _sort_key(group, names))
+
+
+def _runs(results: Path) -> list[Run]:
+    table = runs_table(results)
+    rows = [{str(name): _plain(cell) for name, cell in row.items()} for row in table.to_dict(orient="records")]
+    origins = [RunFolder.open(results, str(row["run_id"])).read_provenance() or {} for row in rows]
+    mixed = len({origin["dsbench"] for origin in origins if "dsbench" in origin}) > 1
+    return [_run(row, origin, mixed) for row, origin in zip(rows, origins, strict=True)]
+
+
+def _run(row: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool) -> Run:
+    known = {name: cell for name, cell in row.items() if cell is not None}
+    settings = {name: cell for name, cell in known.items() if not (name in _NO_SETTINGS or name.startswith(_RESULT))}
+    if mixed and "dsbench" in provenance:
+        settings["dsbench"] = provenance["dsbench"]  # another version may give other numbers
+    return Run(
+        **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
+        settings=settings,
+        result={name.removeprefix(_RESULT): cell for name, cell in known.items() if name.startswith(_RESULT)},
+        provenance=provenance,
+    )
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as plain Python; whatever pandas puts for missing becomes None."""
+    import pandas as pd
+
+    if pd.isna(cell):
+        return None
+    return cell.item() if hasattr(cell, "item") else cell
+
+
+def _differing(representatives: Sequence[Run]) -> list[str]:
+    """Names of the settings that are not the same in all groups; absent is a value too (an option at its default)."""
+    configured = [run.settings for run in representatives if run.backbone is not None]
+    names = sorted({name for settings in configured for name in settings}, key=_rank)
+    return [name for name in names if len({settings.get(name) for settings in configured}) > 1]
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """The order of settings: the task, the data, the model, the rest."""
+    parts = ("env", "data", "backbone", "wrapper", "train", "eval")
+    part = name.partition(".")[0]
+    return parts.index(part) if part in parts else len(parts), name
+
+
+def _group(members: Sequence[Run], names: Sequence[str]) -> Group:
+    first = members[0]
+    differs = {name: first.settings[name] for name in names if name in first.settings}
+    runs = sorted(members, key=lambda run: (run.seed is None, run.seed or 0, run.run_id))
+    return Group(first.backbone, first.env, differs, runs)
+
+
+def _sort_key(group: Group, names: Sequence[str]) -> tuple[Any, ...]:
+    """Numbers in order of size (5 before 20), absent settings first, runs without a configuration last."""
+    settings = tuple(_order(group.differs.get(name)) for name in names)
+    return group.backbone is None, group.env or "", settings, group.backbone or "", group.runs[0].run_id
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    if value is None:
+        return 0, 0.0, ""
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
+
+
+def _word(value: Any) -> str:
+    """A value as `--set` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,80 @@
+"""What stands under a table: the meaning of its numbers, the runs without a result, the machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dsbench.reports.groups import Group, Run
+from dsbench.reports.statistics import few_seeds
+
+LEGEND = (
+    "Mean over n seeds ± half of the 95 % interval (Student's t over seeds); n counts the seeds that ended ok, a "
+    "single seed has no ±, – is not measured. ↑ more is better, ↓ less is better."
+)
+MEASURES = (
+    "Accuracy is that of the first action at the target return, by the last weights, and so are regret and return; at "
+    "the opposite target a model that follows its target is wrong on purpose. Memory is the largest resident memory of "
+    "the whole process."
+)
+
+
+def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
+    """The lines under the table of these groups, whose finished seeds are `counts`."""
+    runs = [run for group in groups for run in group.runs]
+    lines = [LEGEND, "", MEASURES]
+    for caution in (few_seeds(counts), _several_runs_of_a_seed(groups)):
+        lines += ["", caution] if caution else []
+    for title, listed in (("Runs without a result:", _without_result(runs)), ("Made on:", _machines(runs))):
+        lines += ["", title, "", *(f"- {line}" for line in listed)] if listed else []
+    return lines
+
+
+def code(text: str) -> str:
+    """`text` on one line as Markdown code, so that nothing in it is taken for markup."""
+    return "`" + " ".join(text.split()).replace("`", "'") + "`"
+
+
+def _without_result(runs: Sequence[Run]) -> list[str]:
+    return [
+        f"{code(run.run_id)} {run.status}" + (f": {code(run.reason)}" if run.reason else "")
+        for run in sorted(runs, key=lambda run: run.run_id)
+        if run.status != "ok"
+    ]
+
+
+def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
+    for group in groups:
+        counts = Counter(run.seed for run in group.runs if run.status == "ok")
+        several = [seed for seed, count in counts.items() if count > 1]
+        if several:
+            return (
+                f"Several runs with the same settings and seed (the first: {code(str(group.backbone))}, seed "
+                f"{several[0]}) come from different sources; they are averaged and count as one seed."
+            )
+    return None
+
+
+def _machines(runs: Sequence[Run]) -> list[str]:
+    """A line for each machine and version, with how many runs it made."""
+    counts = Counter(_machine(run) for run in runs if run.provenance)
+    lines = [f"{text} ({count} {'run' if count == 1 else 'runs'})" for text, count in sorted(counts.items())]
+    if len(lines) > 1:
+        lines.append("Speed, latency and memory compare only between runs of one machine and version.")
+    return lines
+
+
+def _machine(run: Run) -> str:
+    machine, git = run.provenance.get("machine") or {}, run.provenance.get("git") or {}
+    packages, torch = run.provenance.get("packages") or {}, run.provenance.get("torch") or {}
+    gpus = [str(gpu["name"]) for gpu in torch.get("gpus") or []]
+    commit = (git.get("commit") or "unknown")[:12] + (" with changes" if git.get("dirty") else "")
+    parts = [
+        f"{machine.get('cpu_model') or 'unknown CPU'}, {machine.get('cores_usable') or '?'} cores",
+        *gpus,
+        f"torch {packages.get('torch') or 'unknown'}",
+        f"threads {torch.get('threads') or '?'}",
+        f"dsbench {run.provenance.get('dsbench') or 'unknown'}",
+        f"commit {commit}",
+    ]
+    return " · ".join(parts)

@@ -1,0 +1,68 @@
+"""Means and intervals agree with SciPy's own interval and do not depend on the order of the seeds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from dsbench.errors import UsageError
+from dsbench.reports.statistics import estimate, few_seeds
+
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12).filter(lambda values: np.ptp(values) > 1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=numbers, confidence=st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_interval_is_that_of_scipy(values: list[float], confidence: float) -> None:
+    low, high = stats.t.interval(confidence, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
+    got = estimate(values, confidence)
+    scale = max(map(abs, values))
+    assert got.n == len(values)
+    assert got.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-12 * scale)
+    assert (got.low, got.high) == pytest.approx((low, high), rel=1e-9, abs=1e-9 * scale)
+
+
+def test_the_usual_confidence_is_95_percent() -> None:
+    # t(0.975; 4) = 2.776 stands in every printed table of Student's t; s of 1..5 is sqrt(2.5).
+    half = estimate([1, 2, 3, 4, 5]).half_width
+    assert half == pytest.approx(2.776 * math.sqrt(2.5 / 5), abs=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=numbers, data=st.data())
+def test_order_does_not_move_a_single_bit(values: list[float], data: st.DataObject) -> None:
+    assert estimate(data.draw(st.permutations(values))) == estimate(values)
+
+
+def test_one_seed_has_a_mean_and_no_interval() -> None:
+    assert estimate([0.25]).to_dict() == {"mean": 0.25, "low": None, "high": None, "n": 1}
+    assert estimate([0.25]).half_width is None
+
+
+def test_equal_seeds_have_an_interval_of_width_zero() -> None:
+    assert estimate([0.5, 0.5, 0.5]).to_dict() == {"mean": 0.5, "low": 0.5, "high": 0.5, "n": 3}
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
+def test_what_cannot_be_averaged_is_refused(values: list[float]) -> None:
+    with pytest.raises(UsageError):
+        estimate(values)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0, math.nan])
+def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        estimate([1.0, 2.0], confidence)
+
+
+def test_few_seeds_are_said_and_enough_are_not() -> None:
+    assert few_seeds([5, 6]) is None
+    assert few_seeds([]) is None
+    assert few_seeds([0, 5]) is None, "a row without seeds shows no mean to be careful with"
+    assert "down to 3 seeds" in str(few_seeds([3, 4, 9]))
+    assert "single seed has no interval" in str(few_seeds([1, 5]))
