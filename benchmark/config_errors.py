@@ -85,8 +85,9 @@ def _closest(path: str, model: type[BaseModel]) -> str:
     same_word = [known for known in paths if known.rpartition(".")[2] == path.rpartition(".")[2]]
     if same_word:
         return f"Did you mean {same_word[0]!r}?"
+    sections = [name for name, info in model.model_fields.items() if _section(info.annotation)]
     group = [known for known in paths if known.startswith(path.rpartition(".")[0] + ".")]
-    return suggestion(path, paths) or f"Known: {', '.join(group or sorted(model.model_fields))}."
+    return suggestion(path, [*paths, *sections]) or f"Known: {', '.join(group or sorted(model.model_fields))}."
 
 
 def _path(location: tuple[int | str, ...], model: type[BaseModel]) -> str:

@@ -37,13 +37,13 @@ class Lines:
         """``file:line: `` of `path` or of the closest key above it; empty when it comes from no file."""
         while path:
             if path in self.places:
-                return f"{self.places[path]}: "
+                return f"{self.places[path]}: " if self.places[path] else ""
             path = path.rpartition(".")[0]
         return ""
 
     def without(self, path: str) -> Lines:
-        """The same without `path`, which something later has set."""
-        return Lines({key: place for key, place in self.places.items() if key != path})
+        """The same, but `path` is from no file: something later has set it."""
+        return Lines({**self.places, path: ""})
 
 
 def read_config_file(path: Path) -> tuple[dict[str, Any], Lines]:

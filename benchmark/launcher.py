@@ -76,9 +76,13 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
 
 
-def error_of(outcome: Outcome) -> DsbenchError:
-    """The outcome of a run that wrote no row, as an error."""
+def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
+    """The outcome of a run that is not ok, as an error; with its folder, the message says where to read more."""
     message = outcome.message or f"{outcome.run_id} ended without a result"
+    if outcome.row is not None:
+        message = f"{outcome.status}: {message}"
+        details = folder / "error.txt" if folder and outcome.status == "failed" else None
+        message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
     error = kind(message)
     error.exit_code = outcome.exit_code
@@ -199,8 +203,6 @@ def _check_free(folder: RunFolder) -> None:
 
 def _check_writable(results: Path) -> None:
     place = next(path for path in (results.absolute(), *results.absolute().parents) if path.exists())
-    if not place.is_dir():
-        raise CannotWrite(f"cannot write into {str(results)!r}: {place} is a file; choose a folder with --results DIR")
     if not os.access(place, os.W_OK):
         raise CannotWrite(f"cannot write into {str(results)!r}: no rights; choose another folder with --results DIR")
 

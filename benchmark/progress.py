@@ -118,4 +118,4 @@ class Bars:
 
 def display(several: bool = False) -> Display:
     """Bars on a terminal, lines elsewhere."""
-    return Bars() if sys.stderr.isatty() else Lines(names=several)
+    return Bars() if sys.stderr is not None and sys.stderr.isatty() else Lines(names=several)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, run_id, to_dict
-from dsbench.errors import DsbenchError
+from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import write_atomic
 from dsbench.process import process_environment
 from dsbench.records.run_folder import Plan, RunFolder
@@ -178,7 +178,11 @@ class WorkerProcess:
 
 
 def folder_of(config: RunConfig, results: Path) -> RunFolder:
-    """The folder of a run; it need not exist."""
+    """The folder of a run; it need not exist. `CannotWrite` when a file is in its place."""
+    if blocking := next((path for path in (results, *results.parents) if path.is_file()), None):
+        raise CannotWrite(
+            f"cannot write into {str(results)!r}: {blocking} is a file; choose a folder with --results DIR"
+        )
     return RunFolder.open(results, run_id(config))
 
 

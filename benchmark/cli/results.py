@@ -25,10 +25,9 @@ def report(
     dsbench report results --out table.md
     """
     from dsbench.files import write_atomic
-    from dsbench.reports.table import markdown, summarise
+    from dsbench.reports.table import markdown, rows
 
-    groups = summarise(results)
-    text = json.dumps(groups, indent=2, allow_nan=False) + "\n" if as_json else markdown(groups)
+    text = json.dumps(rows(results), indent=2, allow_nan=False) + "\n" if as_json else markdown(results)
     if out is None:
         print(text, end="")
     else:

@@ -62,7 +62,7 @@ def run(
     print(flush=True)
     (outcome,) = launcher.run_all([settings], results, force=force, display=display())
     if outcome.row is None or outcome.status != "ok":
-        raise launcher.error_of(outcome)
+        raise launcher.error_of(outcome, folder.path)
     print_pairs(run_table(outcome.row, folder.path, settings))
     return outcome.exit_code
 

@@ -76,7 +76,7 @@ def sweep_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
 
 def print_pairs(pairs: Sequence[tuple[str, str]], write: Callable[[str], None] = print) -> None:
     """Two aligned columns; names in bold on a terminal."""
-    if sys.stdout.isatty():
+    if _is_terminal():
         from rich.console import Console
         from rich.table import Table
 
@@ -94,7 +94,7 @@ def print_pairs(pairs: Sequence[tuple[str, str]], write: Callable[[str], None] =
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], write: Callable[[str], None] = print) -> None:
     """A table with a header; aligned text when this is no terminal."""
-    if sys.stdout.isatty():
+    if _is_terminal():
         from rich.console import Console
         from rich.table import Table
 
@@ -106,6 +106,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], write: Cal
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):
         write("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()  # None when it was closed
 
 
 def _plain(text: str) -> Any:

@@ -1,0 +1,68 @@
+"""A worker that obeys ``FAKE_WORKER`` and needs no torch: what a parent may meet, on demand.
+
+``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``usage``, ``hang`` (ends at a signal, as after a
+checkpoint) or ``deaf`` (ignores signals). Each start adds a line to RESULTS/starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from dsbench.config import from_dict, run_id, to_dict
+from dsbench.records.run_folder import RunFolder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--force", action="store_true")
+    arguments = parser.parse_args()
+    config = from_dict(json.loads(arguments.config.read_text()))
+    behaviour = os.environ["FAKE_WORKER"].split(",")
+    behaviour = behaviour[config.seed % len(behaviour)]
+    pipe = int(os.environ["DSBENCH_PROGRESS_FD"])
+
+    def send(**event: object) -> None:
+        os.write(pipe, (json.dumps(event) + "\n").encode())
+
+    if behaviour == "usage":
+        send(error="backbone 's4' has no option 'x'.", exit_code=2)
+        return 2
+    folder = RunFolder.open(arguments.results, run_id(config))
+    with folder.claim(force=arguments.force):
+        with (arguments.results / "starts").open("a") as file:
+            file.write(f"{folder.run_id} {os.environ['OMP_WAIT_POLICY']} {os.environ['OMP_NUM_THREADS']}\n")
+        if behaviour == "hang":
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda got, _frame: sys.exit(128 + got))
+        if behaviour == "deaf":
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+        folder.write_config(to_dict(config))
+        print("noise of a library")
+        send(phase="train", done=1, total=2, message="loss 0.5")
+        if behaviour == "raise":
+            raise RuntimeError("a wheel came off")
+        if behaviour == "memory":
+            raise MemoryError("too big")
+        if behaviour == "crash":
+            signal.raise_signal(signal.SIGSEGV)
+        if behaviour == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        while behaviour in ("hang", "deaf"):
+            time.sleep(0.02)
+        send(phase="train", done=2, total=2, message="loss 0.1")
+        row = {"backbone": config.backbone.name, "env": config.env.name, "seed": config.seed, "regret": 0.25}
+        folder.finish("ok", {**row, "first_action_accuracy": 0.97, "parameters_total": 12345, "state_bytes": 2048})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

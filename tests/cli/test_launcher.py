@@ -1,0 +1,210 @@
+"""The parent: what each end of a worker becomes, how signals and the time limit travel, what is skipped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dsbench import launcher
+from dsbench.config import RunConfig, resolve, run_id
+from dsbench.errors import CannotWrite, RunHeld, UsageError
+from dsbench.records.run_folder import RunFolder
+from dsbench.worker_process import Outcome
+
+WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
+DRIVER = """
+import sys
+from pathlib import Path
+from dsbench import launcher
+from dsbench.config import resolve
+configs = [resolve(backbone="s4", env="umbrella", seed=seed) for seed in range(int(sys.argv[2]))]
+outcomes = launcher.run_all(configs, Path(sys.argv[1]), worker=[sys.argv[3]])
+print([(one.status, one.exit_code) for one in outcomes])
+"""
+
+
+def config(*overrides: str, seed: int = 0) -> RunConfig:
+    return resolve(backbone="s4", env="umbrella", seed=seed, overrides=overrides)
+
+
+@pytest.fixture
+def behave(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    return lambda *behaviours: monkeypatch.setenv("FAKE_WORKER", ",".join(behaviours))
+
+
+def once(results: Path, *overrides: str, force: bool = False) -> Outcome:
+    (outcome,) = launcher.run_all([config(*overrides)], results, force=force, worker=WORKER)
+    return outcome
+
+
+def starts(results: Path) -> list[str]:
+    return (results / "starts").read_text().splitlines()
+
+
+def stored(results: Path) -> dict[str, object]:
+    return RunFolder.open(results, run_id(config())).latest_result() or {}
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    first, second = once(tmp_path), once(tmp_path)
+    assert first == second
+    assert (first.status, first.exit_code) == ("ok", 0)
+    assert first.row is not None
+    assert first.row["first_action_accuracy"] == 0.97
+    assert len(starts(tmp_path)) == 1
+    once(tmp_path, force=True)
+    assert len(starts(tmp_path)) == 2
+
+
+def test_the_worker_gets_threads_and_passive_waiting(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    once(tmp_path, "threads=3")
+    assert starts(tmp_path)[0].split()[1:] == ["PASSIVE", "3"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "reason"),
+    [
+        ("raise", "failed", "RuntimeError: a wheel came off"),
+        ("memory", "out_of_memory", "MemoryError: too big"),
+        ("crash", "failed", "the worker crashed (SIGSEGV)"),
+    ],
+)
+def test_a_dead_worker_becomes_a_row(tmp_path: Path, behave, behaviour: str, status: str, reason: str) -> None:  # type: ignore[no-untyped-def]
+    behave(behaviour)
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code, outcome.message) == (status, 1, reason)
+    row = stored(tmp_path)
+    assert (row["status"], row["reason"], row["backbone"], row["attempt"]) == (status, reason, "s4", 1)
+
+
+def test_the_traceback_of_a_dead_worker_is_kept(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("raise")
+    outcome = once(tmp_path)
+    text = (tmp_path / "runs" / outcome.run_id / "error.txt").read_text()
+    assert "Traceback" in text
+    assert "a wheel came off" in text
+
+
+def test_a_failed_run_is_retried_as_the_next_attempt(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("raise")
+    once(tmp_path)
+    behave("ok")
+    assert once(tmp_path).status == "ok"
+    assert stored(tmp_path)["attempt"] == 2
+
+
+def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    behave("kill")
+    monkeypatch.setattr("dsbench.worker_process._oom_kills", lambda: 3)
+    assert once(tmp_path).status == "interrupted"
+    assert RunFolder.open(tmp_path, run_id(config())).plan().action == "resume"
+    behave("ok")
+    assert once(tmp_path).status == "ok"
+    assert stored(tmp_path)["attempt"] == 1
+
+
+def test_kill_by_the_memory_killer_is_out_of_memory(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    behave("kill")
+    counts = iter([3, 4])
+    monkeypatch.setattr("dsbench.worker_process._oom_kills", lambda: next(counts))
+    assert once(tmp_path).status == "out_of_memory"
+
+
+def test_the_time_limit_ends_a_run_as_timeout(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    outcome = once(tmp_path, "time_limit_s=0.5")
+    assert (outcome.status, outcome.exit_code) == ("timeout", 1)
+    assert "0.5 s" in str(outcome.message)
+
+
+def test_a_worker_that_ignores_the_time_limit_is_killed(
+    tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("dsbench.worker_process.GRACE_S", 0.3)
+    behave("deaf")
+    assert once(tmp_path, "time_limit_s=0.5").status == "timeout"
+
+
+def test_bad_input_found_by_the_worker_is_an_error_and_leaves_nothing(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("usage")
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code, outcome.row) == ("refused", 2, None)
+    assert isinstance(launcher.error_of(outcome), UsageError)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_live_run_is_held(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    with RunFolder.open(tmp_path, run_id(config())).claim():
+        outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("held", 75)
+    assert f"pid {os.getpid()} on" in str(outcome.message)
+    assert isinstance(launcher.error_of(outcome), RunHeld)
+
+
+def test_a_results_folder_that_is_a_file_is_refused(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    (tmp_path / "file").touch()
+    for results in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CannotWrite, match="is a file"):
+            once(results)
+
+
+def test_one_bad_run_does_not_stop_the_others(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok", "crash", "raise")
+    configs = [config(seed=seed) for seed in range(4)]
+    outcomes = launcher.run_all(configs, tmp_path, at_once=2, worker=WORKER)
+    assert [outcome.status for outcome in outcomes] == ["ok", "failed", "failed", "ok"]
+    behave("ok")
+    again = launcher.run_all(configs, tmp_path, at_once=2, worker=WORKER)
+    assert [outcome.status for outcome in again] == ["ok"] * 4
+    assert len(starts(tmp_path)) == 6  # the two finished ones were skipped
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_interrupts_all_and_the_same_call_continues(
+    tmp_path: Path, behave, number: signal.Signals, code: int
+) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    process = driver(tmp_path, runs=2)
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0].strip() == f"[('interrupted', {code}), ('interrupted', {code})]"
+    assert stored(tmp_path)["status"] == "interrupted"
+    behave("ok")
+    assert once(tmp_path).status == "ok"
+
+
+def test_a_second_signal_leaves_at_once(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("deaf")
+    process = driver(tmp_path, runs=1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=5) == 130
+    folder = RunFolder.open(tmp_path, run_id(config()))
+    wait_for(lambda: not folder.is_live())  # the worker was killed too
+
+
+def driver(results: Path, runs: int) -> subprocess.Popen[str]:
+    """`run_all` in a process of its own, its first worker under way."""
+    command = [sys.executable, "-c", DRIVER, str(results), str(runs), *WORKER]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    wait_for((results / "starts").exists)
+    time.sleep(0.1)  # the fake worker sets its handlers just after
+    return process
+
+
+def wait_for(condition) -> None:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -1,0 +1,238 @@
+"""Settings: what is refused and how, what layers over what, and what a run's name depends on."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsbench.config import RunConfig, from_dict, resolve, run_id, to_dict
+from dsbench.config_sources import parse_override
+from dsbench.errors import UsageError
+from dsbench.files import check_name
+
+
+def quick(*overrides: str, **arguments: object) -> RunConfig:
+    return resolve(backbone="s4", env="umbrella", overrides=overrides, **arguments)
+
+
+def message(*overrides: str, **arguments: object) -> str:
+    with pytest.raises(UsageError) as caught:
+        quick(*overrides, **arguments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("train.lrr=1", "unknown setting 'train.lrr'. Did you mean 'train.lr'?"),
+        ("lr=1", "unknown setting 'lr'. Did you mean 'train.lr'?"),
+        ("training.lr=1", "unknown setting 'training'. Did you mean 'train'?"),
+        ("train.updates=1.5", "train.updates is 1.5; expected an integer"),
+        ("train.updates=true", "train.updates is true; expected an integer"),
+        ("train.updates=0", "train.updates is 0; expected at least 1"),
+        ("train.updates=many", "train.updates is 'many'; expected an integer"),
+        ("train.updates=null", "train.updates is null; expected an integer"),
+        ("train.lr=0", "train.lr is 0; expected more than 0"),
+        ("train.lr=true", "train.lr is true; expected a number"),
+        ("train.lr=[1,2]", "train.lr is [1, 2]; expected a number"),
+        ("train=3", "train is 3; expected a group of settings"),
+        ("wrapper.tokens=joined", "wrapper.tokens is 'joined'; expected 'joint' or 'separate'. Did you mean 'joint'?"),
+        ("wrapper.previous_action=1", "wrapper.previous_action is 1; expected true or false"),
+        ("wrapper.embedding_dropout=1", "wrapper.embedding_dropout is 1; expected less than 1"),
+        ("eval.decode=[argmax,best]", "eval.decode.1 is 'best'; expected 'argmax' or 'sample'"),
+        ("eval.decode=[]", "eval.decode is (); expected at least one entry"),
+        ("eval.target_quantile=1.01", "eval.target_quantile is 1.01; expected at most 1"),
+        ("seed=-1", "seed is -1; expected at least 0"),
+        ("device=gpu", "device is 'gpu'; expected auto, cpu, cuda or cuda:<number>"),
+        ("backbone.name=s5", "unknown backbone 's5'. Did you mean 's4'?   (dsbench list backbones)"),
+        ("env.name=umbrela", "unknown env 'umbrela'. Did you mean 'umbrella'?   (dsbench list envs)"),
+        ("backbone.name=nowhere.py:Mine", "no file 'nowhere.py' to load 'Mine' from"),
+        ("preset=quik", "unknown preset 'quik'. Did you mean 'quick'?   (dsbench list presets)"),
+        ("train.lr", "--set 'train.lr' is not of the form a.b=value, such as train.lr=1e-3"),
+        ("train..lr=1", "--set 'train..lr=1' is not of the form a.b=value, such as train.lr=1e-3"),
+        ("train.lr=", "--set 'train.lr=' has no value; write train.lr=null for none"),
+        ("train.lr=nan", "--set 'train.lr=nan': nan is no finite number"),
+        ("backbone.dt=-inf", "--set 'backbone.dt=-inf': -inf is no finite number"),
+        ("a=[b", "--set 'a=[b': the list is not closed; write [a,b] (in quotes for most shells)"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named_with_what_was_expected(override: str, expected: str) -> None:
+    assert message(override) == expected
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    expected = "train: warmup is 11 and updates is 10; warm-up cannot outlast the training"
+    assert message("train.updates=10", "train.warmup=11") == expected
+
+
+def test_all_errors_are_told_at_once() -> None:
+    text = message("train.lrr=1", "seed=true", "env.name=umbrela", "device=gpu")
+    assert text.splitlines()[0] == "4 settings cannot be used:"
+    for part in ("train.lrr", "seed is true", "'umbrela'", "'gpu'"):
+        assert part in text
+
+
+def test_missing_names_are_told_with_the_way_out() -> None:
+    with pytest.raises(UsageError, match=r"backbone is missing; give --backbone NAME or --set backbone\.name=VALUE"):
+        resolve(env="umbrella")
+
+
+def test_later_layers_win(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("backbone: {name: gpt, d_model: 32}\nenv: umbrella\nseed: 4\npreset: smoke\ntrain:\n  lr: 0.5\n")
+    from_file = resolve(config_file=file)
+    assert (from_file.preset, from_file.data.episodes, from_file.train.lr, from_file.seed) == ("smoke", 200, 0.5, 4)
+    argued = resolve(config_file=file, backbone="s4d", seed=7, preset="quick", overrides=["train.lr=1e-3", "seed=8"])
+    assert (argued.backbone.name, argued.backbone.d_model, argued.seed) == ("s4d", 32, 8)
+    assert (argued.preset, argued.data.episodes, argued.train.lr) == ("quick", quick().data.episodes, 1e-3)
+
+
+def test_options_of_backbone_and_environment_pass_through() -> None:
+    config = quick("backbone.d_state=16", "backbone.d_model=32", "env.chain_length=20", "backbone.modes=[a,b]")
+    assert config.backbone.options == {"d_state": 16, "modes": ["a", "b"]}
+    assert config.env.options == {"chain_length": 20}
+    assert to_dict(config)["backbone"] == {"name": "s4", "d_model": 32, "d_state": 16, "modes": ["a", "b"]}
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
+def test_stored_settings_reproduce_the_run(preset: str, tmp_path: Path) -> None:
+    config = quick("backbone.d_state=16", "train.lr=1e-7", "eval.decode=[sample]", preset=preset)
+    for name, text in (("a.yaml", yaml.safe_dump(to_dict(config))), ("a.json", json.dumps(to_dict(config)))):
+        (tmp_path / name).write_text(text)
+        again = resolve(config_file=tmp_path / name)
+        assert again == config
+        assert run_id(again) == run_id(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("train:\n  lr: 1e-3\n", ":2: train.lr: '1e-3' is text in YAML; write 1.0e-3"),
+        ("train:\n  lr: 2.5e3\n", ":2: train.lr: '2.5e3' is text in YAML; write 2.5e+3"),
+        ("seed: 1\nseed: 2\n", ":2: seed is given twice (first at {file}:1); remove one"),
+        ("train:\n  lr: 1.0\n  lr: 1.0\n", ":3: train.lr is given twice (first at {file}:2); remove one"),
+        ("train: &a {lr: 1.0}\neval: *a\n", ":2: aliases (*name) are not supported; repeat the value"),
+        ("seed: 0x10\n", ":1: seed: '0x10' is not a plain finite decimal number"),
+        ("time_limit_s: 1:30\n", ":1: time_limit_s: '1:30' is not a plain finite decimal number"),
+        ("train:\n  lr: .nan\n", ":2: train.lr: '.nan' is not a plain finite decimal number"),
+        ("seed: 2020-01-01\n", ":1: seed: '2020-01-01' is a timestamp; expected a number, true, false, null or text"),
+        ("1: 2\n", ":1: the key '1' is not text; put it in quotes"),
+        ("seed: [1\n", ":2: not valid YAML (expected ',' or ']', but got '<stream end>')"),
+        ("- 1\n", ": holds list; expected settings such as 'train:' and 'seed:'"),
+        ("env: umbrella\nbackbone: s4\ntrain: {lrr: 1}\n", ":3: unknown setting 'train.lrr'. Did you mean 'train.lr'?"),
+        ("env: umbrella\nbackbone: s4\n\nseed: yes\n", ":4: seed is true; expected an integer"),
+    ],
+)  # fmt: skip
+def test_yaml_errors_name_the_line(text: str, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        resolve(config_file=file)
+    assert str(caught.value) == f"{file}{expected.format(file=file)}"
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"seed: !!python/object/apply:os.mkdir ['{tmp_path}/evil']\n")
+    with pytest.raises(UsageError):
+        resolve(config_file=tmp_path / "a.yaml")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_toml_is_read_and_a_value_given_later_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('backbone = "s4"\nenv = "umbrella"\n[train]\nlr = 1e-3\n')
+    assert resolve(config_file=tmp_path / "a.toml").train.lr == 1e-3
+    (tmp_path / "a.yaml").write_text("env: umbrella\nbackbone: s4\ntrain: {lr: 1.0}\n")
+    with pytest.raises(UsageError, match=r"^train\.lr is -1; expected more than 0$"):
+        resolve(config_file=tmp_path / "a.yaml", overrides=["train.lr=-1"])
+
+
+@pytest.mark.parametrize("name", ["a.txt", "missing.yaml", "dup.json", "bad.json", "bad.toml", "bytes.yaml"])
+def test_unreadable_files_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    contents = {
+        "dup.json": b'{"seed": 1, "seed": 2}',
+        "bad.json": b"{",
+        "bad.toml": b"=",
+        "bytes.yaml": b"\xff\xfe\xfa",
+    }
+    if name in contents:
+        (tmp_path / name).write_bytes(contents[name])
+    with pytest.raises(UsageError, match=name):
+        resolve(config_file=tmp_path / name)
+
+
+def test_values_on_the_command_line_are_typed() -> None:
+    texts = ["1", "1e-3", "-2.5", "true", "null", "none", "'1'", "[1, a, null]", "a=b"]
+    values = [parse_override(f"x.y={text}") for text in texts]
+    assert values == [("x.y", value) for value in [1, 1e-3, -2.5, True, None, "none", "1", [1, "a", None], "a=b"]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_override_is_parsed_or_refused_by_name(key: str, value: str) -> None:
+    try:
+        config = quick(f"{key}={value}")
+    except UsageError:
+        return
+    json.dumps(to_dict(config), allow_nan=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=6,
+    )
+)
+def test_any_value_in_any_place_is_taken_or_refused(value: object) -> None:
+    for path in ("backbone", "train", "seed", "eval"):
+        try:
+            config = from_dict({"backbone": "s4", "env": "umbrella", path: value})
+        except UsageError:
+            continue
+        assert from_dict(to_dict(config)) == config
+
+
+def test_frozen_and_no_infinity() -> None:
+    config = quick()
+    with pytest.raises(Exception, match="frozen"):
+        config.seed = 3  # type: ignore[misc]
+    with pytest.raises(UsageError, match="finite number"):
+        from_dict({"backbone": "s4", "env": "umbrella", "train": {"lr": math.inf}})
+
+
+def test_run_id_is_a_safe_file_name_that_names_the_run() -> None:
+    name = run_id(quick(seed=3))
+    assert name.startswith("s4-umbrella-s3-")
+    assert check_name(name) == name
+    assert run_id(quick(seed=3)) == name
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "train.lr=0.5", "backbone.d_state=8", "data.seed=1", "eval.seed=1", "threads=2", "device=cpu",
+     "precision=bf16", "eval.episodes=7", "env.chain_length=3", "data.permute_returns=true"],
+)  # fmt: skip
+def test_run_id_changes_with_what_can_change_a_result(override: str) -> None:
+    assert run_id(quick(override)) != run_id(quick())
+
+
+@pytest.mark.parametrize("override", ["time_limit_s=9", "train.log_every=7", "train.checkpoint_every=3"])
+def test_run_id_stays_with_what_cannot(override: str) -> None:
+    assert run_id(quick(override)) == run_id(quick())
+
+
+def test_run_id_follows_the_source_of_a_file_and_not_its_place(tmp_path: Path) -> None:
+    names = []
+    for folder, source in (("a", "x = 1"), ("b", "x = 1"), ("c", "x = 2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(source)
+        names.append(run_id(resolve(backbone=f"{tmp_path}/{folder}/mine.py:MyNet", env="umbrella")))
+    assert names[0] == names[1] != names[2]
+    assert names[0].startswith("mynet-umbrella-s0-")
