@@ -13,8 +13,8 @@ LEGEND = (
     "single seed has no ±, – is not measured. ↑ more is better, ↓ less is better."
 )
 MEASURES = (
-    "Accuracy is that of the first action at the target return, by the last weights, and so are regret and return; at "
-    "the opposite target a model that follows its target is wrong on purpose. Memory is the largest resident memory of "
+    "Accuracy is that of the first action at the target return, by the last weights and the first of eval.decode, and "
+    "so are regret and return; at the opposite target a model that follows its target is wrong on purpose. Memory is the largest resident memory of "
     "the whole process."
 )
 
@@ -56,25 +56,34 @@ def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
 
 
 def _machines(runs: Sequence[Run]) -> list[str]:
-    """A line for each machine and version, with how many runs it made."""
-    counts = Counter(_machine(run) for run in runs if run.provenance)
-    lines = [f"{text} ({count} {'run' if count == 1 else 'runs'})" for text, count in sorted(counts.items())]
+    """A line for each machine and its versions, with how many runs it made and at which commits."""
+    made: dict[str, Counter[str]] = {}
+    for run in runs:
+        if run.provenance:
+            made.setdefault(_machine(run), Counter())[_commit(run)] += 1
+    lines = []
+    for machine, commits in sorted(made.items()):
+        total = commits.total()
+        count = f"{total} {'run' if total == 1 else 'runs'}"
+        lines.append(f"{machine} · commit {', '.join(sorted(commits))} ({count})")
     if len(lines) > 1:
-        lines.append("Speed, latency and memory compare only between runs of one machine and version.")
+        lines.append("Speed, latency and memory compare only between runs of one of these lines.")
     return lines
 
 
 def _machine(run: Run) -> str:
-    machine, git = run.provenance.get("machine") or {}, run.provenance.get("git") or {}
-    packages, torch = run.provenance.get("packages") or {}, run.provenance.get("torch") or {}
-    gpus = [str(gpu["name"]) for gpu in torch.get("gpus") or []]
-    commit = (git.get("commit") or "unknown")[:12] + (" with changes" if git.get("dirty") else "")
+    machine, packages = run.provenance.get("machine") or {}, run.provenance.get("packages") or {}
+    torch = run.provenance.get("torch") or {}
     parts = [
         f"{machine.get('cpu_model') or 'unknown CPU'}, {machine.get('cores_usable') or '?'} cores",
-        *gpus,
+        *(str(gpu["name"]) for gpu in torch.get("gpus") or []),
         f"torch {packages.get('torch') or 'unknown'}",
         f"threads {torch.get('threads') or '?'}",
         f"dsbench {run.provenance.get('dsbench') or 'unknown'}",
-        f"commit {commit}",
     ]
     return " · ".join(parts)
+
+
+def _commit(run: Run) -> str:
+    git = run.provenance.get("git") or {}
+    return (git.get("commit") or "unknown")[:12] + (" with changes" if git.get("dirty") else "")

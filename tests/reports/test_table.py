@@ -41,7 +41,7 @@ def make_run(results: Path, backbone: str, seed: int, status: str = "ok", **give
     for name, value in given.items():
         if name.startswith("result_"):
             result[name.removeprefix("result_")] = value
-        elif name in ORIGIN or name == "gpus":
+        elif name in ORIGIN:
             origin[name] = value
         else:
             part, _, key = name.rpartition(".")
@@ -168,6 +168,10 @@ def test_machines_and_versions_stand_below(tmp_path: Path) -> None:
     lines = markdown(tmp_path).splitlines()
     assert "- Abacus 3, 4 cores · torch 2.13.0 · threads 1 · dsbench 0.1.0 · commit 0123456789ab (2 runs)" in lines
     assert not any("compare only" in line for line in lines)
+    make_run(tmp_path, "s4", 3, git={"commit": "fedcba9876543210", "dirty": True})
+    text = markdown(tmp_path)
+    assert "· commit 0123456789ab, fedcba987654 with changes (3 runs)" in text
+    assert "compare only" not in text, "one machine"
     make_run(tmp_path, "s4", 2, machine={"cpu_model": None}, git={"commit": None, "dirty": None})
     text = markdown(tmp_path)
     assert "unknown CPU" in text
