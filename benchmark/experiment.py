@@ -15,6 +15,7 @@ from dsbench import backbones, envs, measure, rollout
 from dsbench.batches import BatchSampler, whole_batch
 from dsbench.config import RunConfig, run_id
 from dsbench.decision import DecisionSequence
+from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy, policy_spec
 from dsbench.envs.data import DataInfo, load_or_generate, permuted_returns, target_return
 from dsbench.envs.spec import EnvSpec
@@ -58,9 +59,12 @@ class Experiment:
         self.config, self.report = config, report
         self.device = pick_device(config.device)
         self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
+        self.spec.recipe(config.data.recipe)
         self.policy_spec = self._policy_spec()
         with seeded(self.device, config.seed, "init"):
             self.model: DecisionSequence = build_policy(self.policy_spec)
+        if isinstance(self.model.time, TableTime):  # of acting too, where episodes may outlast those of the data
+            self.model.time.check_horizon(self.spec.horizon)
         self.stop_signal: int | None = None
 
     # ------------------------------------------------------------------ phases
