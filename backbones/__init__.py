@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from dsbench.backbones.catalogue import BACKBONES
 
 if TYPE_CHECKING:
-    from dsbench.backbones.factory import build, load_class
     from dsbench.backbones.check import check_backbone
     from dsbench.backbones.contract import Backbone
+    from dsbench.backbones.factory import build, load_class
     from dsbench.backbones.residual import Mixer, ResidualBackbone
     from dsbench.backbones.state import State
 

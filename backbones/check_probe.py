@@ -57,7 +57,7 @@ class Probe:
         if not parameters:
             return
         optimiser = torch.optim.Adam(parameters, lr=0.02)
-        self.scalar(backbone(x)[0]).backward()  # type: ignore[no-untyped-call]
+        self.scalar(backbone(x)[0]).backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 

@@ -70,7 +70,7 @@ class AttentionMixer(Mixer):
         near = (key <= query) & (key > query - self.context_len)  # (L, W - 1 + L)
         valid = key >= (kept - count).unsqueeze(1)  # (B, W - 1 + L): slots that hold no token are never seen
         y = self._attention(q, k, v, mask=(near & valid.unsqueeze(1)).unsqueeze(1))
-        new = {"k": k[:, length:], "v": v[:, length:], "count": (count + length).clamp(max=kept)}
+        new: State = {"k": k[:, length:], "v": v[:, length:], "count": (count + length).clamp(max=kept)}
         return self.out(y), new
 
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
@@ -181,8 +181,9 @@ class GPT2Block(ResidualBlock):
         super().__init__(d_model, mixer=mixer)
         self.mixer_norm = nn.LayerNorm(d_model, eps=1e-5)
         self.mlp_norm = nn.LayerNorm(d_model, eps=1e-5)
-        self.mlp = nn.Sequential(nn.Linear(d_model, 4 * d_model), nn.GELU("tanh"), nn.Linear(4 * d_model, d_model))
-        for linear, std in ((self.mlp[0], INIT_STD), (self.mlp[2], INIT_STD / math.sqrt(2 * n_layers))):
+        widen, narrow = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
+        self.mlp = nn.Sequential(widen, nn.GELU("tanh"), narrow)
+        for linear, std in ((widen, INIT_STD), (narrow, INIT_STD / math.sqrt(2 * n_layers))):
             nn.init.normal_(linear.weight, std=std)
             nn.init.zeros_(linear.bias)
 

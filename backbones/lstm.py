@@ -8,6 +8,8 @@ Does not include: projections, bidirectionality, dropout.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,6 +22,15 @@ from dsbench.backbones.state import State
 FEW_CUTS = 4  # columns with a reset up to which cutting all rows there beats taking the stretches apart
 
 
+class _Weights(NamedTuple):
+    """The four parameters of a layer of ``torch.nn.LSTM``, in its order."""
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
+
+
 class LSTMMixer(Mixer):
     """One LSTM layer of width D. State: ``{"h": (B, D), "c": (B, D)}``."""
 
@@ -28,8 +39,9 @@ class LSTMMixer(Mixer):
         self.lstm = nn.LSTM(d_model, d_model, batch_first=True)
         with torch.no_grad():
             # A forget gate that begins open lets gradients through (Jozefowicz et al. 2015); torch adds both biases.
-            self.lstm.bias_ih_l0[d_model : 2 * d_model] = 1.0
-            self.lstm.bias_hh_l0[d_model : 2 * d_model] = 0.0
+            weights = self._weights()
+            weights.bias_ih[d_model : 2 * d_model] = 1.0
+            weights.bias_hh[d_model : 2 * d_model] = 0.0
 
     def initial_state(self, batch_size: int) -> State:
         return {"h": self._like_parameters(batch_size, self.d_model), "c": self._like_parameters(batch_size, self.d_model)}
@@ -60,18 +72,19 @@ class LSTMMixer(Mixer):
 
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         h, c = _parts(state)
-        lstm = self.lstm
-        gates = F.linear(x_t, lstm.weight_ih_l0, lstm.bias_ih_l0) + F.linear(
-            h.to(x_t.dtype), lstm.weight_hh_l0, lstm.bias_hh_l0
-        )
+        w = self._weights()
+        gates = F.linear(x_t, w.weight_ih, w.bias_ih) + F.linear(h.to(x_t.dtype), w.weight_hh, w.bias_hh)
         i, f, g, o = gates.chunk(4, -1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
         return h, self._stored(h, c)
 
+    def _weights(self) -> _Weights:
+        return _Weights(*self.lstm.all_weights[0])
+
     def _stored(self, h: Tensor, c: Tensor) -> State:
         """Recurrent state keeps the parameters' precision whatever the autocast."""
-        dtype = self.lstm.weight_ih_l0.dtype
+        dtype = self._weights().weight_ih.dtype
         return {"h": h.to(dtype), "c": c.to(dtype)}
 
 

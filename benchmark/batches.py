@@ -6,8 +6,8 @@ alone, so a resumed run draws the same batches as one never interrupted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TypeAlias
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -51,12 +51,12 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
 
-        def move(value: Observation | None) -> Observation | None:
+        def move(value: Any) -> Any:
             if isinstance(value, dict):
                 return {key: part.to(device) for key, part in value.items()}
             return None if value is None else value.to(device)
 
-        return replace(self, **{field.name: move(getattr(self, field.name)) for field in fields(self)})
+        return Batch(**{field.name: move(getattr(self, field.name)) for field in fields(self)})
 
 
 class BatchSampler:

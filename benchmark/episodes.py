@@ -179,7 +179,7 @@ def concatenate(parts: Sequence[Episodes]) -> Episodes:
 def _join(function: Callable[[Sequence[np.ndarray]], np.ndarray], observations: Sequence[Observations]) -> Observations:
     first = observations[0]
     if isinstance(first, Mapping):
-        return {key: function([part[key] for part in observations]) for key in sorted(first)}  # type: ignore[index,call-overload]
+        return {key: function([part[key] for part in observations]) for key in sorted(first)}
     return function(observations)  # type: ignore[arg-type]
 
 

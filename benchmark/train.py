@@ -67,7 +67,7 @@ class Trainer:
         with seeded(self.device, self.seed, "dropout", number):
             loss = self._loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip or math.inf)
         value = loss.item()
         if not (math.isfinite(value) and math.isfinite(norm.item())):

@@ -97,7 +97,7 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
 def _attempt(experiment: Experiment, folder: RunFolder) -> int:
     received = _stop_on_signals(experiment)
     folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
-    base = {"backbone": experiment.config.backbone.name, "env": experiment.config.env.name}
+    base: dict[str, Any] = {"backbone": experiment.config.backbone.name, "env": experiment.config.env.name}
     base |= {"seed": experiment.config.seed, "run_id": run_id(experiment.config)}
     try:
         row = experiment.run(folder)

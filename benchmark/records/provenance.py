@@ -14,8 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import dsbench
 import psutil
+
+import dsbench
 
 PACKAGES = (
     "torch", "numpy", "scipy", "pandas", "gymnasium", "bsuite", "dm-env", "minigrid", "safetensors", "transformers",

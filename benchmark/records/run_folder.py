@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
+
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.files import check_name, create_exclusive, write_atomic
 from dsbench.records.checkpoints import Checkpoints

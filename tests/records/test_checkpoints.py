@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from dsbench.errors import CannotWrite, CorruptFile, UsageError
 from dsbench.records.checkpoints import Checkpoints
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dsbench.errors import CannotWrite, CorruptFile
-from dsbench.records.journal import Journal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dsbench.errors import CannotWrite, CorruptFile
+from dsbench.records.journal import Journal
 
 RECORDS = [{"kind": "metric", "step": step, "value": step / 7, "note": "é\n"} for step in range(6)]
 

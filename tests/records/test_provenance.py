@@ -8,9 +8,10 @@ import socket
 import subprocess
 from pathlib import Path
 
-import dsbench
 import psutil
 import pytest
+
+import dsbench
 from dsbench.records import provenance
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from dsbench.errors import CorruptFile, RunHeld, UsageError
 from dsbench.records.run_folder import STATUSES, Plan, RunFolder
 

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import dsbench
 import pandas as pd
 import pytest
+
+import dsbench
 from dsbench.errors import CorruptFile, MissingExtra, UnknownName, UsageError
 from dsbench.records import tables
 from dsbench.records.run_folder import RunFolder
