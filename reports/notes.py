@@ -14,8 +14,8 @@ LEGEND = (
 )
 MEASURES = (
     "Accuracy is that of the first action at the target return, by the last weights and the first of eval.decode, and "
-    "so are regret and return; at the opposite target a model that follows its target is wrong on purpose. Memory is the largest resident memory of "
-    "the whole process."
+    "so are regret and return; at the opposite target a model that follows its target is wrong on purpose. Memory is "
+    "the largest resident memory of the whole process."
 )
 
 
