@@ -80,7 +80,7 @@ def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     """The outcome of a run that is not ok, as an error; with its folder, the message says where to read more."""
     message = outcome.message or f"{outcome.run_id} ended without a result"
     if outcome.row is not None:
-        message = f"{outcome.status}: {message}"
+        message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 75: RunHeld}.get(outcome.exit_code, DsbenchError)

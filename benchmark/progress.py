@@ -6,7 +6,10 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LINE_EVERY_S = 10.0
 
@@ -75,7 +78,7 @@ class Lines(Silent):
 class Bars:
     """A bar a run, with the time left in the phase, on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -87,7 +90,7 @@ class Bars:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[message]}", markup=False),
-            console=Console(stderr=True),
+            console=console or Console(stderr=True),
             transient=True,
         )
 
@@ -100,9 +103,9 @@ class Bars:
 
     def event(self, name: str, event: Mapping[str, Any]) -> None:
         phase = str(event["phase"])
-        fields: dict[str, Any] = {"phase": phase, "message": str(event.get("message") or "")}
+        fields: dict[str, Any] = {"run": name, "phase": phase, "message": str(event.get("message") or "")}
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task("", run=name, total=event["total"], **fields)
+            self._tasks[name] = self._progress.add_task("", total=event["total"], **fields)
         task = self._tasks[name]
         if self._progress.tasks[self._progress.task_ids.index(task)].fields["phase"] != phase:
             self._progress.reset(task, total=event["total"], **fields)  # the clock of the time left starts anew
