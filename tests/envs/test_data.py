@@ -1,0 +1,105 @@
+"""Offline data: the same whatever the batch, whole or not at all in the cache, and controls that keep what they should."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsbench.envs import EnvSpec, get_spec
+from dsbench.envs import data as offline
+from dsbench.errors import DatasetError, UnknownName, UsageError
+
+
+@pytest.fixture
+def spec() -> EnvSpec:
+    return get_spec("umbrella", chain_length=3, n_distractor=2)
+
+
+def test_an_episode_is_the_same_however_many_are_made(spec: EnvSpec) -> None:
+    few = offline.generate(spec, "mixed", 7, seed=0)
+    many = offline.generate(spec, "mixed", offline.BLOCK + 5, seed=0)
+    for name, array in few.arrays().items():
+        assert np.array_equal(array, many.select(range(7)).arrays()[name]), name
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"recipe": "medium"}])
+def test_seed_and_recipe_change_the_data(spec: EnvSpec, changed: dict[str, object]) -> None:
+    base = {"recipe": "random", "seed": 0}
+    first, second = (offline.generate(spec, n_episodes=20, **kind) for kind in (base, base | changed))
+    assert not np.array_equal(first.observations, second.observations)
+
+
+def test_the_cache_gives_back_what_was_made_and_says_what_it_is(spec: EnvSpec, tmp_path: Path) -> None:
+    made, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    cached, again = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    assert info == again
+    assert all(np.array_equal(a, cached.arrays()[name]) for name, a in made.arrays().items())
+    manifest = json.loads((Path(info.path) / "manifest.json").read_text())
+    assert manifest["options"] == {"chain_length": 3, "n_distractor": 2}
+    assert manifest["libraries"].keys() == {"bsuite", "gymnasium", "numpy"}
+    assert info.return_quantiles["1"] == made.returns().max()
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(spec: EnvSpec, tmp_path: Path) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    file = Path(info.path) / "arrays.npz"
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
+        with pytest.raises(DatasetError, match="delete the folder"):
+            offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+
+
+def test_a_missing_file_is_named(spec: EnvSpec, tmp_path: Path) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    (Path(info.path) / "arrays.npz").unlink()
+    with pytest.raises(DatasetError, match=r"arrays.npz cannot be read"):
+        offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+
+
+def test_a_folder_without_manifest_is_made_anew(spec: EnvSpec, tmp_path: Path) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    (Path(info.path) / "manifest.json").unlink()
+    assert offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)[1] == info
+
+
+def _load(folder: Path) -> str:
+    spec = get_spec("umbrella", chain_length=3, n_distractor=2)
+    return offline.load_or_generate(spec, "random", 300, 0, cache_dir=folder)[1].sha256
+
+
+def test_processes_that_want_the_same_data_at_once_get_the_same(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        assert len(set(pool.map(_load, [tmp_path] * 6))) == 1
+
+
+def test_permuted_returns_keep_all_but_the_link_between_action_and_return(spec: EnvSpec) -> None:
+    episodes = offline.generate(spec, "expert", 4_000, seed=0)
+    control = offline.permuted_returns(episodes, seed=0)
+    assert np.array_equal(control.observations, episodes.observations)
+    assert np.array_equal(control.actions, episodes.actions)
+    assert sorted(control.returns()) == sorted(episodes.returns())
+    assert not np.array_equal(control.returns(), episodes.returns())
+    need = episodes.observations[episodes.starts[:-1], 0]
+    assert abs(np.corrcoef(control.returns(), need)[0, 1]) < 0.06
+
+
+def test_targets_are_returns_that_occur_as_far_out_on_either_side(spec: EnvSpec) -> None:
+    episodes = offline.generate(spec, "random", 2_000, seed=0)
+    high, low = (offline.target_return(episodes, q) for q in (0.95, 0.05))
+    assert {high, low} <= set(episodes.returns())
+    assert np.mean(episodes.returns() <= high) >= 0.95
+    assert np.mean(episodes.returns() >= low) >= 0.95
+
+
+def test_an_unknown_recipe_or_no_episodes_is_refused_in_a_sentence(spec: EnvSpec, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'expert'"):
+        offline.load_or_generate(spec, "expret", 10, 0, cache_dir=tmp_path)
+    with pytest.raises(UsageError, match="data.episodes is 0"):
+        offline.generate(spec, "random", 0, seed=0)
