@@ -143,10 +143,10 @@ class Backbone(nn.Module):
         return Stepper(self, batch_size)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Parameters for the optimiser, each group with a relative factor ``lr_scale`` and a ``weight_decay`` switch.
+        """Parameters for the optimiser, each group with a relative factor ``lr_scale`` and a switch ``decay``.
 
-        A parameter joins the group of its ``_dsbench_group`` mark (``dynamics``: A and dt, no decay, see
-        `mark_dynamics`); other tensors with two axes or more decay, the rest do not.
+        Parameters with a rate of their own (`mark_rate`, `mark_dynamics`) make a group for each rate, without decay;
+        other tensors with two axes or more decay, the rest do not.
         """
         groups: dict[str, dict[str, Any]] = {
             "decay": {"name": "decay", "params": [], "lr_scale": 1.0, "decay": True},
@@ -157,7 +157,7 @@ class Backbone(nn.Module):
                 continue
             scale = getattr(parameter, "_dsbench_lr_scale", None)
             if scale is not None:
-                name = f"dynamics_{scale:g}"
+                name = f"rate_{scale:g}"
                 group = groups.setdefault(name, {"name": name, "params": [], "lr_scale": scale, "decay": False})
             else:
                 group = groups["decay" if parameter.dim() >= 2 else "no_decay"]
@@ -167,7 +167,7 @@ class Backbone(nn.Module):
     def freeze_dynamics(self) -> None:
         """Stop training A and dt (Decision S4, section 4.2)."""
         for parameter in self.parameters():
-            if getattr(parameter, "_dsbench_lr_scale", None) is not None:
+            if getattr(parameter, "_dsbench_dynamics", False):
                 parameter.requires_grad_(False)
 
     def check_input(self, x: Tensor, resets: Tensor | None = None) -> None:
@@ -249,10 +249,16 @@ def stretches(resets: Tensor | None, length: int) -> Iterator[tuple[int, int]]:
     yield from pairwise(edges)
 
 
-def mark_dynamics(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Parameter:
-    """Mark A, dt and their like: learning rate times `lr_scale`, no weight decay (decay pulls dt to 1 and A to -1)."""
+def mark_rate(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Parameter:
+    """Mark a parameter that trains at the learning rate times `lr_scale`, without weight decay."""
     parameter._dsbench_lr_scale = lr_scale  # type: ignore[attr-defined]
     return parameter
+
+
+def mark_dynamics(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Parameter:
+    """Mark A, dt and their like: `mark_rate` (decay pulls dt to 1 and A to -1), and `freeze_dynamics` freezes them."""
+    parameter._dsbench_dynamics = True  # type: ignore[attr-defined]
+    return mark_rate(parameter, lr_scale)
 
 
 def options_of(cls: type[Backbone]) -> dict[str, inspect.Parameter]:
@@ -271,4 +277,4 @@ def options_of(cls: type[Backbone]) -> dict[str, inspect.Parameter]:
     return options
 
 
-__all__ = ["Backbone", "map_state", "mark_dynamics", "options_of", "select_rows", "stretches"]
+__all__ = ["Backbone", "map_state", "mark_dynamics", "mark_rate", "options_of", "select_rows", "stretches"]

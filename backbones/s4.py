@@ -20,7 +20,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from dsbench.backbones.contract import Backbone, mark_dynamics
+from dsbench.backbones.contract import Backbone, mark_dynamics, mark_rate
 from dsbench.backbones.hippo import legs_nplr
 from dsbench.backbones.residual import Block, ResidualBackbone
 from dsbench.backbones.stepper import Stepper
@@ -174,7 +174,7 @@ class S4Mixer(TimeInvariantMixer):
         self.log_a_real = mark_dynamics(parameter(torch.log(-a.real)))
         self.a_imag = mark_dynamics(parameter(a.imag))
         self.p = mark_dynamics(parameter(p.real, p.imag))
-        self.b = parameter(b.real, b.imag)
+        self.b = mark_rate(parameter(b.real, b.imag))  # slow as in the authors' code, yet not part of A
 
     def discretise(self) -> LowRankSystem:
         a = torch.cat([-torch.exp(self._cast(self.log_a_real)), self._cast(self.a_imag)], -1)

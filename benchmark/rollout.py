@@ -18,7 +18,7 @@ from dsbench.errors import UsageError
 
 Decode = Literal["argmax", "sample"]
 Split = Literal["selection", "eval"]
-MAX_ROWS = 1000  # episodes stepped together; bounds memory, changes no result
+MAX_ROWS = 1000  # episodes stepped together; bounds memory. Sampled actions come from one stream for each such group
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ process, 130/143 interrupted by a signal (resumable).
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
 from dsbench.train import Diverged
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MIN_REPORT_SECONDS = 0.1  # between two progress lines of one phase
 
 
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="resolved configuration, JSON")
     parser.add_argument("--force", action="store_true", help="start the next attempt even if the run is finished")
     arguments = parser.parse_args(argv)
+    _end_with_parent()
     pipe = ProgressPipe.from_environment()
     try:
         return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
@@ -135,6 +138,12 @@ def _stop_on_signals(experiment: Experiment) -> list[int]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
     return received
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the launcher dies, so that no orphan holds the run (Linux; elsewhere nothing)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _one_line(error: BaseException) -> str:

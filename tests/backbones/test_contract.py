@@ -235,7 +235,7 @@ def test_parameter_groups_separate_decay_and_dynamics() -> None:
     assert {name: (len(g["params"]), g["lr_scale"], g["decay"]) for name, g in groups.items()} == {
         "decay": (1, 1.0, True),
         "no_decay": (1, 1.0, False),
-        "dynamics_0.1": (1, 0.1, False),
+        "rate_0.1": (1, 0.1, False),
     }
 
 
