@@ -1,0 +1,76 @@
+"""The README tells the truth: its commands run, its code is a backbone, its table is what the records say."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+INSTALL = re.compile(r"^python3 -m venv \S+ && \S+/pip install [^&]+ && ")  # what comes before has been done: we run
+
+
+def commands() -> list[str]:
+    lines = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line.strip()]
+    return [INSTALL.sub("", line).replace(".venv/bin/", "") for line in lines]
+
+
+def python(first_line: str) -> str:
+    return next(text for kind, text in BLOCKS if kind == "python" and text.startswith(first_line))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder of a user who wrote the README's backbone into mine.py."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "mine.py").write_text(python("# mine.py"))
+    return folder
+
+
+def run(folder: Path, arguments: list[str]) -> str:
+    environment = os.environ | {"DSBENCH_DATA": str(folder / "data"), "COLUMNS": "200"}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
+    """With the smoke preset put in place; pytest itself is what is running now."""
+    seen = set()
+    for line in commands():
+        program, *arguments = shlex.split(line)
+        if program == "pytest":
+            continue
+        assert program == "dsbench", line
+        seen.add(arguments[0])
+        if arguments[0] in ("run", "sweep"):
+            arguments += ["--preset", "smoke"]
+        assert run(folder, [sys.executable, "-m", "dsbench", *arguments])
+    assert seen == {"run", "check", "sweep", "report", "export"}
+    assert "torch" in run(folder, [sys.executable, "-c", python("import dsbench") + "import torch; print(torch.__name__)"])
+
+
+def test_the_two_commands_install_from_the_clone_alone() -> None:
+    both = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if INSTALL.match(line)]
+    assert len(both) == 2
+    for line in both:
+        assert "-c constraints.txt" in line
+        assert (ROOT / "constraints.txt").exists()
+
+
+def test_the_table_is_what_the_stored_records_say() -> None:
+    spec = importlib.util.spec_from_file_location("reference_table", ROOT / "results" / "reference_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    shown = README.partition(module.BEGIN)[2].partition(module.END)[0].strip()
+    assert shown == module.table()
