@@ -133,7 +133,7 @@ class TrainConfig(Section):
     clip: Positive | None = Field(default=1.0, description="largest norm of the gradient; null: no clipping")
     weight_decay: NonNegative = Field(default=0.01, description="AdamW's, on matrices only")
     window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")
-    row_length: Count | None = Field(default=None, description="timesteps of a row, shared by segments that fit; null: the longest one")
+    row_length: Count | None = Field(default=None, description="timesteps in a row of segments that fit; null: the longest")
     mean_last_k: Count = Field(default=5, description="last evaluations that the mean-of-last-k score averages")
     log_every: Count = Field(default=20, description="updates between recorded losses")
     eval_every: Count | None = Field(default=None, description="updates between evaluations; null: ten in all")
