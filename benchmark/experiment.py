@@ -86,7 +86,9 @@ class Experiment:
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
         data = self.config.data
         self.report("data", 0, data.episodes)
-        episodes, info = load_or_generate(self.spec, data.recipe, data.episodes, data.seed)
+        episodes, info = load_or_generate(
+            self.spec, data.recipe, data.episodes, data.seed, on_block=lambda done: self.report("data", done, data.episodes)
+        )
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)
         known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
