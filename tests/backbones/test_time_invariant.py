@@ -218,10 +218,15 @@ def test_state_stays_float32_under_autocast(case: str) -> None:
 
 
 @every_case
-def test_dynamics_have_their_own_group_without_decay(case: str) -> None:
+def test_a_b_and_dt_train_slowly_without_decay_and_only_a_and_dt_can_be_frozen(case: str) -> None:
     model = make(case)
     groups = {id(parameter): group for group in model.param_groups() for parameter in group["params"]}
+    dynamics = {"log_dt", "log_a_real", "a_imag", "p"}
     for name, parameter in model.named_parameters():
-        dynamics = name.rsplit(".", 1)[-1] in ("log_dt", "log_a_real", "a_imag") or name.endswith("mixer.p")
-        assert (groups[id(parameter)]["lr_scale"] < 1) == dynamics, name
-        assert not (dynamics and groups[id(parameter)]["decay"]), name
+        slow = name.rpartition("mixer.")[2] in dynamics | {"b"}
+        assert (groups[id(parameter)]["lr_scale"] < 1) == slow, name
+        assert not (slow and groups[id(parameter)]["decay"]), name
+    model.freeze_dynamics()
+    frozen = {name.rpartition("mixer.")[2] for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen <= dynamics
+    assert {"log_dt", "log_a_real"} <= frozen
