@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dsbench.backbones.check import CHECKS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -64,6 +66,10 @@ def test_the_two_commands_install_from_the_clone_alone() -> None:
     for line in both:
         assert "-c constraints.txt" in line
         assert (ROOT / "constraints.txt").exists()
+
+
+def test_the_number_of_checks_is_right() -> None:
+    assert f"{len(CHECKS)} checks" in README
 
 
 def test_the_table_is_what_the_stored_records_say() -> None:
