@@ -22,9 +22,8 @@ from torch import Tensor, nn
 
 from dsbench.backbones.contract import Backbone, mark_dynamics, mark_rate
 from dsbench.backbones.hippo import legs_nplr
-from dsbench.backbones.residual import Block, ResidualBackbone
-from dsbench.backbones.stepper import Stepper
-from dsbench.backbones.time_invariant import PostNormBlock, TimeInvariantMixer, discretised_stepper
+from dsbench.backbones.residual import Block
+from dsbench.backbones.time_invariant import TimeInvariantBackbone, TimeInvariantMixer
 from dsbench.errors import UsageError
 
 CHUNK = 64  # Q: up to here vectors are advanced one token at a time in O(N), above it in blocks by Abar^Q
@@ -183,7 +182,7 @@ class S4Mixer(TimeInvariantMixer):
         return LowRankSystem(torch.exp(self._cast(self.log_dt)).unsqueeze(1), a, p, b, self._cast(self.c))
 
 
-class S4(ResidualBackbone):
+class S4(TimeInvariantBackbone):
     """A stack of S4 layers (Gu et al. 2022). Options: see `S4Mixer` and `ResidualBackbone`."""
 
     def __init__(
@@ -195,12 +194,3 @@ class S4(ResidualBackbone):
 
     def make_mixer(self) -> Backbone:
         return S4Mixer(self.d_model, **self._mixer_options)  # type: ignore[arg-type]
-
-    def make_paper_block(self) -> Backbone:
-        return PostNormBlock(self.d_model, mixer=self.make_mixer())
-
-    def make_final_norm(self) -> nn.Module:
-        return nn.Identity() if self.block == "paper" else super().make_final_norm()
-
-    def make_stepper(self, batch_size: int) -> Stepper:
-        return discretised_stepper(self, batch_size)

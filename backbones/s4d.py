@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from dsbench.backbones.contract import Backbone, mark_dynamics
 from dsbench.backbones.hippo import legs_nplr
-from dsbench.backbones.residual import Block, ResidualBackbone
-from dsbench.backbones.stepper import Stepper
-from dsbench.backbones.time_invariant import PostNormBlock, TimeInvariantMixer, discretised_stepper
+from dsbench.backbones.residual import Block
+from dsbench.backbones.time_invariant import TimeInvariantBackbone, TimeInvariantMixer
 from dsbench.backbones.vandermonde import Pair, complex_product, vandermonde_sum, weighted_powers
 from dsbench.errors import UsageError
 
@@ -151,7 +150,7 @@ def initial_modes(init: Init, d_state: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(real + 1j * imaginary), torch.ones(len(n), dtype=torch.complex128)
 
 
-class S4D(ResidualBackbone):
+class S4D(TimeInvariantBackbone):
     """A stack of S4D layers (Gu et al. 2022). Options: see `S4DMixer` and `ResidualBackbone`."""
 
     def __init__(
@@ -164,12 +163,3 @@ class S4D(ResidualBackbone):
 
     def make_mixer(self) -> Backbone:
         return S4DMixer(self.d_model, **self._mixer_options)  # type: ignore[arg-type]
-
-    def make_paper_block(self) -> Backbone:
-        return PostNormBlock(self.d_model, mixer=self.make_mixer())
-
-    def make_final_norm(self) -> nn.Module:
-        return nn.Identity() if self.block == "paper" else super().make_final_norm()
-
-    def make_stepper(self, batch_size: int) -> Stepper:
-        return discretised_stepper(self, batch_size)

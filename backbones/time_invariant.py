@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone, mark_dynamics
 from dsbench.backbones.convolution import causal_convolution
-from dsbench.backbones.residual import Mixer
+from dsbench.backbones.residual import Mixer, ResidualBackbone
 from dsbench.backbones.segments import Stretches, after_last_reset, before_first_reset
 from dsbench.backbones.state import State
 from dsbench.backbones.stepper import Stepper
@@ -199,3 +199,16 @@ class PostNormBlock(Mixer):
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         y_t, state = self.mixer.step(x_t, state)
         return self.norm(x_t + y_t), state
+
+
+class TimeInvariantBackbone(ResidualBackbone, abstract=True):
+    """A stack of time-invariant mixers; ``block="paper"`` is the post-norm layer of the S4 papers, without a final norm."""
+
+    def make_paper_block(self) -> Backbone:
+        return PostNormBlock(self.d_model, mixer=self.make_mixer())
+
+    def make_final_norm(self) -> nn.Module:
+        return nn.Identity() if self.block == "paper" else super().make_final_norm()
+
+    def make_stepper(self, batch_size: int) -> Stepper:
+        return discretised_stepper(self, batch_size)
