@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dsbench.config import RunConfig, resolve
     from dsbench.decision.policy import load_policy
-    from dsbench.launcher import run
-    from dsbench.process import configure_process
     from dsbench.records.tables import load
+    from dsbench.running.launcher import run
+    from dsbench.running.process import configure_process
 
 __version__ = "0.1.0"
 _LAZY = {
     "RunConfig": "dsbench.config",
-    "configure_process": "dsbench.process",
+    "configure_process": "dsbench.running.process",
     "load": "dsbench.records.tables",
     "load_policy": "dsbench.decision.policy",
     "resolve": "dsbench.config",
-    "run": "dsbench.launcher",
+    "run": "dsbench.running.launcher",
 }
 __all__ = ["RunConfig", "__version__", "configure_process", "load", "load_policy", "resolve", "run"]
 

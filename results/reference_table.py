@@ -21,8 +21,10 @@ ORDER = ("gpt", "s4", "s4d", "mamba", "lstm", "mlp")
 def table(results: Path = ROOT / "results" / "reference") -> str:
     """Markdown: one row a backbone, means over seeds with half of the 95 % interval."""
     runs = runs_table(results)
-    long_chain = runs["env.chain_length"].eq(20) if "env.chain_length" in runs else pd.Series(False, index=runs.index)
-    permuted, cloned = runs["data.permute_returns"].eq(True), runs["wrapper.condition"].eq("none")
+    long_chain, permuted, cloned = (
+        runs[column].eq(value).fillna(False).astype(bool)
+        for column, value in [("env.chain_length", 20), ("data.permute_returns", True), ("wrapper.condition", "none")]
+    )
     kinds = {
         "main": ~long_chain & ~permuted & ~cloned,
         "permuted": permuted,

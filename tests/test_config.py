@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsbench.config import RunConfig, from_dict, resolve, run_id, to_dict
-from dsbench.config_sources import parse_override
+from dsbench.config.sources import parse_override
 from dsbench.errors import UsageError
 from dsbench.files import check_name
 

@@ -43,8 +43,8 @@ def list_names(
 
 def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
     from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.config.presets import PRESETS
     from dsbench.envs import ENVS, get_spec
-    from dsbench.presets import PRESETS
 
     if kind == "presets":
         return [{"name": preset.name, "summary": preset.summary} for preset in PRESETS.values()]
@@ -77,7 +77,7 @@ def check(
     """
     from dsbench.backbones.check import check_backbone
     from dsbench.cli.summary import print_table
-    from dsbench.config_sources import parse_override
+    from dsbench.config.sources import parse_override
 
     options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
     d_model = options.pop("d_model", 8)
@@ -105,8 +105,8 @@ def doctor(
 
     dsbench doctor --results /data/results --json
     """
+    from dsbench.cli.diagnosis import examine
     from dsbench.cli.summary import print_pairs
-    from dsbench.doctor import examine
 
     found: list[dict[str, Any]] = examine(results)
     if as_json:

@@ -43,11 +43,11 @@ def run(
 
     dsbench run --backbone gpt --env umbrella --seed 3 --set train.lr=1e-3 --set env.chain_length=20
     """
-    from dsbench import launcher
     from dsbench.cli.summary import print_pairs, run_table
     from dsbench.config import resolve
-    from dsbench.progress import display
-    from dsbench.worker_process import folder_of
+    from dsbench.running import launcher
+    from dsbench.running.progress import display
+    from dsbench.running.worker_process import folder_of
 
     settings = resolve(preset=preset, config_file=config, overrides=set_ or (), backbone=backbone, env=env, seed=seed)
     folder = folder_of(settings, results)
@@ -89,10 +89,10 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
     """
-    from dsbench import launcher
     from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
-    from dsbench.progress import display
-    from dsbench.sweep import default_jobs, expand
+    from dsbench.running import launcher
+    from dsbench.running.progress import display
+    from dsbench.running.sweep import default_jobs, expand
 
     configs = expand(backbone, env, seeds, preset=preset, config_file=config, overrides=set_ or ())
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))

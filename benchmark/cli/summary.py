@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig
-from dsbench.worker_process import Outcome
+from dsbench.running.worker_process import Outcome
 
 _MISSING = "-"
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dsbench import launcher
 from dsbench.cli import main
 from dsbench.cli.app import app
 from dsbench.config import resolve, run_id, to_dict
 from dsbench.records.run_folder import RunFolder
+from dsbench.running import launcher
 
-WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
+WORKER = (str(Path(__file__).parents[1] / "running" / "fake_worker.py"),)
 COMMANDS = ("run", "sweep", "list", "check", "report", "export", "doctor")
 
 
@@ -111,7 +111,7 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_internal_error_asks_for_a_report(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dsbench.presets.PRESETS", None)
+    monkeypatch.setattr("dsbench.config.presets.PRESETS", None)
     assert main(["list", "presets"]) == 70
     assert capsys.readouterr().err.startswith("Error: internal: AttributeError:")
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from dsbench import launcher
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
-from dsbench.worker_process import Outcome
+from dsbench.running import launcher
+from dsbench.running.worker_process import Outcome
 
 WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
 DRIVER = """
 import sys
 from pathlib import Path
-from dsbench import launcher
+from dsbench.running import launcher
 from dsbench.config import resolve
 configs = [resolve(backbone="s4", env="umbrella", seed=seed) for seed in range(int(sys.argv[2]))]
 outcomes = launcher.run_all(configs, Path(sys.argv[1]), worker=[sys.argv[3]])
@@ -103,7 +103,7 @@ def test_a_failed_run_is_retried_as_the_next_attempt(tmp_path: Path, behave) -> 
 
 def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     behave("kill")
-    monkeypatch.setattr("dsbench.worker_process._oom_kills", lambda: 3)
+    monkeypatch.setattr("dsbench.running.worker_process._oom_kills", lambda: 3)
     assert once(tmp_path).status == "interrupted"
     assert RunFolder.open(tmp_path, run_id(config())).plan().action == "resume"
     behave("ok")
@@ -114,7 +114,7 @@ def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pyt
 def test_kill_by_the_memory_killer_is_out_of_memory(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     behave("kill")
     counts = iter([3, 4])
-    monkeypatch.setattr("dsbench.worker_process._oom_kills", lambda: next(counts))
+    monkeypatch.setattr("dsbench.running.worker_process._oom_kills", lambda: next(counts))
     assert once(tmp_path).status == "out_of_memory"
 
 
@@ -128,7 +128,7 @@ def test_the_time_limit_ends_a_run_as_timeout(tmp_path: Path, behave) -> None:  
 def test_a_worker_that_ignores_the_time_limit_is_killed(
     tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("dsbench.worker_process.GRACE_S", 0.3)
+    monkeypatch.setattr("dsbench.running.worker_process.GRACE_S", 0.3)
     behave("deaf")
     assert once(tmp_path, "time_limit_s=0.5").status == "timeout"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.errors import UsageError
-from dsbench.process import available_cores
+from dsbench.running.process import available_cores
 
 
 def expand(

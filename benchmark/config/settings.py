@@ -26,10 +26,10 @@ from pydantic import (
 )
 
 import dsbench
-from dsbench.config_errors import problems, usage_error
-from dsbench.config_sources import Lines, parse_override, read_config_file
+from dsbench.config.errors import problems, usage_error
+from dsbench.config.presets import DEFAULT, get_preset
+from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.errors import UsageError
-from dsbench.presets import DEFAULT, get_preset
 from dsbench.registry import source_hash
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name

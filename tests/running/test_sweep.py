@@ -9,8 +9,8 @@ import pytest
 
 import dsbench
 from dsbench.errors import UsageError
-from dsbench.process import configure_process, process_environment
-from dsbench.sweep import expand, parse_seeds
+from dsbench.running.process import configure_process, process_environment
+from dsbench.running.sweep import expand, parse_seeds
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", [0, 1, 2]), ("0,5,7", [0, 5, 7]), ("5,", [5]), ("2,2,1", [2, 1])])

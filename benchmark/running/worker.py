@@ -1,6 +1,7 @@
 """The worker process of one run: claims the folder, runs the experiment, writes the final row.
 
-Started by the launcher as ``python -m dsbench.worker --results DIR --config FILE``. It alone writes the journal. Progress
+Started by the launcher as ``python -m dsbench.running.worker --results DIR --config FILE``. It alone writes the journal.
+Progress
 goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
 
 Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 75 held by another
@@ -26,11 +27,11 @@ import torch
 
 from dsbench.config import RunConfig, run_id
 from dsbench.errors import DsbenchError, RunHeld
-from dsbench.experiment import Experiment, Interrupted
 from dsbench.files import read_json
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
+from dsbench.running.experiment import Experiment, Interrupted
 from dsbench.train import Diverged
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -67,7 +68,7 @@ class ProgressPipe:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m dsbench.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dsbench.running.worker", description=__doc__)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True, help="resolved configuration, JSON")
     parser.add_argument("--force", action="store_true", help="start the next attempt even if the run is finished")

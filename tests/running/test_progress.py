@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from dsbench.progress import Bars, Display, Lines, Silent
+from dsbench.running.progress import Bars, Display, Lines, Silent
 
 EVENTS = [
     {"phase": "data", "done": 0, "total": 200, "message": ""},

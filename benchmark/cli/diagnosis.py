@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dsbench.process import available_cores, process_environment
+from dsbench.running.process import available_cores, process_environment
 
 _EXTRAS = {"hf": "transformers", "parquet": "pyarrow"}  # extra -> the module that it brings
 _ENOUGH_BYTES = 1 << 30

@@ -20,8 +20,8 @@ from dsbench.config import from_dict, resolve, run_id, to_dict
 from dsbench.decision.policy import load_policy
 from dsbench.envs import get_spec
 from dsbench.errors import UsageError
-from dsbench.experiment import Experiment
 from dsbench.records.run_folder import RunFolder
+from dsbench.running.experiment import Experiment
 
 SMALL = [
     "env.chain_length=3", "env.n_distractor=1", "backbone.d_model=8", "device=cpu", "train.batch_size=8",
@@ -41,7 +41,7 @@ class Bench:
     def start(self, results: str, *flags: str) -> subprocess.Popen[str]:
         file = self.tmp / "config.json"
         file.write_text(json.dumps(self.settings))
-        command = [sys.executable, "-m", "dsbench.worker", "--results", str(self.tmp / results), "--config", str(file)]
+        command = [sys.executable, "-m", "dsbench.running.worker", "--results", str(self.tmp / results), "--config", str(file)]
         environment = {**os.environ, "DSBENCH_DATA": str(self.tmp / "data"), "OMP_NUM_THREADS": "1"}
         environment.pop("DSBENCH_PROGRESS_FD", None)
         return subprocess.Popen([*command, *flags], env=environment, cwd="/", stderr=subprocess.PIPE, text=True)

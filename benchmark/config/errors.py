@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dsbench.config_sources import Lines
+from dsbench.config.sources import Lines
 from dsbench.errors import UsageError, suggestion
 
 _EXPECTED = {

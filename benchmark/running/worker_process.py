@@ -18,10 +18,10 @@ from typing import Any
 from dsbench.config import RunConfig, run_id, to_dict
 from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import write_atomic
-from dsbench.process import process_environment
 from dsbench.records.run_folder import Plan, RunFolder
+from dsbench.running.process import process_environment
 
-WORKER = ("-P", "-m", "dsbench.worker")  # -P: a file in the current folder must not shadow a library
+WORKER = ("-P", "-m", "dsbench.running.worker")  # -P: a file in the current folder must not shadow a library
 GRACE_S = 20.0  # between the time limit's SIGTERM and SIGKILL; a checkpoint fits in
 _TAIL = 64 * 1024  # bytes of the worker's stderr that are kept
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from dsbench.config import RunConfig
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
-from dsbench.progress import Display, Silent
 from dsbench.records.run_folder import RunFolder
-from dsbench.worker_process import WORKER, Outcome, WorkerProcess, folder_of
+from dsbench.running.progress import Display, Silent
+from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
 
 _TICK_S = 0.2
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
