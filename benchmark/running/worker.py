@@ -1,8 +1,7 @@
 """The worker process of one run: claims the folder, runs the experiment, writes the final row.
 
 Started by the launcher as ``python -m dsbench.running.worker --results DIR --config FILE``. It alone writes the journal.
-Progress
-goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
+Progress goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
 
 Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 75 held by another
 process, 130/143 interrupted by a signal (resumable).
