@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dsbench.backbones.check_probe import GRADIENT_BOUND, LENGTH, ROWS, CheckFailed, Probe, unroll
+from dsbench.backbones.check.probe import GRADIENT_BOUND, LENGTH, ROWS, CheckFailed, Probe, unroll
 from dsbench.backbones.contract import Backbone
 from dsbench.backbones.state import leaves, map_state
 

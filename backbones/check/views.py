@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from dsbench.backbones.check_probe import LENGTH, ROWS, CheckFailed, Probe, parts, silence_dropout, unroll
+from dsbench.backbones.check.probe import LENGTH, ROWS, CheckFailed, Probe, parts, silence_dropout, unroll
 from dsbench.backbones.contract import Backbone
 from dsbench.backbones.state import State, leaves, take_rows
 from dsbench.errors import UsageError

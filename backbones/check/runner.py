@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import torch
 
-from dsbench.backbones import checks_state, checks_training, checks_views
-from dsbench.backbones.check_probe import CheckFailed, Probe
+from dsbench.backbones.check import states, training, views
+from dsbench.backbones.check.probe import CheckFailed, Probe
 from dsbench.backbones.contract import Backbone, options_of
 from dsbench.backbones.factory import build, load_class
 from dsbench.errors import UsageError, suggestion
@@ -86,37 +86,37 @@ class CheckReport:
 
 # Gradients and the state_dict are looked at after an update: gates that start at zero let nothing through before it.
 CHECKS: tuple[Check, ...] = (
-    Check("construction", checks_views.construction),
-    Check("shape_and_dtype", checks_views.shape_and_dtype),
-    Check("causality", checks_views.causality),
-    Check("causality_after_update", checks_views.causality, updated=True),
-    Check("forward_equals_step", checks_views.forward_equals_step),
-    Check("forward_equals_chunks", checks_views.forward_equals_chunks),
-    Check("scan_and_parallel_equal_forward", checks_views.scan_and_parallel_equal_forward),
-    Check("resets_equal_episodes", checks_views.resets_equal_episodes),
-    Check("reset_drops_the_state", checks_state.reset_drops_the_state),
-    Check("nan_does_not_survive_a_reset", checks_state.nan_does_not_survive_a_reset),
-    Check("stepper_equals_step", checks_state.stepper_equals_step),
-    Check("forward_equals_step_after_update", checks_views.forward_equals_step, updated=True),
-    Check("forward_equals_chunks_after_update", checks_views.forward_equals_chunks, updated=True),
-    Check("scan_and_parallel_equal_forward_after_update", checks_views.scan_and_parallel_equal_forward, updated=True),
-    Check("resets_equal_episodes_after_update", checks_views.resets_equal_episodes, updated=True),
-    Check("reset_drops_the_state_after_update", checks_state.reset_drops_the_state, updated=True),
-    Check("stepper_equals_step_after_update", checks_state.stepper_equals_step, updated=True),
-    Check("right_padding_inert", checks_views.right_padding_inert),
-    Check("lengths_beyond_training", checks_views.lengths_beyond_training),
-    Check("receptive_field", checks_views.receptive_field, updated=True),
-    Check("rows_independent", checks_state.rows_independent),
-    Check("inputs_not_mutated", checks_state.inputs_not_mutated),
-    Check("batch_axis_first", checks_state.batch_axis_first),
-    Check("state_round_trip", checks_state.state_round_trip),
-    Check("state_size_constant", checks_state.state_size_constant),
-    Check("gradients_reach_every_parameter", checks_training.gradients_reach_every_parameter, updated=True),
-    Check("gradients_of_views_agree", checks_training.gradients_of_views_agree, updated=True),
-    Check("no_gradient_crosses_a_reset", checks_training.no_gradient_crosses_a_reset, updated=True),
-    Check("eval_deterministic", checks_training.eval_deterministic),
-    Check("state_dict_round_trip", checks_training.state_dict_round_trip, updated=True),
-    Check("param_groups_complete", checks_training.param_groups_complete),
+    Check("construction", views.construction),
+    Check("shape_and_dtype", views.shape_and_dtype),
+    Check("causality", views.causality),
+    Check("causality_after_update", views.causality, updated=True),
+    Check("forward_equals_step", views.forward_equals_step),
+    Check("forward_equals_chunks", views.forward_equals_chunks),
+    Check("scan_and_parallel_equal_forward", views.scan_and_parallel_equal_forward),
+    Check("resets_equal_episodes", views.resets_equal_episodes),
+    Check("reset_drops_the_state", states.reset_drops_the_state),
+    Check("nan_does_not_survive_a_reset", states.nan_does_not_survive_a_reset),
+    Check("stepper_equals_step", states.stepper_equals_step),
+    Check("forward_equals_step_after_update", views.forward_equals_step, updated=True),
+    Check("forward_equals_chunks_after_update", views.forward_equals_chunks, updated=True),
+    Check("scan_and_parallel_equal_forward_after_update", views.scan_and_parallel_equal_forward, updated=True),
+    Check("resets_equal_episodes_after_update", views.resets_equal_episodes, updated=True),
+    Check("reset_drops_the_state_after_update", states.reset_drops_the_state, updated=True),
+    Check("stepper_equals_step_after_update", states.stepper_equals_step, updated=True),
+    Check("right_padding_inert", views.right_padding_inert),
+    Check("lengths_beyond_training", views.lengths_beyond_training),
+    Check("receptive_field", views.receptive_field, updated=True),
+    Check("rows_independent", states.rows_independent),
+    Check("inputs_not_mutated", states.inputs_not_mutated),
+    Check("batch_axis_first", states.batch_axis_first),
+    Check("state_round_trip", states.state_round_trip),
+    Check("state_size_constant", states.state_size_constant),
+    Check("gradients_reach_every_parameter", training.gradients_reach_every_parameter, updated=True),
+    Check("gradients_of_views_agree", training.gradients_of_views_agree, updated=True),
+    Check("no_gradient_crosses_a_reset", training.no_gradient_crosses_a_reset, updated=True),
+    Check("eval_deterministic", training.eval_deterministic),
+    Check("state_dict_round_trip", training.state_dict_round_trip, updated=True),
+    Check("param_groups_complete", training.param_groups_complete),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dsbench.backbones.check_probe import LENGTH, ROWS, CheckFailed, Probe, silence_dropout, unroll
+from dsbench.backbones.check.probe import LENGTH, ROWS, CheckFailed, Probe, silence_dropout, unroll
 from dsbench.backbones.state import (
     State,
     cat_rows,
