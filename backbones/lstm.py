@@ -44,7 +44,10 @@ class LSTMMixer(Mixer):
             weights.bias_hh[d_model : 2 * d_model] = 0.0
 
     def initial_state(self, batch_size: int) -> State:
-        return {"h": self._like_parameters(batch_size, self.d_model), "c": self._like_parameters(batch_size, self.d_model)}
+        return {
+            "h": self._like_parameters(batch_size, self.d_model),
+            "c": self._like_parameters(batch_size, self.d_model),
+        }
 
     def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
         """As `Backbone.forward`. Rows of many short episodes are taken apart and run side by side; the columns from the

@@ -132,7 +132,14 @@ def data_folder() -> Path:
 def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int) -> dict[str, Any]:
     """What the data is determined by; versions are stored beside it."""
     options = dict(spec.options)
-    return {"format": FORMAT, "env": spec.id, "options": options, "recipe": recipe, "episodes": n_episodes, "seed": seed}
+    return {
+        "format": FORMAT,
+        "env": spec.id,
+        "options": options,
+        "recipe": recipe,
+        "episodes": n_episodes,
+        "seed": seed,
+    }
 
 
 def _cache_name(spec: EnvSpec, recipe: str, n_episodes: int, seed: int) -> str:

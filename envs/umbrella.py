@@ -81,7 +81,9 @@ class UmbrellaEpisodes:
         self.need, self.have = coins[:, 1], coins[:, 2].copy()  # coin 0 is the constructor's need, overwritten at reset
         first, rest = coins[:, 3 : 3 + n_distractor], coins[:, 3 + n_distractor :]
         # Each later timestep draws its reward, then its distractors; the last one has no reward to draw.
-        between = rest[:, : (chain_length - 1) * (1 + n_distractor)].reshape(len(seeds), chain_length - 1, 1 + n_distractor)
+        between = rest[:, : (chain_length - 1) * (1 + n_distractor)].reshape(
+            len(seeds), chain_length - 1, 1 + n_distractor
+        )
         self.noise = between[:, :, 0]
         last = rest[:, (chain_length - 1) * (1 + n_distractor) :]
         self.distractors = np.concatenate([first[:, None], between[:, :, 1:], last[:, None]], 1)
@@ -167,9 +169,7 @@ def umbrella(chain_length: int = 10, n_distractor: int = 20) -> EnvSpec:
 def _first_action_right_with(probability: float):  # type: ignore[no-untyped-def]
     """Right first action with this probability; uniformly random afterwards, where the action does not matter."""
 
-    def behave(
-        observations: Observations, timestep: int, draws: np.ndarray, episode_draw: np.ndarray
-    ) -> np.ndarray:
+    def behave(observations: Observations, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
         if timestep > 0:
             return (draws[:, 0] < 0.5).astype(np.int64)
         assert isinstance(observations, np.ndarray)

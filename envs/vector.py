@@ -30,7 +30,9 @@ class LoopedEpisodes:
         rewards, terminated, truncated = np.zeros(rows, np.float32), self._over.copy(), np.zeros(rows, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(rows)]
         for row in np.flatnonzero(~self._over):
-            self._last[row], rewards[row], terminated[row], truncated[row], infos[row] = self._envs[row].step(actions[row])
+            self._last[row], rewards[row], terminated[row], truncated[row], infos[row] = self._envs[row].step(
+                actions[row]
+            )
             if terminated[row] or truncated[row]:
                 self._envs[row].close()
         self._over = self._over | terminated | truncated

@@ -1,6 +1,6 @@
 """The README's table from the records in results/reference: prints it, or writes it into README.md with --write.
 
-    python results/reference_table.py [--write]
+python results/reference_table.py [--write]
 """
 
 from __future__ import annotations

@@ -27,14 +27,17 @@ def columns(episodes: Episodes) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     for step in range(sum(ROWS[0])):
         source = batch_of[:-1] + step
         timestep = torch.from_numpy(timesteps[source])
-        yield {
-            "observation": torch.from_numpy(episodes.observations[source]),  # type: ignore[index]
-            "return_to_go": torch.from_numpy(returns_to_go[source]).float(),
-            # the last action of the episode before is passed on, as an acting loop may; `first` says to ignore it
-            "previous_action": torch.from_numpy(episodes.actions[source - 1]) if step else None,
-            "first": timestep == 0,
-            "timestep": timestep,
-        }, source
+        yield (
+            {
+                "observation": torch.from_numpy(episodes.observations[source]),  # type: ignore[index]
+                "return_to_go": torch.from_numpy(returns_to_go[source]).float(),
+                # the last action of the episode before is passed on, as an acting loop may; `first` says to ignore it
+                "previous_action": torch.from_numpy(episodes.actions[source - 1]) if step else None,
+                "first": timestep == 0,
+                "timestep": timestep,
+            },
+            source,
+        )
 
 
 def expected_logits(model: DecisionSequence, episodes: Episodes) -> Tensor:
@@ -76,7 +79,9 @@ def test_acting_gives_the_logits_of_training(
             ("windowed", windowed.distribution(**seen)),
             ("functional", functional),
         ):
-            torch.testing.assert_close(got.logits, expected[source], rtol=0, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}")  # type: ignore[attr-defined]
+            torch.testing.assert_close(
+                got.logits, expected[source], rtol=0, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}"
+            )  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("backbone", ["gpt", "lstm"])
@@ -92,7 +97,11 @@ def test_a_short_window_gives_the_logits_of_the_last_timesteps_alone(
             batch.observation[:, t], return_to_go=batch.return_to_go[:, t], previous_action=batch.previous_action[:, t],  # type: ignore[index]
             first=batch.reset[:, t], timestep=batch.timestep[:, t],
         )  # fmt: skip
-        cut = {name: getattr(batch, name)[:, max(0, t + 1 - window) : t + 1] for name in vars(batch) if name != "action_mask"}
+        cut = {
+            name: getattr(batch, name)[:, max(0, t + 1 - window) : t + 1]
+            for name in vars(batch)
+            if name != "action_mask"
+        }
         cut["reset"] = torch.arange(cut["mask"].shape[1]).unsqueeze(0) == 0
         with torch.no_grad():
             expected = model(type(batch)(**cut))[0].logits[:, -1]
@@ -116,4 +125,6 @@ def test_a_step_trains_from_a_stored_state(make_policy: MakePolicy, episodes: Ep
         assert gradients, part
         assert any(gradient.abs().max() > 0 for gradient in gradients), part
         assert all(gradient.isfinite().all() for gradient in gradients), part
-    torch.testing.assert_close(distribution.logits.detach(), expected_logits(model, episodes)[source], rtol=0, atol=1e-10)  # type: ignore[attr-defined]
+    torch.testing.assert_close(
+        distribution.logits.detach(), expected_logits(model, episodes)[source], rtol=0, atol=1e-10
+    )  # type: ignore[attr-defined]

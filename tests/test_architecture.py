@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {"benchmark": "dsbench", "backbones": "dsbench.backbones", "envs": "dsbench.envs", "reports": "dsbench.reports"}
+FOLDERS = {
+    "benchmark": "dsbench",
+    "backbones": "dsbench.backbones",
+    "envs": "dsbench.envs",
+    "reports": "dsbench.reports",
+}
 FOUNDATION = {f"dsbench.{name}" for name in ("errors", "registry", "seeds", "files", "episodes")}
 
 
@@ -43,8 +48,11 @@ def forbidden(module: str, imported: str) -> bool:
     if inside(imported, "dsbench.cli") and not inside(module, "dsbench.cli") and module != "dsbench.__main__":
         return True
     if module in FOUNDATION:
-        return inside(imported, "torch") or (inside(imported, "dsbench") and imported not in FOUNDATION | {"dsbench"}
-                                             and not any(inside(imported, own) for own in FOUNDATION))
+        return inside(imported, "torch") or (
+            inside(imported, "dsbench")
+            and imported not in FOUNDATION | {"dsbench"}
+            and not any(inside(imported, own) for own in FOUNDATION)
+        )
     if inside(module, "dsbench.backbones"):
         allowed = ("dsbench.backbones", *FOUNDATION)
     elif inside(module, "dsbench.envs"):
@@ -85,10 +93,13 @@ def test_every_package_on_disk_is_in_the_wheel() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["dsbench", "dsbench.cli", "dsbench.backbones", "dsbench.envs", "dsbench.reports", "dsbench.records.tables"]
+    "module",
+    ["dsbench", "dsbench.cli", "dsbench.backbones", "dsbench.envs", "dsbench.reports", "dsbench.records.tables"],
 )
 def test_the_doors_load_neither_torch_nor_transformers(module: str) -> None:
-    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'pandas', 'bsuite') if m in sys.modules])"
+    code = (
+        f"import sys, {module}; print([m for m in ('torch', 'transformers', 'pandas', 'bsuite') if m in sys.modules])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert shown.stdout.strip() == "[]"
 

@@ -57,7 +57,9 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
             arguments += ["--preset", "smoke"]
         assert run(folder, [sys.executable, "-m", "dsbench", *arguments])
     assert seen == {"run", "check", "sweep", "report", "export"}
-    assert "torch" in run(folder, [sys.executable, "-c", python("import dsbench") + "import torch; print(torch.__name__)"])
+    assert "torch" in run(
+        folder, [sys.executable, "-c", python("import dsbench") + "import torch; print(torch.__name__)"]
+    )
 
 
 def test_the_two_commands_install_from_the_clone_alone() -> None:

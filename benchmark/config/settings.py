@@ -133,7 +133,9 @@ class TrainConfig(Section):
     clip: Positive | None = Field(default=1.0, description="largest norm of the gradient; null: no clipping")
     weight_decay: NonNegative = Field(default=0.01, description="AdamW's, on matrices only")
     window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")
-    row_length: Count | None = Field(default=None, description="timesteps in a row of segments that fit; null: the longest")
+    row_length: Count | None = Field(
+        default=None, description="timesteps in a row of segments that fit; null: the longest"
+    )
     mean_last_k: Count = Field(default=5, description="last evaluations that the mean-of-last-k score averages")
     log_every: Count = Field(default=20, description="updates between recorded losses")
     eval_every: Count | None = Field(default=None, description="updates between evaluations; null: ten in all")
@@ -183,7 +185,9 @@ class RunConfig(Section):
     seed: Seed = Field(default=0, description="drives initialisation, batches and dropout")
     threads: int = Field(default=1, ge=1, le=4096, description="threads of the worker")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:<i>")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="arithmetic of the training pass; acting is fp32")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="arithmetic of the training pass; acting is fp32"
+    )
     time_limit_s: Positive | None = Field(default=None, description="seconds after which the run is ended; null: none")
     preset: str = Field(default=DEFAULT, description="preset that the settings began from")
 

@@ -115,7 +115,9 @@ class _Windowed:
     def _push(self, new: dict[str, Tensor], first: Tensor) -> None:
         """Append one timestep to each row: shift a full row, start a new episode's row from nothing."""
         if self.kept is None:
-            self.kept = {name: value.new_zeros(len(value), self.window, *value.shape[1:]) for name, value in new.items()}
+            self.kept = {
+                name: value.new_zeros(len(value), self.window, *value.shape[1:]) for name, value in new.items()
+            }
         count = torch.where(first, 0, self.count)
         full = count >= self.window
         slot = count.clamp(max=self.window - 1)

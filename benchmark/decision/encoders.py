@@ -179,7 +179,9 @@ class SinusoidalTime(nn.Module):
         super().__init__()
         half = (width + 1) // 2
         self.width = width
-        self.register_buffer("frequencies", torch.exp(-math.log(10_000.0) * torch.arange(half) / half), persistent=False)
+        self.register_buffer(
+            "frequencies", torch.exp(-math.log(10_000.0) * torch.arange(half) / half), persistent=False
+        )
 
     def forward(self, timestep: Tensor) -> Tensor:
         angle = timestep.unsqueeze(-1) * self.frequencies

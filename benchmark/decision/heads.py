@@ -87,8 +87,6 @@ class Deterministic:
         )
 
 
-def decode_action(
-    distribution: ActionDistribution, decode: Decode, generator: torch.Generator | None = None
-) -> Tensor:
+def decode_action(distribution: ActionDistribution, decode: Decode, generator: torch.Generator | None = None) -> Tensor:
     """The mode, or a draw from `generator`."""
     return distribution.mode() if decode == "argmax" else distribution.sample(generator)

@@ -87,7 +87,11 @@ class Experiment:
         data = self.config.data
         self.report("data", 0, data.episodes)
         episodes, info = load_or_generate(
-            self.spec, data.recipe, data.episodes, data.seed, on_block=lambda done: self.report("data", done, data.episodes)
+            self.spec,
+            data.recipe,
+            data.episodes,
+            data.seed,
+            on_block=lambda done: self.report("data", done, data.episodes),
         )
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)

@@ -32,7 +32,9 @@ def test_the_paper_stack_is_torchs_multi_layer_lstm() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(rows=st.integers(1, 4), length=st.integers(1, 20), share=st.sampled_from([0.05, 0.3, 0.9]), seed=st.integers(0, 99))
+@given(
+    rows=st.integers(1, 4), length=st.integers(1, 20), share=st.sampled_from([0.05, 0.3, 0.9]), seed=st.integers(0, 99)
+)
 def test_packed_rows_equal_steps_with_resets(rows: int, length: int, share: float, seed: int) -> None:
     mixer = LSTMMixer(4).double()
     x = randn(rows, length, 4, seed=seed)

@@ -45,7 +45,9 @@ def scan_inputs(rows: int, length: int, seed: int = 0, dt_max: float = 0.1) -> t
 
 
 @settings(max_examples=15, deadline=None)
-@given(rows=st.integers(1, 3), length=st.integers(1, 9), dt_max=st.sampled_from([1e-8, 0.1, 5.0]), seed=st.integers(0, 99))
+@given(
+    rows=st.integers(1, 3), length=st.integers(1, 9), dt_max=st.sampled_from([1e-8, 0.1, 5.0]), seed=st.integers(0, 99)
+)
 def test_the_scan_is_the_papers_recurrence(rows: int, length: int, dt_max: float, seed: int) -> None:
     inputs = scan_inputs(rows, length, seed, dt_max)
     y, state = selective_scan(*inputs)
@@ -140,9 +142,7 @@ def test_the_convolution_equals_torchs_grouped_one() -> None:
 
 
 def mamba_mixer() -> MambaMixer:
-    return MambaMixer(
-        8, d_state=4, d_conv=4, expand=2, dt_rank=None, dt_min=1e-3, dt_max=0.1, n_layers=1
-    )
+    return MambaMixer(8, d_state=4, d_conv=4, expand=2, dt_rank=None, dt_min=1e-3, dt_max=0.1, n_layers=1)
 
 
 def test_live_parameters_have_a_closed_form() -> None:

@@ -61,7 +61,9 @@ def test_numbers_are_standardised_by_the_data_and_padding_is_zero_after_it() -> 
     mask = torch.ones(1000, dtype=torch.bool)
     mask[0] = False
     out = encoder(torch.from_numpy(values), mask)
-    assert torch.allclose(out[1:, 0], torch.from_numpy((values[1:, 0] - values[:, 0].mean()) / values[:, 0].std()), atol=1e-5)
+    assert torch.allclose(
+        out[1:, 0], torch.from_numpy((values[1:, 0] - values[:, 0].mean()) / values[:, 0].std()), atol=1e-5
+    )
     assert (out[:, 1].abs() < 1e-5).all()
     assert (out[0] == 0).all()
 
@@ -69,7 +71,9 @@ def test_numbers_are_standardised_by_the_data_and_padding_is_zero_after_it() -> 
 def test_the_return_scale_is_the_spread_of_the_returns_unless_given() -> None:
     rewards = np.array([1, 2, 3, 4, 5, 6], np.float32)
     flags = np.zeros(6, bool)
-    episodes = Episodes(np.zeros((6, 1)), np.zeros(6, int), rewards, flags, flags, np.array([0, 2, 4, 6]), np.zeros((3, 1)))
+    episodes = Episodes(
+        np.zeros((6, 1)), np.zeros(6, int), rewards, flags, flags, np.array([0, 2, 4, 6]), np.zeros((3, 1))
+    )
     encoder = ReturnEncoder(4)
     encoder.fit(episodes, None)
     assert encoder.return_scale.item() == pytest.approx(np.std([3, 7, 11]))
@@ -144,7 +148,6 @@ def test_a_policy_is_rebuilt_from_its_description() -> None:
     first, second = build_policy(json.loads(json.dumps(spec))), build_policy(spec)
     second.load_state_dict(first.state_dict())
     assert sum(p.numel() for p in first.parameters()) == sum(p.numel() for p in second.parameters())
-
 
 
 @pytest.mark.parametrize(

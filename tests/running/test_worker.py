@@ -41,7 +41,15 @@ class Bench:
     def start(self, results: str, *flags: str) -> subprocess.Popen[str]:
         file = self.tmp / "config.json"
         file.write_text(json.dumps(self.settings))
-        command = [sys.executable, "-m", "dsbench.running.worker", "--results", str(self.tmp / results), "--config", str(file)]
+        command = [
+            sys.executable,
+            "-m",
+            "dsbench.running.worker",
+            "--results",
+            str(self.tmp / results),
+            "--config",
+            str(file),
+        ]
         environment = {**os.environ, "DSBENCH_DATA": str(self.tmp / "data"), "OMP_NUM_THREADS": "1"}
         environment.pop("DSBENCH_PROGRESS_FD", None)
         return subprocess.Popen([*command, *flags], env=environment, cwd="/", stderr=subprocess.PIPE, text=True)
