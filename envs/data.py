@@ -27,6 +27,17 @@ from dsbench.files import locked, read_json, to_json, write_atomic
 FORMAT = 1
 BLOCK = 1000  # episodes whose draws come from one stream; part of the data's definition
 LIBRARIES = ("bsuite", "gymnasium", "numpy")
+MANIFEST_KEYS = {
+    "env",
+    "options",
+    "recipe",
+    "seed",
+    "episodes",
+    "timesteps",
+    "file_sha256",
+    "sha256",
+    "return_quantiles",
+}
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -168,6 +179,10 @@ def _store(folder: Path, episodes: Episodes, header: dict[str, Any]) -> None:
 
 def _load(folder: Path) -> tuple[Episodes, DataInfo]:
     manifest = read_json(folder / "manifest.json")
+    if missing := MANIFEST_KEYS - set(manifest):
+        raise DatasetError(
+            f"{folder / 'manifest.json'} lacks {sorted(missing)}; delete the folder {folder} and run again to make it anew"
+        )
     file = folder / "arrays.npz"
     way_out = f"delete the folder {folder} and run again to make it anew"
     try:

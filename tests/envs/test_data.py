@@ -56,6 +56,16 @@ def test_a_flipped_bit_is_found_wherever_it_is(spec: EnvSpec, tmp_path: Path) ->
             offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
 
 
+def test_a_manifest_that_lacks_something_is_named_with_what(spec: EnvSpec, tmp_path: Path) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    file = Path(info.path) / "manifest.json"
+    manifest = json.loads(file.read_text())
+    del manifest["file_sha256"]
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"lacks \['file_sha256'\]; delete the folder"):
+        offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+
+
 def test_a_missing_file_is_named(spec: EnvSpec, tmp_path: Path) -> None:
     _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
     (Path(info.path) / "arrays.npz").unlink()
