@@ -12,7 +12,7 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/mypy -p dsbench
 
-# The table of the README with its controls: resumable, finished runs are skipped; about an hour on two cores.
+# The table of the README with its controls: 72 runs, resumable, finished ones are skipped.
 DSBENCH = .venv/bin/dsbench
 SIX = --backbone gpt,s4,s4d,mamba,lstm,mlp --env umbrella --seeds 3 --results results/reference
 CONTROL = --set eval.decode=sample --set eval.episodes=5000 --set train.eval_every=500
