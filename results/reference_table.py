@@ -56,15 +56,15 @@ def table(results: Path = ROOT / "results" / "reference") -> str:
 
 
 def spread(runs: pd.DataFrame, metric: str) -> str:
-    """``mean ± half-width`` over the finished seeds; failures are counted beside it, never left out."""
+    """``mean ± half-width`` over the finished seeds; what failed or is not done is counted beside it."""
     if runs.empty:
         return "–"
-    failed = int((runs["status"] != "ok").sum())
+    missing = int((runs["status"] != "ok").sum())
     values = runs.loc[runs["status"] == "ok", f"result.{metric}"].to_numpy(float)
     if len(values) < 2:
-        return f"{failed} failed" if failed else f"{values[0]:.3f}"
+        return f"{missing} without a result" if missing else f"{values[0]:.3f}"
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():.3f} ± {half:.3f}" + (f" ({failed} failed)" if failed else "")
+    return f"{values.mean():.3f} ± {half:.3f}" + (f" ({missing} without a result)" if missing else "")
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from dsbench.config import RunConfig, run_id
-from dsbench.errors import DsbenchError, RunHeld
+from dsbench.errors import DsbenchError
 from dsbench.files import read_json
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
@@ -111,8 +111,6 @@ def _attempt(experiment: Experiment, folder: RunFolder) -> int:
         return _finish(folder, "diverged", base | {"reason": str(error)})
     except (MemoryError, torch.OutOfMemoryError) as error:
         return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
-    except RunHeld:
-        raise
     except Exception as error:
         (folder.path / "error.txt").write_text(traceback.format_exc())
         return _finish(folder, "failed", base | {"reason": _one_line(error)})
