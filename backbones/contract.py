@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 VIEWS = ("step", "scan", "parallel")
 
 
+class Kernel(NamedTuple):
+    """Which implementation runs (``torch``, ``c``, ``triton``, ...) and why that one."""
+
+    name: str
+    reason: str
+
+
 class Backbone(nn.Module):
     """Base of every backbone and mixer.
 
@@ -40,16 +47,12 @@ class Backbone(nn.Module):
     Attributes:
         d_model: width D of tokens and outputs.
         receptive_field: tokens that an output depends on; only for classes that write `parallel`.
-        implementation: which kernel runs (``torch``, ``c``, ``triton``, ...).
-        implementation_reason: why that one was chosen.
         separate_tokens: whether tokens of several kinds (return, observation, action) may be interleaved; memoryless
             maps cannot use them.
         memoryless: y_t depends on a fixed few last tokens only, as a control; runs without the previous action.
     """
 
     receptive_field: int | None = None
-    implementation: str = "torch"
-    implementation_reason: str = "the only one"
     memoryless: ClassVar[bool] = False
     separate_tokens: ClassVar[bool] = True
     _written: ClassVar[frozenset[str]] = frozenset()
@@ -131,6 +134,10 @@ class Backbone(nn.Module):
         return (torch.cat(outputs, 1) if outputs else torch.zeros_like(x)), state
 
     # ------------------------------------------------------------------ services
+
+    def kernel(self) -> Kernel:
+        """The implementation that `forward` runs on the device where the parameters are now."""
+        return Kernel("torch", "the only one")
 
     def reset(self, state: State, done: Tensor) -> State:
         """`state` with the rows where `done` (B,) bool replaced by those of the initial state."""

@@ -175,7 +175,6 @@ class Mamba(ResidualBackbone):
             "dt_min": dt_min, "dt_max": dt_max, "n_layers": n_layers,
         }  # fmt: skip
         super().__init__(d_model, n_layers=n_layers, block=block)
-        self.implementation_reason = "plain torch scan, the only one built in"
 
     def make_mixer(self) -> Backbone:
         return MambaMixer(self.d_model, **self._options)

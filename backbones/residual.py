@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dsbench.backbones.contract import Backbone
+from dsbench.backbones.contract import Backbone, Kernel
 from dsbench.backbones.state import State
 from dsbench.backbones.stepper import Stepper
 from dsbench.errors import UsageError
@@ -68,6 +68,9 @@ class ResidualBlock(Mixer, abstract=True):
             return y_t
 
         return self.around(x_t, mix), after[0]
+
+    def kernel(self) -> Kernel:
+        return self.mixer.kernel()
 
     def make_stepper(self, batch_size: int) -> Stepper:
         return BlockStepper(self, batch_size)
@@ -168,6 +171,9 @@ class ResidualBackbone(Backbone, abstract=True):
             x_t, new = self._layer(i).step(x_t, _part(state, i))
             states.append(new)
         return self.norm(x_t), tuple(states)
+
+    def kernel(self) -> Kernel:
+        return self._layer(0).kernel()
 
     def make_stepper(self, batch_size: int) -> Stepper:
         return StackStepper(self, batch_size)

@@ -69,8 +69,8 @@ def _kernels() -> list[dict[str, Any]]:
     found = []
     for name in BACKBONES.names():
         try:
-            backbone = build(name, 16)
-            found.append(_finding(f"kernel of {name}", f"{backbone.implementation} ({backbone.implementation_reason})"))
+            kernel = build(name, 16).kernel()
+            found.append(_finding(f"kernel of {name}", f"{kernel.name} ({kernel.reason})"))
         except Exception as error:  # an entry point of somebody else's may be broken
             found.append(
                 _finding(f"kernel of {name}", f"{type(error).__name__}: {error}", way_out=f"dsbench check {name}")

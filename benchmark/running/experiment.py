@@ -222,7 +222,7 @@ class Experiment:
         folder.journal.append_many(
             metric_record(
                 phase="measure", metric=metric, value=value, unit=unit, batch=1, acting=self.acting,
-                implementation=self.model.backbone.implementation,
+                implementation=self.model.backbone.kernel().name,
                 reason=None if value is not None else "only counted on CUDA devices",
             )
             for metric, value, unit in numbers
@@ -319,8 +319,8 @@ class Experiment:
             "decode": config.eval.decode[0],
             "acting": self.acting,
             "data_sha256": info.sha256,
-            "implementation": self.model.backbone.implementation,
-            "implementation_reason": self.model.backbone.implementation_reason,
+            "implementation": self.model.backbone.kernel().name,
+            "implementation_reason": self.model.backbone.kernel().reason,
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
         }
