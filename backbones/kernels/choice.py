@@ -1,0 +1,109 @@
+"""Which implementation of an operation runs: the fastest that works here, or the one asked for.
+
+    SELECTIVE_SCAN = Operation("selective scan", [Route("c", "cpu", ...), Route("torch", None, ...)])
+    scan, kernel = SELECTIVE_SCAN.choose("auto", x.device.type)
+
+Routes are probed on first use and the answer is kept: what can run does not change within a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from dsbench.backbones.contract import Kernel
+from dsbench.errors import UsageError, suggestion
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way to run an operation.
+
+    Attributes:
+        name: what users ask for (``c``, ``torch``, ``triton``, ...).
+        device: type of the device it runs on; None is any.
+        load: imports and returns the function.
+        unavailable: why it cannot run here and the way out, or None.
+        why: why it is taken when it can be.
+    """
+
+    name: str
+    device: str | None
+    load: Callable[[], Callable[..., Any]]
+    unavailable: Callable[[], str | None] = lambda: None
+    why: str = ""
+
+    @cached_property
+    def missing(self) -> str | None:
+        return self.unavailable()
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        return self.load()
+
+    def serves(self, device: str) -> bool:
+        return self.device in (None, device)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation and its routes, the fastest first; the last one runs everywhere."""
+
+    name: str
+    routes: Sequence[Route]
+    _chosen: dict[tuple[str, str], tuple[Callable[..., Any], Kernel]] = field(default_factory=dict)
+
+    def validated(self, requested: str) -> str:
+        """`requested` itself, if it is ``auto`` or a route that can run on this machine.
+
+        Raises:
+            UsageError: there is no such route, or it cannot run here.
+        """
+        names = [AUTO, *(route.name for route in self.routes)]
+        if requested not in names:
+            hint = suggestion(str(requested), names) or f"Known: {', '.join(names)}."
+            raise UsageError(f"the {self.name} has no implementation {requested!r}. {hint}")
+        for route in self.routes:
+            if route.name == requested and route.missing is not None:
+                raise UsageError(f"implementation {requested!r} of the {self.name} cannot run here: {route.missing}")
+        return requested
+
+    def choose(self, requested: str, device: str) -> tuple[Callable[..., Any], Kernel]:
+        """The function to call for tensors on a device type, and its name with the reason.
+
+        Raises:
+            UsageError: what was asked for does not run there.
+        """
+        if (requested, device) not in self._chosen:
+            self._chosen[requested, device] = self._choose(self.validated(requested), device)
+        return self._chosen[requested, device]
+
+    def kernel(self, requested: str, device: str) -> Kernel:
+        """Name and reason of what `choose` would pick."""
+        return self.choose(requested, device)[1]
+
+    def available(self, device: str) -> list[str]:
+        """Names of the routes that can run on a device type, the fastest first."""
+        return [route.name for route in self.routes if route.serves(device) and route.missing is None]
+
+    def _choose(self, requested: str, device: str) -> tuple[Callable[..., Any], Kernel]:
+        passed_over = []
+        for route in self.routes:
+            if requested not in (AUTO, route.name):
+                continue
+            if not route.serves(device):
+                if requested != AUTO:
+                    raise UsageError(
+                        f"implementation {requested!r} of the {self.name} runs on {route.device}, and the tensors are "
+                        f"on {device}; use implementation='auto'"
+                    )
+                continue
+            if route.missing is None:
+                reason = "asked for" if requested != AUTO else "; ".join([route.why, *passed_over])
+                return route.function, Kernel(route.name, reason)
+            passed_over.append(f"no {route.name}: {route.missing}")
+        raise UsageError(f"the {self.name} has no implementation for {device}")
