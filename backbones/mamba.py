@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from dsbench.backbones.contract import Backbone, mark_dynamics
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
 from dsbench.backbones.selective_scan import selective_scan, selective_step
+from dsbench.backbones.short_convolution import short_convolution, short_convolution_step
 from dsbench.backbones.state import State
 from dsbench.errors import UsageError
 
@@ -57,7 +58,7 @@ class MambaMixer(Mixer):
         self.conv_bias = nn.Parameter(torch.empty(self.d_inner).uniform_(-bound, bound))
         self.x_proj = nn.Linear(self.d_inner, self.dt_rank + 2 * d_state, bias=False)
         self.dt_weight = nn.Parameter(torch.empty(self.d_inner, self.dt_rank).uniform_(-1, 1) * self.dt_rank**-0.5)
-        self.dt_bias = mark_dynamics(nn.Parameter(_inverse_softplus(_initial_dt(self.d_inner, dt_min, dt_max))))
+        self.dt_bias = mark_dynamics(nn.Parameter(initial_dt_bias(self.d_inner, dt_min, dt_max)))
         a = torch.arange(1, d_state + 1, dtype=torch.float32).repeat(self.d_inner, 1)
         self.a_log = mark_dynamics(nn.Parameter(a.log()))
         self.d = nn.Parameter(torch.ones(self.d_inner))
@@ -75,7 +76,8 @@ class MambaMixer(Mixer):
         self.check_input(x, resets)
         conv, ssm = _parts(self.initial_state(len(x)) if state is None else state)
         u, z = self.in_proj(x).chunk(2, -1)
-        u, conv = self._convolve(u, conv, resets)
+        taps, conv = short_convolution(u, self.conv_weight, self.conv_bias, conv, resets)
+        u = F.silu(taps).to(u.dtype)
         delta, b, c = self._select(u)
         y, ssm = selective_scan(u.to(ssm.dtype), delta, self._a(), b, c, ssm, resets)
         return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
@@ -86,11 +88,11 @@ class MambaMixer(Mixer):
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         conv, ssm = _parts(state)
         u, z = self.in_proj(x_t).chunk(2, -1)
-        taps = torch.cat([conv, u.unsqueeze(1).to(conv.dtype)], 1)  # (B, K, E), newest last
-        u = F.silu((taps * self.conv_weight).sum(1) + self.conv_bias).to(u.dtype)
+        taps, conv = short_convolution_step(u, self.conv_weight, self.conv_bias, conv)
+        u = F.silu(taps).to(u.dtype)
         delta, b, c = self._select(u)
         y, ssm = selective_step(u.to(ssm.dtype), delta, self._a(), b, c, ssm)
-        return self._gate(y, u, z), {"conv": taps[:, 1:], "ssm": ssm}
+        return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
 
     def _a(self) -> Tensor:
         return -self.a_log.exp()
@@ -104,25 +106,6 @@ class MambaMixer(Mixer):
 
     def _gate(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
         return self.out_proj((torch.addcmul(y, self.d, u.to(y.dtype)) * F.silu(z).to(y.dtype)).to(z.dtype))
-
-    def _convolve(self, u: Tensor, conv: Tensor, resets: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Shifted multiply-adds (faster than a grouped convolution on the CPU); a tap never reaches over a reset."""
-        length, past = u.shape[1], self.d_conv - 1
-        padded = torch.cat([conv, u.to(conv.dtype)], 1)  # (B, K - 1 + L, E)
-        episode = None
-        if resets is not None:
-            # Number of resets so far; what was passed in belongs to episode 0.
-            episode = F.pad(resets.cumsum(1), (past, 0)).unsqueeze(-1)
-        out = torch.addcmul(self.conv_bias, padded[:, past:], self.conv_weight[past])
-        for tap in range(past):
-            shifted = padded[:, tap : tap + length]
-            if episode is not None:
-                shifted = torch.where(episode[:, tap : tap + length] == episode[:, past:], shifted, 0.0)
-            out = torch.addcmul(out, shifted, self.conv_weight[tap])
-        kept = padded[:, length:]
-        if episode is not None and length > 0:
-            kept = torch.where(episode[:, length:] == episode[:, -1:], kept, 0.0)
-        return F.silu(out).to(u.dtype), kept
 
 
 class MambaBlock(ResidualBlock):
@@ -183,14 +166,11 @@ class Mamba(ResidualBackbone):
         return MambaBlock(self.d_model, mixer=self.make_mixer())
 
 
-def _initial_dt(channels: int, dt_min: float, dt_max: float) -> Tensor:
+def initial_dt_bias(channels: int, dt_min: float, dt_max: float) -> Tensor:
+    """(channels,) values whose softplus is drawn log-uniformly from [dt_min, dt_max]."""
     low, high = math.log(dt_min), math.log(dt_max)
-    return torch.exp(torch.rand(channels) * (high - low) + low).clamp(min=DT_FLOOR)
-
-
-def _inverse_softplus(x: Tensor) -> Tensor:
-    """The value whose softplus is `x`: ``x + log(1 - exp(-x))``."""
-    return x + torch.log(-torch.expm1(-x))
+    dt = torch.exp(torch.rand(channels) * (high - low) + low).clamp(min=DT_FLOOR)
+    return dt + torch.log(-torch.expm1(-dt))
 
 
 def _parts(state: State) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dsbench.backbones import build
-from dsbench.backbones.mamba import MambaMixer
 from dsbench.backbones.selective_scan import CHUNK, selective_scan, selective_step
 from dsbench.errors import UsageError
 
@@ -130,19 +129,6 @@ def test_step_sizes_start_in_their_range_and_a_is_1_to_n_after_all_initialisatio
     assert dt.min() >= 1e-3 * 0.999
     assert dt.max() <= 0.1 * 1.001
     assert torch.allclose(mixer.a_log.exp(), torch.arange(1.0, 17.0).expand(128, 16))
-
-
-def test_the_convolution_equals_torchs_grouped_one() -> None:
-    mixer = mamba_mixer().double()
-    u = torch.randn(2, 9, mixer.d_inner, dtype=torch.float64)
-    got, _ = mixer._convolve(u, torch.zeros(2, 3, mixer.d_inner, dtype=torch.float64), None)
-    weight = mixer.conv_weight.T.unsqueeze(1)
-    expected = F.conv1d(F.pad(u.mT, (3, 0)), weight, mixer.conv_bias, groups=mixer.d_inner).mT
-    assert torch.allclose(got, F.silu(expected), rtol=0, atol=1e-12)
-
-
-def mamba_mixer() -> MambaMixer:
-    return MambaMixer(8, d_state=4, d_conv=4, expand=2, dt_rank=None, dt_min=1e-3, dt_max=0.1, n_layers=1)
 
 
 def test_live_parameters_have_a_closed_form() -> None:
