@@ -143,11 +143,35 @@ class Backbone(nn.Module):
         """`state` with the rows where `done` (B,) bool replaced by those of the initial state."""
         return reset_state(state, done, self.initial_state(done.shape[0]))
 
-    def make_stepper(self, batch_size: int) -> Stepper:
-        """An acting loop's stepper: owns its buffers, may work in place, built for the parameters as they are now."""
+    def make_stepper(self, batch_size: int, *, compiled: bool = False) -> Stepper:
+        """An acting loop's stepper: owns its buffers, may work in place, built for the parameters as they are now.
+
+        Args:
+            batch_size: rows.
+            compiled: run the step without Python, see `dsbench.backbones.compiled`; takes seconds to make.
+
+        Raises:
+            MissingExtra: `compiled` on a CPU without onnxruntime.
+            UsageError: `compiled` and the step cannot be exported, with the reason.
+        """
+        if compiled:
+            from dsbench.backbones.compiled import compile_stepper
+
+            return compile_stepper(self, batch_size)
+        return self.eager_stepper(batch_size)
+
+    def eager_stepper(self, batch_size: int) -> Stepper:
+        """What `make_stepper` gives when nothing is compiled; a backbone with a faster way than `step` overrides it."""
         from dsbench.backbones.stepper import Stepper
 
         return Stepper(self, batch_size)
+
+    def acting_form(self) -> Backbone:
+        """A backbone with the same `step` and state in which what depends on parameters only was computed once.
+
+        A part overrides it (`self` means nothing to prepare); `dsbench.backbones.stepper.acting_copy` asks all parts.
+        """
+        return self
 
     def param_groups(self) -> list[dict[str, Any]]:
         """Parameters for the optimiser, each group with a relative factor ``lr_scale`` and a switch ``decay``.

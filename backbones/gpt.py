@@ -77,7 +77,7 @@ class AttentionMixer(Mixer):
         y, state = self.scan(x_t.unsqueeze(1), state)
         return y.squeeze(1), state
 
-    def make_stepper(self, batch_size: int) -> Stepper:
+    def eager_stepper(self, batch_size: int) -> Stepper:
         return RingStepper(self, batch_size)
 
     def _attend_alone(self, qkv: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ class ResidualBlock(Mixer, abstract=True):
     def kernel(self) -> Kernel:
         return self.mixer.kernel()
 
-    def make_stepper(self, batch_size: int) -> Stepper:
+    def eager_stepper(self, batch_size: int) -> Stepper:
         return BlockStepper(self, batch_size)
 
 
@@ -175,7 +175,7 @@ class ResidualBackbone(Backbone, abstract=True):
     def kernel(self) -> Kernel:
         return self._layer(0).kernel()
 
-    def make_stepper(self, batch_size: int) -> Stepper:
+    def eager_stepper(self, batch_size: int) -> Stepper:
         return StackStepper(self, batch_size)
 
     def _layer(self, i: int) -> Backbone:

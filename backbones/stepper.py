@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,3 +43,18 @@ class Stepper:
     def load(self, state: State) -> None:
         """Continue from `state` (copied)."""
         self._state = clone_state(detach_state(state))
+
+
+@torch.no_grad()
+def acting_copy(backbone: Backbone) -> Backbone:
+    """A private copy of `backbone` for acting with the parameters as they are: every part in its `acting_form`."""
+    from dsbench.backbones.contract import Backbone
+
+    frozen = copy.deepcopy(backbone)
+    for parent in list(frozen.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Backbone):
+                form = child.acting_form()
+                if form is not child:
+                    setattr(parent, name, form)
+    return frozen.acting_form()

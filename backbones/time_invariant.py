@@ -10,7 +10,6 @@ Shapes: B rows, L tokens, H channels (= d_model), N = d_state.
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Protocol
 
@@ -23,7 +22,7 @@ from dsbench.backbones.convolution import causal_convolution
 from dsbench.backbones.residual import Mixer, ResidualBackbone
 from dsbench.backbones.segments import Stretches, after_last_reset, before_first_reset
 from dsbench.backbones.state import State
-from dsbench.backbones.stepper import Stepper
+from dsbench.backbones.stepper import Stepper, acting_copy
 from dsbench.errors import UsageError
 
 
@@ -105,8 +104,11 @@ class TimeInvariantMixer(Mixer, abstract=True):
             y = torch.addcmul(y, u, self._cast(self.d))
         return self._project(y.to(x_t.dtype)), state
 
-    def make_stepper(self, batch_size: int) -> Stepper:
+    def eager_stepper(self, batch_size: int) -> Stepper:
         return discretised_stepper(self, batch_size)
+
+    def acting_form(self) -> Backbone:
+        return _Discretised(self)
 
     def _project(self, y: Tensor) -> Tensor:
         return F.glu(self.output(F.gelu(y)), -1)
@@ -165,17 +167,9 @@ class _Discretised(Mixer):
         return self.mixer.step_with(self.system, x_t, state)
 
 
-@torch.no_grad()
 def discretised_stepper(backbone: Backbone, batch_size: int) -> Stepper:
     """A stepper of a private copy of `backbone` in which every time-invariant mixer is discretised once."""
-    frozen = copy.deepcopy(backbone)
-    if isinstance(frozen, TimeInvariantMixer):
-        return Stepper(_Discretised(frozen), batch_size)
-    for parent in list(frozen.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, TimeInvariantMixer):
-                setattr(parent, name, _Discretised(child))
-    return Stepper(frozen, batch_size)
+    return Stepper(acting_copy(backbone), batch_size)
 
 
 class PostNormBlock(Mixer):
@@ -210,5 +204,5 @@ class TimeInvariantBackbone(ResidualBackbone, abstract=True):
     def make_final_norm(self) -> nn.Module:
         return nn.Identity() if self.block == "paper" else super().make_final_norm()
 
-    def make_stepper(self, batch_size: int) -> Stepper:
+    def eager_stepper(self, batch_size: int) -> Stepper:
         return discretised_stepper(self, batch_size)
