@@ -15,7 +15,7 @@ from typing import Any
 
 from dsbench.running.process import available_cores, process_environment
 
-_EXTRAS = {"hf": "transformers", "parquet": "pyarrow"}  # extra -> the module that it brings
+_EXTRAS = {"hf": "transformers", "parquet": "pyarrow", "onnx": "onnxruntime"}  # extra -> the module that it brings
 _ENOUGH_BYTES = 1 << 30
 
 
