@@ -1,6 +1,6 @@
 """Names of the built-in backbones; importable without torch."""
 
-from dsbench.registry import Catalogue, Entry
+from dsbench.registry import Catalogue, Entry, Family
 
 BACKBONES = Catalogue(
     "backbone",
@@ -24,4 +24,11 @@ BACKBONES = Catalogue(
               "dsbench.backbones.framestack:FrameStack"),
     ],
     group="dsbench.backbones",
+    families=[
+        Family("hf", "model_type", "a model of transformers, random weights: gpt2, llama, mamba, mamba2",
+               "Hugging Face transformers",
+               {"gpt2": "dsbench.backbones.hf.attention:GPT2", "llama": "dsbench.backbones.hf.attention:Llama",
+                "mamba": "dsbench.backbones.hf.recurrent:Mamba", "mamba2": "dsbench.backbones.hf.recurrent:Mamba2"},
+               extra="hf"),
+    ],
 )  # fmt: skip
