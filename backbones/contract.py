@@ -135,6 +135,11 @@ class Backbone(nn.Module):
 
     # ------------------------------------------------------------------ services
 
+    @classmethod
+    def further_options(cls) -> dict[str, inspect.Parameter]:
+        """Options that ``__init__`` takes as ``**keywords``, beside those that its signature names."""
+        return {}
+
     def kernel(self) -> Kernel:
         """The implementation that `forward` runs on the device where the parameters are now."""
         return Kernel("torch", "the only one")
@@ -305,7 +310,7 @@ def options_of(cls: type[Backbone]) -> dict[str, inspect.Parameter]:
                 options.setdefault(parameter.name, parameter)
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break  # nothing more is passed on to its bases
-    return options
+    return cls.further_options() | options
 
 
 __all__ = ["Backbone", "map_state", "mark_dynamics", "mark_rate", "options_of", "select_rows", "stretches"]

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -31,12 +31,36 @@ class Entry:
     extra: str | None = None  # optional-dependency group that it needs
 
 
-class Catalogue:
-    """Names of one kind (``backbone``, ``env``): the built-in table first, then entry points of `group`."""
+@dataclass(frozen=True)
+class Family:
+    """Names of the form ``prefix:member`` that share one line of a catalogue, such as ``hf:<model_type>``."""
 
-    def __init__(self, kind: str, entries: Iterable[Entry], group: str) -> None:
+    prefix: str
+    placeholder: str  # what stands for the member in that line
+    summary: str
+    source: str
+    targets: Mapping[str, str]  # member -> "package.module:attribute"
+    extra: str | None = None
+
+    def line(self) -> Entry:
+        """The line to show; its name stands for all members and cannot be loaded."""
+        return Entry(f"{self.prefix}:<{self.placeholder}>", self.summary, self.source, "", self.extra)
+
+    def members(self) -> Iterator[Entry]:
+        for member, target in self.targets.items():
+            yield Entry(f"{self.prefix}:{member}", self.summary, self.source, target, self.extra)
+
+
+class Catalogue:
+    """Names of one kind (``backbone``, ``env``): the built-in table first, then entry points of `group`.
+
+    Iteration gives all but the members of families, which need packages of their own.
+    """
+
+    def __init__(self, kind: str, entries: Iterable[Entry], group: str, families: Iterable[Family] = ()) -> None:
         self.kind, self.group = kind, group
         self._built_in = {entry.name: entry for entry in entries}
+        self._families = {family.prefix: family for family in families}
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self._built_in.values()
@@ -48,16 +72,27 @@ class Catalogue:
     def names(self) -> list[str]:
         return [entry.name for entry in self]
 
+    def lines(self) -> list[Entry]:
+        """What a listing shows: every entry, and one line for each family."""
+        return [*self, *(family.line() for family in self._families.values())]
+
+    def is_reference(self, name: str) -> bool:
+        """True for ``package.module:attribute`` and ``path/file.py:attribute``, False for a name of this catalogue."""
+        return ":" in name and name.partition(":")[0] not in self._families
+
     def entry(self, name: str) -> Entry:
         """The entry called `name`; `UnknownName` with the closest match otherwise."""
-        for entry in self:
+        family = self._families.get(name.partition(":")[0]) if ":" in name else None
+        known = list(family.members() if family else self)
+        for entry in known:
             if entry.name == name:
                 return entry
-        raise UnknownName(self.kind, name, self.names(), where=f"dsbench list {self.kind}s")
+        names = [entry.name for entry in known]
+        raise UnknownName(self.kind, name, names, where=f"dsbench list {self.kind}s")
 
     def load(self, name: str) -> Any:
-        """The object behind a built-in name, ``package.module:attribute`` or ``path/file.py:attribute``."""
-        if ":" in name:
+        """The object behind a name of this catalogue, ``package.module:attribute`` or ``path/file.py:attribute``."""
+        if self.is_reference(name):
             return load_object(name)
         entry = self.entry(name)
         try:

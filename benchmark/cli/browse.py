@@ -56,7 +56,7 @@ def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
             for name, recipe in spec.recipes.items()
         ]
     catalogue = BACKBONES if kind == "backbones" else ENVS
-    return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in catalogue]
+    return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in catalogue.lines()]
 
 
 def check(

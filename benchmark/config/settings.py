@@ -30,7 +30,7 @@ from dsbench.config.errors import problems, usage_error
 from dsbench.config.presets import DEFAULT, get_preset
 from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.errors import UsageError
-from dsbench.registry import source_hash
+from dsbench.registry import Catalogue, source_hash
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
 
@@ -257,7 +257,7 @@ def _unknown_names(settings: Mapping[str, Any], lines: Lines) -> list[str]:
     for part, catalogue in (("backbone", BACKBONES), ("env", ENVS)):
         name = _name_of(settings.get(part))
         try:
-            if ":" in name:
+            if catalogue.is_reference(name):
                 source_hash(name)
             elif name:
                 catalogue.entry(name)
@@ -272,6 +272,9 @@ def run_id(config: RunConfig) -> str:
     The hash covers all that can change a result, the version of dsbench and the source of ``file.py:Class`` included;
     paths, logging and time limits are left out.
     """
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS
+
     settings = to_dict(config)
     for key in ("preset", "time_limit_s"):
         del settings[key]
@@ -284,13 +287,14 @@ def run_id(config: RunConfig) -> str:
     settings["versions"] = {"dsbench": dsbench.__version__, "result": RESULT_VERSION}
     text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"{_slug(config.backbone.name)}-{_slug(config.env.name)}-s{config.seed}-{digest}"
+    names = (_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS))
+    return f"{'-'.join(names)}-s{config.seed}-{digest}"
 
 
-def _slug(name: str) -> str:
-    """`name` as a part of a file name: ``path/file.py:MyClass`` becomes ``myclass``."""
-    short = name.rpartition(":")[2].lower()
-    return re.sub(r"[^a-z0-9]+", "_", short).strip("_")[:40] or "x"
+def _slug(name: str, catalogue: Catalogue) -> str:
+    """`name` as a part of a file name: ``path/file.py:MyClass`` becomes ``myclass``, ``hf:gpt2`` ``hf_gpt2``."""
+    short = name.rpartition(":")[2] if catalogue.is_reference(name) else name
+    return re.sub(r"[^a-z0-9]+", "_", short.lower()).strip("_")[:40] or "x"
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
