@@ -8,7 +8,7 @@
     out    = W_out (y * SiLU(z))
 
 Glossary: E = d_inner = expand * d_model, N = d_state, K = d_conv.
-Does not include: fused kernels, masks for padding (padding lies on the right).
+Does not include: masks for padding (padding lies on the right).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsbench.backbones.contract import Backbone, mark_dynamics
+from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics
+from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_scan, selective_step
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
-from dsbench.backbones.selective_scan import selective_scan, selective_step
 from dsbench.backbones.short_convolution import short_convolution, short_convolution_step
 from dsbench.backbones.state import State
 from dsbench.errors import UsageError
@@ -48,8 +48,10 @@ class MambaMixer(Mixer):
         dt_min: float,
         dt_max: float,
         n_layers: int,
+        implementation: str,
     ) -> None:
         super().__init__(d_model)
+        self.implementation = SELECTIVE_SCAN.validated(implementation)
         self.d_inner, self.d_state, self.d_conv = expand * d_model, d_state, d_conv
         self.dt_rank = dt_rank or math.ceil(d_model / 16)
         self.in_proj = nn.Linear(d_model, 2 * self.d_inner, bias=False)
@@ -79,7 +81,7 @@ class MambaMixer(Mixer):
         taps, conv = short_convolution(u, self.conv_weight, self.conv_bias, conv, resets)
         u = F.silu(taps).to(u.dtype)
         delta, b, c = self._select(u)
-        y, ssm = selective_scan(u.to(ssm.dtype), delta, self._a(), b, c, ssm, resets)
+        y, ssm = selective_scan(u.to(ssm.dtype), delta, self._a(), b, c, ssm, resets, self.implementation)
         return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -93,6 +95,9 @@ class MambaMixer(Mixer):
         delta, b, c = self._select(u)
         y, ssm = selective_step(u.to(ssm.dtype), delta, self._a(), b, c, ssm)
         return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
+
+    def kernel(self) -> Kernel:
+        return SELECTIVE_SCAN.kernel(self.implementation, self.a_log.device.type)
 
     def _a(self) -> Tensor:
         return -self.a_log.exp()
@@ -132,6 +137,7 @@ class Mamba(ResidualBackbone):
         dt_min: shortest step size at the start, drawn log-uniformly.
         dt_max: longest step size at the start.
         block: ``shared`` or ``paper``.
+        implementation: of the selective scan: ``auto``, ``c``, ``torch``, ``triton`` or ``mamba_ssm``.
     """
 
     def __init__(
@@ -146,6 +152,7 @@ class Mamba(ResidualBackbone):
         dt_min: float = 1e-3,
         dt_max: float = 0.1,
         block: Block = "shared",
+        implementation: str = "auto",
     ) -> None:
         counts = {"d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": 1 if dt_rank is None else dt_rank}
         for name, value in counts.items():
@@ -155,7 +162,7 @@ class Mamba(ResidualBackbone):
             raise UsageError(f"dt_min is {dt_min!r} and dt_max is {dt_max!r}; expected 0 < dt_min <= dt_max")
         self._options: dict[str, Any] = {
             "d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": dt_rank,
-            "dt_min": dt_min, "dt_max": dt_max, "n_layers": n_layers,
+            "dt_min": dt_min, "dt_max": dt_max, "n_layers": n_layers, "implementation": implementation,
         }  # fmt: skip
         super().__init__(d_model, n_layers=n_layers, block=block)
 

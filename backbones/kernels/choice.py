@@ -1,6 +1,6 @@
 """Which implementation of an operation runs: the fastest that works here, or the one asked for.
 
-    SELECTIVE_SCAN = Operation("selective scan", [Route("c", "cpu", ...), Route("torch", None, ...)])
+    SELECTIVE_SCAN = Operation("selective scan", [c_route(...), torch_route(...)])
     scan, kernel = SELECTIVE_SCAN.choose("auto", x.device.type)
 
 Routes are probed on first use and the answer is kept: what can run does not change within a process.
@@ -8,12 +8,14 @@ Routes are probed on first use and the answer is kept: what can run does not cha
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from dsbench.backbones.contract import Kernel
+from dsbench.backbones.kernels import c_library, triton_probe
 from dsbench.errors import UsageError, suggestion
 
 AUTO = "auto"
@@ -26,16 +28,18 @@ class Route:
     Attributes:
         name: what users ask for (``c``, ``torch``, ``triton``, ...).
         device: type of the device it runs on; None is any.
-        load: imports and returns the function.
-        unavailable: why it cannot run here and the way out, or None.
+        source: ``module:function``, imported when first used.
         why: why it is taken when it can be.
+        unavailable: why it cannot run here and the way out, or None.
+        automatic: whether ``auto`` may take it.
     """
 
     name: str
     device: str | None
-    load: Callable[[], Callable[..., Any]]
+    source: str
+    why: str
     unavailable: Callable[[], str | None] = lambda: None
-    why: str = ""
+    automatic: bool = True
 
     @cached_property
     def missing(self) -> str | None:
@@ -43,10 +47,27 @@ class Route:
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        return self.load()
+        module, name = self.source.split(":")
+        return getattr(importlib.import_module(module), name)
 
     def serves(self, device: str) -> bool:
         return self.device in (None, device)
+
+
+def c_route(source: str) -> Route:
+    """The route through the compiled library."""
+    return Route("c", "cpu", source, "compiled C, the fastest on a CPU", c_library.unavailable)
+
+
+def triton_route(source: str) -> Route:
+    """The route through a Triton kernel."""
+    device = "cpu" if triton_probe.interpreted() else "cuda"
+    return Route("triton", device, source, "a Triton kernel, the fastest on CUDA", triton_probe.unavailable)
+
+
+def torch_route(source: str) -> Route:
+    """The route that runs everywhere."""
+    return Route("torch", None, source, "plain torch")
 
 
 @dataclass(frozen=True)
@@ -93,7 +114,7 @@ class Operation:
     def _choose(self, requested: str, device: str) -> tuple[Callable[..., Any], Kernel]:
         passed_over = []
         for route in self.routes:
-            if requested not in (AUTO, route.name):
+            if requested != route.name and not (requested == AUTO and route.automatic):
                 continue
             if not route.serves(device):
                 if requested != AUTO:

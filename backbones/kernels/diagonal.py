@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor
 
-from dsbench.backbones.kernels.choice import Operation, Route
+from dsbench.backbones.kernels.choice import Operation, c_route, torch_route, triton_route
 
-
-def _torch() -> Callable[..., Any]:
-    from dsbench.backbones.kernels.diagonal_torch import diagonal_scan_torch
-
-    return diagonal_scan_torch
-
-
-DIAGONAL_SCAN = Operation("diagonal scan", [Route("torch", None, _torch, why="plain torch, two levels")])
+DIAGONAL_SCAN = Operation(
+    "diagonal scan",
+    [
+        triton_route("dsbench.backbones.kernels.diagonal_triton:diagonal_scan_triton"),
+        c_route("dsbench.backbones.kernels.diagonal_c:diagonal_scan_c"),
+        torch_route("dsbench.backbones.kernels.diagonal_torch:diagonal_scan_torch"),
+    ],
+)
 
 
 def diagonal_scan(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor
 
-from dsbench.backbones.kernels.choice import Operation, Route
+from dsbench.backbones.kernels.choice import Operation, c_route, torch_route, triton_route
 
-
-def _torch() -> Callable[..., Any]:
-    from dsbench.backbones.kernels.linear_torch import linear_scan_torch
-
-    return linear_scan_torch
-
-
-LINEAR_SCAN = Operation("linear scan", [Route("torch", None, _torch, why="plain torch, two levels")])
+LINEAR_SCAN = Operation(
+    "linear scan",
+    [
+        triton_route("dsbench.backbones.kernels.linear_triton:linear_scan_triton"),
+        c_route("dsbench.backbones.kernels.linear_c:linear_scan_c"),
+        torch_route("dsbench.backbones.kernels.linear_torch:linear_scan_torch"),
+    ],
+)
 
 
 def linear_scan(

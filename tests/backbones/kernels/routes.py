@@ -1,0 +1,49 @@
+"""Every way to run an operation on this machine's CPU, with the compiled library once for each instruction set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dsbench.backbones.kernels import c_library
+from dsbench.backbones.kernels.choice import Operation
+
+
+def routes(operation: Operation) -> list[Any]:
+    """Parameters for a test that takes the name of a route."""
+    names = [name for name in operation.available("cpu") if name not in ("c", "triton")]
+    sets = [] if c_library.unavailable() else c_library.library().instruction_sets()
+    return [pytest.param(name, id=name) for name in [*names, *(f"c:{one}" for one in sets)]]
+
+
+def scan_of(operation: Operation, route: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The function of a route; ``c:avx2`` is the compiled one with that instruction set."""
+    name, _, instruction_set = route.partition(":")
+    if instruction_set:
+        monkeypatch.setattr(c_library.library(), "chosen_set", instruction_set)
+    return operation.choose(name, "cpu")[0]
+
+
+def close(actual: Tensor, expected: Tensor, bound: float) -> None:
+    """max|actual - expected| <= bound * max(1, max|expected|)."""
+    assert actual.shape == expected.shape
+    if expected.numel():
+        gap, scale = (actual - expected).abs().max().item(), max(1.0, expected.abs().max().item())
+        assert gap <= bound * scale, f"{gap:.3g} > {bound:.3g} * {scale:.3g}"
+
+
+def random_resets(generator: torch.Generator, rows: int, length: int, share: float) -> Tensor | None:
+    """(rows, length) bool, or None for a share of zero."""
+    return None if share == 0 else torch.rand(rows, length, generator=generator) < share
+
+
+def threads(count: int) -> Iterator[None]:
+    """A fixture's body: torch, and with it the compiled library, uses `count` threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
