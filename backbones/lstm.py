@@ -25,8 +25,9 @@ class LSTMMixer(RecurrentMixer):
         self.lstm = nn.LSTM(d_model, d_model, batch_first=True)
         with torch.no_grad():
             # A forget gate that begins open lets gradients through (Jozefowicz et al. 2015); torch adds both biases.
-            self.lstm.bias_ih_l0[d_model : 2 * d_model] = 1.0
-            self.lstm.bias_hh_l0[d_model : 2 * d_model] = 0.0
+            _, _, bias_ih, bias_hh = self.lstm.all_weights[0]
+            bias_ih[d_model : 2 * d_model] = 1.0
+            bias_hh[d_model : 2 * d_model] = 0.0
 
     @property
     def layer(self) -> nn.RNNBase:

@@ -50,7 +50,9 @@ class RecurrentMixer(Mixer, abstract=True):
         """As `Backbone.forward`. Rows of many short episodes are taken apart and run side by side; the columns from the
         last cut on run once more for the state, which is short work."""
         self.check_input(x, resets)
-        if state is not None or resets is None or len(list(stretches(resets, x.shape[1]))) <= FEW_CUTS:
+        if resets is None:
+            return self.scan(x, self.initial_state(len(x)) if state is None else state)
+        if state is not None or len(list(stretches(resets, x.shape[1]))) <= FEW_CUTS:
             return super().forward(x, state, resets)
         y = Stretches(resets).map(lambda rows: self.layer(rows)[0], x)
         return y, self._state_after(x, resets)
