@@ -1,8 +1,8 @@
 """The selective scan through mamba-ssm's CUDA kernel (Gu and Dao 2023, arXiv:2312.00752).
 
 It takes neither an initial state nor resets, computes in float32, gives no gradient to the state that it returns, and adds the
-gradients of A, B and C by atomic operations, so that two runs differ in the last bits. Where that does not do (`supports`),
-another route has to run.
+gradients of A, B and C by atomic operations, so that two runs differ in the last bits. Where it cannot do what is asked,
+the Triton scan runs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dsbench.backbones.kernels.selective_triton import selective_scan_triton
 from dsbench.errors import UsageError
 
 INSTALL = "pip install --no-build-isolation -r requirements-cuda.txt"
@@ -29,7 +30,7 @@ def unavailable() -> str | None:
     try:
         importlib.import_module("selective_scan_cuda")
         tokens, rates = torch.ones(1, 4, 2, device="cuda"), torch.zeros(2, 2, device="cuda")
-        y, _ = selective_scan_mamba_ssm(tokens[..., :2], tokens[..., :2], rates, tokens, tokens)
+        y, _ = selective_scan_mamba_ssm(tokens, tokens, rates, tokens, tokens)
         torch.cuda.synchronize()
     except Exception as error:  # whatever a binary of another torch or card raises
         return f"mamba-ssm's CUDA scan does not run ({error}); {INSTALL}, with MAMBA_KEEP_CUDA_BUILD=TRUE set"
@@ -38,14 +39,27 @@ def unavailable() -> str | None:
     return None
 
 
-def supports(u: Tensor, delta: Tensor, a: Tensor, state: Tensor | None, resets: Tensor | None) -> bool:
-    """Whether this route computes what is asked: float32, some tokens, no resets and, told by None, a zero initial state."""
-    singles = all(tensor.dtype == torch.float32 for tensor in (u, delta, a))
-    return singles and u.numel() > 0 and state is None and resets is None
+def supports(u: Tensor, delta: Tensor, a: Tensor, state: Tensor, resets: Tensor | None) -> bool:
+    """Whether this route computes what is asked: from a zero state, without resets, not in float64.
+
+    Looking into the state waits for the device: part of the price of asking for this route.
+    """
+    if resets is not None or u.numel() == 0 or torch.float64 in (u.dtype, delta.dtype, a.dtype, state.dtype):
+        return False
+    return not state.requires_grad and not state.any().item()
+
+
+def selective_scan_or_triton(
+    u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor, resets: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """mamba-ssm's scan where it `supports` what is asked, else the Triton one; arguments as there."""
+    if supports(u, delta, a, state, resets):
+        return selective_scan_mamba_ssm(u, delta, a, b, c)
+    return selective_scan_triton(u, delta, a, b, c, state, resets)
 
 
 class _WithoutGradient(torch.autograd.Function):
-    """The identity whose backward pass refuses, where it would otherwise be silently zero."""
+    """A state whose backward pass refuses, where it would otherwise be silently zero; `tied` puts it into the graph."""
 
     @staticmethod
     def forward(ctx: Any, state: Tensor, tied: Tensor) -> Tensor:
@@ -55,7 +69,7 @@ class _WithoutGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None]:
         raise UsageError(
-            "a gradient was asked for through the state of implementation 'mamba-ssm', which gives none; "
+            "a gradient was asked for through the state of implementation 'mamba_ssm', which gives none; "
             "use implementation='triton' or detach the state"
         )
 
@@ -77,6 +91,6 @@ def selective_scan_mamba_ssm(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: 
         UsageError: in the backward pass, if a gradient through the state is asked for.
     """
     scan = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
-    by_time = [tensor.transpose(1, 2).contiguous() for tensor in (u, delta, b, c)]
-    y, state = scan(by_time[0], by_time[1], a, by_time[2], by_time[3], delta_softplus=False, return_last_state=True)
+    u, delta, b, c = (tensor.float().transpose(1, 2).contiguous() for tensor in (u, delta, b, c))
+    y, state = scan(u, delta, a.float().contiguous(), b, c, delta_softplus=False, return_last_state=True)
     return y.transpose(1, 2), _WithoutGradient.apply(state.detach(), y)
