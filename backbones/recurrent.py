@@ -40,7 +40,7 @@ class RecurrentMixer(Mixer, abstract=True):
         raise NotImplementedError
 
     def cell(self, from_input: Tensor, from_hidden: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-        """W x + b and U h + b', (B, gates * D) in torch's order of gates, and the parts before the token -> after it."""
+        """W x + b and U h + b', (B, gates * D) in torch's order of gates, and the parts before a token -> after it."""
         raise NotImplementedError
 
     def initial_state(self, batch_size: int) -> State:

@@ -2,8 +2,8 @@
 
     h_t = tanh(W x_t + b + U h_{t-1} + b')
 
-The ablation of Decision S4 (Bar-David et al. 2023, arXiv:2306.05167, section 5): a recurrent layer takes the place of the
-S4 core and all else stays. The shared block does exactly that; ``block="paper"`` is torch's plain stack instead.
+The ablation of Decision S4 (Bar-David et al. 2023, arXiv:2306.05167, section 5): a recurrent layer takes the place of
+the S4 core and all else stays. The shared block does exactly that; ``block="paper"`` is torch's plain stack instead.
 Does not include: ReLU, projections, bidirectionality, dropout.
 """
 
