@@ -76,7 +76,7 @@ class Attention(Bridge, abstract=True):
         )
         layers = tuple(
             {"k": layer.keys[:, :, length:].to(k.dtype), "v": layer.values[:, :, length:].to(v.dtype)}
-            for layer, (k, v) in zip(cache.layers, caches, strict=True)
+            for layer, (k, v) in zip(_layers(cache), caches, strict=True)
         )
         return y, {"layers": layers, "count": count + length}
 
@@ -95,11 +95,11 @@ class Attention(Bridge, abstract=True):
             mask = (place <= place.unsqueeze(1)) & (place > place.unsqueeze(1) - self.context_len)
             mask = mask.expand(x.shape[0], 1, -1, -1)
         y = self._run(x, cache, attention_mask=mask)
-        kept = [part.transpose(1, 2).flatten(2) for layer in cache.layers for part in (layer.keys, layer.values)]
+        kept = [part.transpose(1, 2).flatten(2) for layer in _layers(cache) for part in (layer.keys, layer.values)]
         return torch.cat([y, *kept], -1)
 
     def _run(self, x: Tensor, cache: DynamicCache, **inputs: Any) -> Tensor:
-        with in_double(next(self.model.parameters())):
+        with in_double(self.model.dtype):
             output = self.model(inputs_embeds=x, past_key_values=cache, use_cache=True, **inputs)
         y: Tensor = output.last_hidden_state
         return y
@@ -151,6 +151,11 @@ class Llama(Attention):
         ratio_4 = -(-8 * d_model // 3 // 8) * 8  # three matrices instead of two, rounded up to a multiple of 8
         values = {"num_attention_heads": 1, "intermediate_size": ratio_4, "attention_dropout": 0.0}
         return {name: value for name, value in values.items() if name not in fields}
+
+
+def _layers(cache: DynamicCache) -> list[Any]:
+    """With `keys` and `values` each."""
+    return cache.layers
 
 
 def _parts(state: State) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:

@@ -132,9 +132,9 @@ class Pure(TorchFunctionMode):
         return self._written[id(slot)]
 
 
-def in_double(parameter: Tensor) -> AbstractContextManager[Any]:
-    """`Pure` without slots for a float64 model, nothing otherwise: it costs a microsecond for each operation."""
-    return Pure([], double=True) if parameter.dtype == torch.float64 else nullcontext()
+def in_double(dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """`Pure` without slots for a model of float64, nothing otherwise: it costs microseconds for each operation."""
+    return Pure([], double=True) if dtype == torch.float64 else nullcontext()
 
 
 def _widened(value: Any) -> Any:

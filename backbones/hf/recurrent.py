@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -71,12 +72,16 @@ class Recurrent(Bridge, abstract=True):
         """The model on a copy of `state`. Not started: the state is the initial one and the parallel scan is right."""
         slots = [(conv.clone(), ssm.clone()) for conv, ssm in _parts(state)]
         cache = DynamicCache(config=self.config)
-        for layer, (conv, ssm) in zip(cache.layers, slots, strict=True):
+        layers: list[Any] = cache.layers
+        for layer, (conv, ssm) in zip(layers, slots, strict=True):
             layer.conv_states[0], layer.recurrent_states[0] = conv, ssm
             layer.conv_kernel_size[0] = conv.shape[-1]
             layer.is_conv_states_initialized[0] = layer.is_recurrent_states_initialized[0] = True
             layer.has_previous_state[0] = started
-        with Pure([slot for pair in slots for slot in pair], double=x.dtype == torch.float64) as pure:
+        double = self.model.dtype == torch.float64
+        pure = Pure([slot for pair in slots for slot in pair], double)
+        # Without either the slots may be overwritten, and Pure would take as long as the model's own step.
+        with pure if double or torch.is_grad_enabled() else nullcontext():
             output = self.model(inputs_embeds=x, cache_params=cache, use_cache=True, **inputs)
         new: State = tuple({"conv": pure.written(conv), "ssm": pure.written(ssm)} for conv, ssm in slots)
         return output.last_hidden_state, new
