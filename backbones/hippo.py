@@ -31,18 +31,24 @@ def low_rank(size: int) -> Array:
     return p
 
 
-def legs_nplr(size: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-    """Lambda, P, B (each N/2) with A = V (diag(Lambda) - P P*) V*, one of each conjugate pair.
+def legs_normal(size: int) -> tuple[ComplexArray, ComplexArray]:
+    """Lambda (N/2,) and V (N, N/2) of the normal part ``S = A + P P^T = V diag(Lambda) V*``, one of each conjugate pair.
 
-    S = A + P P^T satisfies S + S^T = -I, so its eigenvalues are -1/2 + i w and its eigenvectors are those of the
-    Hermitian matrix -i S (without the real part). Kept: the half with negative w, ascending, as in the reference.
+    S + S^T = -I, so its eigenvalues are -1/2 + i w and its eigenvectors are those of the Hermitian matrix -i S (without
+    the real part). Kept: the half with negative w, ascending, as in the reference.
     """
-    a, b = legs(size)
+    a, _ = legs(size)
     p = low_rank(size)
     skew = a + np.outer(p, p) + 0.5 * np.eye(size)
     frequencies, vectors = np.linalg.eigh(-1j * skew)
-    half: ComplexArray = vectors[:, : size // 2].conj().T
-    projected, low = half @ b, half @ p
-    clipped = projected.real + 1j * np.clip(projected.imag, -INPUT_CLIP, INPUT_CLIP)
     modes: ComplexArray = -0.5 + 1j * frequencies[: size // 2]
+    return modes, vectors[:, : size // 2].astype(np.complex128)
+
+
+def legs_nplr(size: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    """Lambda, P, B (each N/2) with A = V (diag(Lambda) - P P*) V*, the modes and vectors of `legs_normal`."""
+    modes, vectors = legs_normal(size)
+    half = vectors.conj().T
+    projected, low = half @ legs(size)[1], half @ low_rank(size)
+    clipped = projected.real + 1j * np.clip(projected.imag, -INPUT_CLIP, INPUT_CLIP)
     return modes, low.astype(np.complex128), clipped.astype(np.complex128)

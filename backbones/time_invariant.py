@@ -11,38 +11,18 @@ Shapes: B rows, L tokens, H channels (= d_model), N = d_state.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone, mark_dynamics
-from dsbench.backbones.convolution import causal_convolution
+from dsbench.backbones.convolution import System, respond
 from dsbench.backbones.residual import Mixer, ResidualBackbone
-from dsbench.backbones.segments import Stretches, after_last_reset, before_first_reset
 from dsbench.backbones.state import State
 from dsbench.backbones.stepper import Stepper, acting_copy
 from dsbench.errors import UsageError
-
-
-class System(Protocol):
-    """A discretised system. States are (B, H, N), inputs (H, B, L)."""
-
-    def kernel(self, length: int) -> Tensor:
-        """(H, length): ``C Abar^l Bbar`` for l = 0..length-1."""
-
-    def drive(self, u: Tensor) -> Tensor:
-        """State after the inputs (H, B, L), from zero."""
-
-    def advance(self, state: Tensor, length: int) -> Tensor:
-        """``Abar^length`` applied to the state."""
-
-    def free_response(self, state: Tensor, length: int) -> Tensor:
-        """(H, B, length): ``C Abar^(l+1) state``, the outputs without input."""
-
-    def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One token: (B, H), state -> (B, H), state."""
 
 
 class TimeInvariantMixer(Mixer, abstract=True):
@@ -73,6 +53,12 @@ class TimeInvariantMixer(Mixer, abstract=True):
         """The system of the parameters as they are now."""
         raise NotImplementedError
 
+    def respond(
+        self, system: Any, u: Tensor, state: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs (B, L, H) and final state of the system for inputs u (B, L, H), L >= 1."""
+        return respond(system, u, state, resets)
+
     def initial_state(self, batch_size: int) -> State:
         return self._like_parameters(batch_size, self.d_model, self.d_state)
 
@@ -83,7 +69,7 @@ class TimeInvariantMixer(Mixer, abstract=True):
             return torch.zeros_like(x), self.initial_state(x.shape[0]) if state is None else state
         with torch.autocast(x.device.type, enabled=False):
             u = self._cast(x)
-            y, state = respond(self.discretise(), u, state, resets)
+            y, state = self.respond(self.discretise(), u, state, resets)
             y = torch.addcmul(y, u, self._cast(self.d))
         return self._project(y.to(x.dtype)), state
 
@@ -108,7 +94,7 @@ class TimeInvariantMixer(Mixer, abstract=True):
         return discretised_stepper(self, batch_size)
 
     def acting_form(self) -> Backbone:
-        return _Discretised(self)
+        return Discretised(self)
 
     def _project(self, y: Tensor) -> Tensor:
         return F.glu(self.output(F.gelu(y)), -1)
@@ -118,44 +104,22 @@ class TimeInvariantMixer(Mixer, abstract=True):
         return x.to(torch.float64 if self.log_dt.dtype == torch.float64 else torch.float32)
 
 
-def respond(system: System, x: Tensor, state: Tensor | None, resets: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Outputs (B, L, H) and final state (B, H, N) for inputs x (B, L, H), L >= 1."""
-    stretches = None if resets is None else Stretches(resets)
-    length = x.shape[1] if stretches is None else stretches.longest
-    kernel = system.kernel(length)
+class Discretisable(Protocol):
+    """A mixer that steps with a system made from its parameters beforehand."""
 
-    def convolve(rows: Tensor) -> Tensor:
-        return causal_convolution(_channels_first(rows), kernel).permute(1, 2, 0)
+    d_model: int
 
-    if resets is None or stretches is None:
-        y, final = convolve(x), system.drive(_channels_first(x))
-        if state is not None:
-            y = y + system.free_response(state, length).permute(1, 2, 0)
-            final = final + system.advance(state, length)
-        return y, final
-    y = stretches.map(convolve, x)
-    remembered = torch.where(after_last_reset(resets).unsqueeze(-1), x, 0.0)[:, -length:]
-    final = system.drive(_channels_first(remembered))
-    if state is not None:
-        # `where` before and after: neither a value nor a gradient of a row that starts anew may pass
-        state = torch.where(resets[:, 0].view(-1, 1, 1), 0.0, state)
-        free = system.free_response(state, length).permute(1, 2, 0)
-        free = torch.where(before_first_reset(resets[:, :length]).unsqueeze(-1), free, 0.0)
-        y = torch.cat([y[:, :length] + free, y[:, length:]], 1)
-        untouched = torch.where(resets.any(1).view(-1, 1, 1), 0.0, state)
-        final = final + system.advance(untouched, length)  # a row without a reset is as long as the longest stretch
-    return y, final
+    def initial_state(self, batch_size: int) -> State: ...
+
+    def discretise(self) -> Any: ...
+
+    def step_with(self, system: Any, x_t: Tensor, state: State) -> tuple[Tensor, State]: ...
 
 
-def _channels_first(x: Tensor) -> Tensor:
-    """(B, L, H) -> (H, B, L), laid out for batched products."""
-    return x.permute(2, 0, 1).contiguous()
+class Discretised(Mixer):
+    """A mixer whose system was made once: its acting form."""
 
-
-class _Discretised(Mixer):
-    """A mixer whose system was made once: the acting form of a `TimeInvariantMixer`."""
-
-    def __init__(self, mixer: TimeInvariantMixer) -> None:
+    def __init__(self, mixer: Discretisable) -> None:
         super().__init__(mixer.d_model)
         self.mixer = mixer
         self.system = mixer.discretise()
