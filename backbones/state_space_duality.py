@@ -117,8 +117,9 @@ def _seen(size: int, resets: Tensor | None, device: torch.device) -> Tensor:
 
 def _within(scores: Tensor, total: Tensor, x: Tensor) -> Tensor:
     """The first sum: scores (B, C, G, Q, Q), s (B, C, H, Q), x (B, C, H, Q, P) -> (B, C, H, Q, P)."""
-    gap = total.unsqueeze(-1) - total.unsqueeze(-2)
-    gap = gap.masked_fill(torch.ones_like(gap[0, 0, 0], dtype=torch.bool).triu(1), -torch.inf)
+    gap = total.unsqueeze(-1) + (-total).unsqueeze(-2)  # a difference would negate its gradient at full size
+    with torch.no_grad():  # before exp, which would overflow there; exp(-inf) = 0 stops the gradient by itself
+        gap.masked_fill_(torch.ones(gap.shape[-2:], dtype=torch.bool, device=gap.device).triu(1), -torch.inf)
     weights = gap.exp().unflatten(2, (scores.shape[2], -1)) * scores.unsqueeze(3)
     return weights.flatten(2, 3) @ x
 
