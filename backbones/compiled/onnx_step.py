@@ -54,8 +54,19 @@ def export_onnx(
             f"this step cannot be exported to ONNX ({type(cause).__name__}: {line}); use compiled=False, or write the "
             "step in torch operators of fixed shapes without branches on values"
         ) from error
+    _rename_inner(program.model.graph, {*inputs, *outputs})
     model: bytes = program.model_proto.SerializeToString()
     return model
+
+
+def _rename_inner(graph: Any, taken: set[str]) -> None:
+    """Give values inside the graph other names where they have one of `taken`: the exporter calls parts of a gated
+    linear unit ``first`` and ``second``, whatever the inputs are called."""
+    outer = {id(value) for value in (*graph.inputs, *graph.outputs)}
+    inner = [value for node in graph for value in node.outputs if id(value) not in outer]
+    for value in (*inner, *graph.initializers.values()):
+        if value.name in taken and id(value) not in outer:
+            value.name = f"inner/{value.name}"
 
 
 def session(model: bytes) -> Any:

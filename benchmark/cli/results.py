@@ -1,4 +1,4 @@
-"""``dsbench report`` and ``dsbench export``: what the runs of a results folder say."""
+"""``dsbench report``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
 
 from __future__ import annotations
 
@@ -56,4 +56,39 @@ def export(
 
     for path in write_tables(results, out or results / "tables", format_):
         print(f"Saved   {path}")
+    return 0
+
+
+def export_model(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
+    ] = None,
+    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+) -> int:
+    """Write a trained policy as one ONNX file, state in and out, to act without dsbench; a .json beside it tells how.
+
+    Examples:
+
+    dsbench export-model results/runs/RUN_ID --out policy.onnx
+    """
+    from dsbench.cli.summary import print_pairs
+    from dsbench.decision.policy import load_policy
+    from dsbench.records.run_folder import RunFolder
+
+    folder = Path(run) if Path(run).is_dir() else RunFolder.open(results, run).path
+    policy = load_policy(folder)
+
+    from dsbench.decision.export import BOUND, DECISIONS
+    from dsbench.decision.export import export_model as write_model
+
+    written = write_model(policy, out or Path(f"{folder.resolve().name}.onnx"))
+    print_pairs(
+        [
+            ("Saved", f"{written.model} ({written.model.stat().st_size:,} bytes)"),
+            ("Saved", f"{written.description}, with inputs, outputs and an example"),
+            ("Verified", f"{DECISIONS} decisions, largest gap {written.gap:.1e} (bound {BOUND:.0e})"),
+        ]
+    )
     return 0

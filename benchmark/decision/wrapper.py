@@ -89,6 +89,7 @@ class DecisionSequence(nn.Module):
         _check_layout(backbone, tokens, previous_action)
         self.backbone, self.tokens, self.combine = backbone, tokens, combine
         self.condition, self.previous_action = condition, previous_action
+        self.observation_space = observation_space
         d_model = backbone.d_model
         width = encoder_width or d_model
 
