@@ -1,4 +1,4 @@
-"""Causal convolution of every channel with its own kernel, exact for any length.
+"""Linear time-invariant systems as causal convolutions, exact for any length, with states and resets.
 
 Two routes, chosen by length alone: a Toeplitz matrix product while it is small enough to beat the transform, and the
 fast Fourier transform at a length without large prime factors (a length such as 1994 = 2 * 997 costs 2.4 times 2000).
@@ -8,12 +8,70 @@ Shapes: H channels, R rows, L tokens. Channels first, because each is one matrix
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from dsbench.backbones.segments import Stretches, after_last_reset, before_first_reset
+
 TOEPLITZ_MAX_LENGTH = 64  # measured on CPU, H = 64: even at 16 rows here; with 64 rows up to about 128
+
+
+class System(Protocol):
+    """A discretised system. States are (B, H, N), inputs (H, B, L)."""
+
+    def kernel(self, length: int) -> Tensor:
+        """(H, length): ``C Abar^l Bbar`` for l = 0..length-1."""
+
+    def drive(self, u: Tensor) -> Tensor:
+        """State after the inputs (H, B, L), from zero."""
+
+    def advance(self, state: Tensor, length: int) -> Tensor:
+        """``Abar^length`` applied to the state."""
+
+    def free_response(self, state: Tensor, length: int) -> Tensor:
+        """(H, B, length): ``C Abar^(l+1) state``, the outputs without input."""
+
+    def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One token: (B, H), state -> (B, H), state."""
+
+
+def respond(system: System, x: Tensor, state: Tensor | None, resets: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Outputs (B, L, H) and final state (B, H, N) for inputs x (B, L, H), L >= 1."""
+    stretches = None if resets is None else Stretches(resets)
+    length = x.shape[1] if stretches is None else stretches.longest
+    kernel = system.kernel(length)
+
+    def convolve(rows: Tensor) -> Tensor:
+        return causal_convolution(_channels_first(rows), kernel).permute(1, 2, 0)
+
+    if resets is None or stretches is None:
+        y, final = convolve(x), system.drive(_channels_first(x))
+        if state is not None:
+            y = y + system.free_response(state, length).permute(1, 2, 0)
+            final = final + system.advance(state, length)
+        return y, final
+    y = stretches.map(convolve, x)
+    remembered = torch.where(after_last_reset(resets).unsqueeze(-1), x, 0.0)[:, -length:]
+    final = system.drive(_channels_first(remembered))
+    if state is not None:
+        # `where` before and after: neither a value nor a gradient of a row that starts anew may pass
+        state = torch.where(resets[:, 0].view(-1, 1, 1), 0.0, state)
+        free = system.free_response(state, length).permute(1, 2, 0)
+        free = torch.where(before_first_reset(resets[:, :length]).unsqueeze(-1), free, 0.0)
+        y = torch.cat([y[:, :length] + free, y[:, length:]], 1)
+        untouched = torch.where(resets.any(1).view(-1, 1, 1), 0.0, state)
+        final = final + system.advance(untouched, length)  # a row without a reset is as long as the longest stretch
+    return y, final
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    """(B, L, H) -> (H, B, L), laid out for batched products."""
+    return x.permute(2, 0, 1).contiguous()
 
 
 def causal_convolution(u: Tensor, kernel: Tensor) -> Tensor:
@@ -30,10 +88,31 @@ def causal_convolution(u: Tensor, kernel: Tensor) -> Tensor:
     kernel = kernel[:, :length]
     if length <= TOEPLITZ_MAX_LENGTH:
         return u @ _toeplitz(kernel)
-    size = next_fast_len(2 * length - 1, real=True)
-    spectrum = torch.fft.rfft(u, n=size) * torch.fft.rfft(kernel, n=size).unsqueeze(1)
-    y: Tensor = torch.fft.irfft(spectrum, n=size)
-    return y[..., :length]
+    return _FourierConvolution.apply(u, kernel)
+
+
+class _FourierConvolution(torch.autograd.Function):
+    """The convolution theorem, forward and backward: autograd alone would run a complex transform of full length where
+    a real one of half the length does, and one for every row where the kernel's gradient needs one for every channel."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, kernel: Tensor) -> Tensor:
+        length = u.shape[-1]
+        ctx.size = next_fast_len(2 * length - 1, real=True)
+        spectra = torch.fft.rfft(u, n=ctx.size), torch.fft.rfft(kernel, n=ctx.size)
+        ctx.save_for_backward(*spectra)
+        y: Tensor = torch.fft.irfft(spectra[0] * spectra[1].unsqueeze(1), n=ctx.size)
+        return y[..., :length]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        u, kernel = ctx.saved_tensors
+        length, spectrum = grad.shape[-1], torch.fft.rfft(grad, n=ctx.size)
+        # products before the last transform, sums over rows too: both are linear
+        grad_kernel = torch.fft.irfft((spectrum * u.conj()).sum(1), n=ctx.size)
+        grad_u = torch.fft.irfft(spectrum.mul_(kernel.conj().unsqueeze(1)), n=ctx.size)
+        return grad_u[..., :length], grad_kernel[..., :length]
 
 
 def _toeplitz(kernel: Tensor) -> Tensor:

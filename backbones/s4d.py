@@ -2,7 +2,8 @@
 
     A_n = -exp(log_a_real_n) + i a_imag_n,    y = 2 Re sum_n C_n s_n + D u
 
-Zero-order hold by default: Abar = exp(dt A), Bbar = (exp(dt A) - 1) / A * B. The kernel is a factored Vandermonde sum.
+Zero-order hold by default: Abar = exp(dt A), Bbar = (exp(dt A) - 1) / A * B. Runs as a recurrence in C, or as a
+convolution whose kernel is a factored Vandermonde sum.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dsbench.backbones.contract import Backbone, mark_dynamics
+from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics
 from dsbench.backbones.hippo import legs_nplr
+from dsbench.backbones.kernels.channels import CHANNEL_SYSTEM, channel_system
 from dsbench.backbones.residual import Block
 from dsbench.backbones.time_invariant import TimeInvariantBackbone, TimeInvariantMixer
-from dsbench.backbones.vandermonde import Pair, complex_product, vandermonde_sum, weighted_powers
+from dsbench.backbones.vandermonde import Pair, complex_product, power_sum, vandermonde_sum, weighted_powers
 from dsbench.errors import UsageError
 
 Init = Literal["lin", "legs", "inv", "real"]
@@ -45,8 +47,8 @@ class DiagonalSystem:
         return vandermonde_sum((2 * real, 2 * imaginary), self.log_size, self.angle, length)
 
     def drive(self, u: Tensor) -> Tensor:
-        response = weighted_powers(self.b, self.log_size, self.angle, u.shape[-1])  # b z^l, latest input first
-        return (u.flip(-1) @ torch.cat(response, -1)).transpose(0, 1)
+        response = power_sum(u.flip(-1), self.log_size, self.angle)  # of z^l, latest input first
+        return torch.cat(complex_product(self.b, response), -1)
 
     def advance(self, state: Tensor, length: int) -> Tensor:
         return torch.cat(complex_product(_pair(state), self._power(length)), -1)
@@ -111,15 +113,17 @@ class S4DMixer(TimeInvariantMixer):
         dt_min: shortest time step at the start.
         dt_max: longest time step at the start.
         discretisation: ``zoh`` or ``bilinear``.
+        implementation: of the system: ``auto``, ``c`` (a fused recurrence) or ``torch`` (a convolution).
     """
 
     input: Tensor
 
     def __init__(
         self, d_model: int, *, d_state: int = 64, init: Init = "lin", dt_min: float = 1e-3, dt_max: float = 0.1,
-        discretisation: Discretisation = "zoh",
+        discretisation: Discretisation = "zoh", implementation: str = "auto",
     ) -> None:  # fmt: skip
         super().__init__(d_model, d_state=d_state, dt_min=dt_min, dt_max=dt_max)
+        self.implementation = CHANNEL_SYSTEM.validated(implementation)
         if init not in get_args(Init):
             raise UsageError(f"init is {init!r}; expected one of {', '.join(get_args(Init))}")
         if discretisation not in get_args(Discretisation):
@@ -138,6 +142,14 @@ class S4DMixer(TimeInvariantMixer):
         b = complex_product(quotient, _pair(self._cast(self.input)))
         return DiagonalSystem(log_size, angle, b, _pair(self._cast(self.c)))
 
+    def respond(
+        self, system: DiagonalSystem, u: Tensor, state: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        return channel_system(system, u, state, resets, self.implementation)
+
+    def kernel(self) -> Kernel:
+        return CHANNEL_SYSTEM.kernel(self.implementation, self.log_dt.device.type)
+
 
 def initial_modes(init: Init, d_state: int) -> tuple[Tensor, Tensor]:
     """A and B (n,) complex128 of the N/2 modes; B is 1 except for ``legs``."""
@@ -155,10 +167,10 @@ class S4D(TimeInvariantBackbone):
 
     def __init__(
         self, d_model: int, *, n_layers: int = 2, block: Block = "shared", d_state: int = 64, init: Init = "lin",
-        dt_min: float = 1e-3, dt_max: float = 0.1, discretisation: Discretisation = "zoh",
+        dt_min: float = 1e-3, dt_max: float = 0.1, discretisation: Discretisation = "zoh", implementation: str = "auto",
     ) -> None:  # fmt: skip
         self._mixer_options = {"d_state": d_state, "init": init, "dt_min": dt_min, "dt_max": dt_max,
-                               "discretisation": discretisation}  # fmt: skip
+                               "discretisation": discretisation, "implementation": implementation}  # fmt: skip
         super().__init__(d_model, n_layers=n_layers, block=block)
 
     def make_mixer(self) -> Backbone:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 Pair: TypeAlias = tuple[Tensor, Tensor]  # real and imaginary part
 
@@ -42,6 +43,16 @@ def weighted_powers(weight: Pair, log_size: Tensor, angle: Tensor, length: int) 
     (a, b), (c, d) = ((part.unsqueeze(2) for part in _weigh(weight, coarse)), (part.unsqueeze(1) for part in fine))
     real, imaginary = torch.addcmul(a * c, b, d, value=-1), torch.addcmul(a * d, b, c)
     return real.flatten(1, 2)[:, :length], imaginary.flatten(1, 2)[:, :length]
+
+
+def power_sum(u: Tensor, log_size: Tensor, angle: Tensor) -> Pair:
+    """Real and imaginary part (R, H, n) of ``sum over l of u[h, r, l] z[h, n]^l`` for real u (H, R, L)."""
+    coarse, fine = _factors(log_size, angle, u.shape[-1])
+    width, blocks = fine[0].shape[1], coarse[0].shape[1]
+    u = F.pad(u, (0, blocks * width - u.shape[-1])).unflatten(-1, (blocks, width))
+    within = (u.flatten(1, 2) @ torch.cat(fine, -1)).unflatten(1, u.shape[1:3])  # (H, R, blocks, 2 n)
+    real, imaginary = complex_product(within.chunk(2, -1), (coarse[0].unsqueeze(1), coarse[1].unsqueeze(1)))
+    return real.sum(2).transpose(0, 1), imaginary.sum(2).transpose(0, 1)
 
 
 def _weigh(weight: Pair, table: Pair) -> Pair:

@@ -23,7 +23,7 @@ from torch import Tensor
 _FUNCTIONS = {
     "selective_forward": (3, 10),
     "selective_backward": (3, 14),
-    "channels_forward": (3, 8),
+    "channels_forward": (3, 9),
     "channels_backward": (3, 12),
     "diagonal_forward": (2, 5),
     "diagonal_backward": (2, 8),
@@ -73,6 +73,8 @@ class Library:
         """
         first = arrays[0]
         assert first is not None
+        # ctypes would pass an argument too many as a 32-bit number, and a pointer so cut is a crash.
+        assert (len(sizes), len(arrays)) == _FUNCTIONS[name], name
         function = self._function(name, first.dtype)
         pointers = [None if array is None else array.data_ptr() for array in arrays]
         threads = max(1, min(torch.get_num_threads(), rows, work // _WORTH_A_THREAD))

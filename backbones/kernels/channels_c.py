@@ -1,8 +1,8 @@
-"""The recurrence of channels in C; arguments as `dsbench.backbones.kernels.channels.channel_recurrence`."""
+"""The diagonal system of channels as a fused recurrence in C; see `dsbench.backbones.kernels.channels`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -10,16 +10,22 @@ from torch.autograd.function import once_differentiable
 
 from dsbench.backbones.kernels.c_library import as_bytes, compute_dtype, library, tracked
 
+if TYPE_CHECKING:
+    from dsbench.backbones.s4d import DiagonalSystem
 
-def channel_recurrence_c(
-    u: Tensor, z: Tensor, b: Tensor, c: Tensor, state: Tensor, resets: Tensor | None = None
+
+def channel_system_c(
+    system: DiagonalSystem, u: Tensor, state: Tensor | None, resets: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    if u.shape[1] == 0:
-        return torch.zeros_like(u), state
+    size = torch.exp(system.log_size)
+    z = torch.cat([size * torch.cos(system.angle), size * torch.sin(system.angle)], -1)
+    b, c = torch.cat(system.b, -1), 2 * torch.cat(system.c, -1)
+    if state is None:
+        state = z.new_zeros(len(u), *z.shape)
     dtype = compute_dtype(u, z, b, c, state)
     arrays = [x.to(dtype).contiguous() for x in (u, z.mT, b.mT, c.mT, state.mT)]
     if tracked(*arrays):
-        y, last = _ChannelRecurrence.apply(*arrays, as_bytes(resets))
+        y, last = _ChannelSystem.apply(*arrays, as_bytes(resets))
     else:
         y, last, _ = _forward(arrays, as_bytes(resets), keep=False)
     return y, last.mT
@@ -36,7 +42,7 @@ def _forward(arrays: list[Tensor], resets: Tensor | None, keep: bool) -> tuple[T
     return y, last, kept
 
 
-class _ChannelRecurrence(torch.autograd.Function):
+class _ChannelSystem(torch.autograd.Function):
     """On contiguous arrays; parameters (2 N, H) and states (B, 2 N, H) channels last."""
 
     @staticmethod
