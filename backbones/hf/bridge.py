@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModel, PreTrainedConfig
@@ -56,7 +57,7 @@ class Bridge(Backbone, abstract=True):
         try:
             self.config = self.config_class(**self.defaults(d_model, fields), **fields)
             model = AutoModel.from_config(self.config, **self.model_options)
-        except (ValueError, TypeError) as error:  # what its validation raises
+        except (StrictDataclassError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(
                 f"transformers refuses this {self.config_class.model_type} of width {d_model} with {config}: {reason}"

@@ -59,7 +59,7 @@ def imported_by(*arguments: str) -> set[str]:
     return {name.partition(".")[0] for name in ended.stdout.rpartition("\x00")[2].split()}
 
 
-@pytest.mark.parametrize("command", ["--help", "list", "report RESULTS", "export RESULTS", "run --backbone s5"])
+@pytest.mark.parametrize("command", ["--help", "list", "report RESULTS", "export RESULTS", "run --backbone s6"])
 def test_no_command_imports_torch_that_does_not_compute(command: str, results: Path) -> None:
     modules = imported_by(*command.replace("RESULTS", str(results)).split())
     assert "dsbench" in modules
@@ -77,7 +77,7 @@ def test_help_is_there_for_every_command_with_an_example() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run --backbone s5 --env umbrella", "unknown backbone 's5'. Did you mean 's4'?   (dsbench list backbones)"),
+        ("run --backbone s6 --env umbrella", "unknown backbone 's6'. Did you mean 's5'?   (dsbench list backbones)"),
         ("run --backbone s4 --env umbrela", "unknown env 'umbrela'. Did you mean 'umbrella'?   (dsbench list envs)"),
         ("run --backbone s4 --env umbrella --set train.lrr=1", "unknown setting 'train.lrr'. Did you mean 'train.lr'?"),
         ("run --backbone s4 --env umbrella --preset fast", "unknown preset 'fast'."),
@@ -85,7 +85,7 @@ def test_help_is_there_for_every_command_with_an_example() -> None:
         ("rum", "No such command 'rum'. Did you mean 'run'?"),
         ("list backbone", "unknown kind of thing 'backbone'. Did you mean 'backbones'?"),
         ("sweep --backbone s4 --env umbrella --seeds x", "--seeds is 'x'; expected a number such as 3, or a list"),
-        ("sweep --backbone s4,s5 --env umbrella", "unknown backbone 's5'. Did you mean 's4'?"),
+        ("sweep --backbone s4,s6 --env umbrella", "unknown backbone 's6'. Did you mean 's5'?"),
         ("report nowhere", "no results in 'nowhere': it has no folder 'runs'"),
         ("export . --format xls", "unknown format 'xls'."),
         ("check nosuchmodule:Class", "cannot import 'nosuchmodule'"),
@@ -104,7 +104,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--backbone", "s5", "--env", "umbrella", "--debug"]) == 2
+    assert main(["run", "--backbone", "s6", "--env", "umbrella", "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
