@@ -53,9 +53,7 @@ class TimeInvariantMixer(Mixer, abstract=True):
         """The system of the parameters as they are now."""
         raise NotImplementedError
 
-    def respond(
-        self, system: Any, u: Tensor, state: Tensor | None, resets: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def respond(self, system: Any, u: Tensor, state: Tensor | None, resets: Tensor | None) -> tuple[Tensor, Tensor]:
         """Outputs (B, L, H) and final state of the system for inputs u (B, L, H), L >= 1."""
         return respond(system, u, state, resets)
 

@@ -76,12 +76,12 @@ class Library:
         # ctypes would pass an argument too many as a 32-bit number, and a pointer so cut is a crash.
         assert (len(sizes), len(arrays)) == _FUNCTIONS[name], name
         function = self._function(name, first.dtype)
-        pointers = [None if array is None else array.data_ptr() for array in arrays]
+        rest: list[Any] = [*sizes, *(None if array is None else array.data_ptr() for array in arrays)]
         threads = max(1, min(torch.get_num_threads(), rows, work // _WORTH_A_THREAD))
         edges = [rows * part // threads for part in range(threads + 1)]
         parts = list(pairwise(edges))
-        jobs = [_pool(threads - 1).submit(function, *part, *sizes, *pointers) for part in parts[1:]]
-        failed = function(*parts[0], *sizes, *pointers)
+        jobs = [_pool(threads - 1).submit(function, *part, *rest) for part in parts[1:]]
+        failed = function(*parts[0], *rest)
         if any([failed, *(job.result() for job in jobs)]):
             raise MemoryError(f"{name}: no memory for its scratch arrays")
 

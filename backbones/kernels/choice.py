@@ -112,7 +112,7 @@ class Operation:
         return [route.name for route in self.routes if route.serves(device) and route.missing is None]
 
     def _choose(self, requested: str, device: str) -> tuple[Callable[..., Any], Kernel]:
-        passed_over = []
+        passed_over: list[str] = []
         for route in self.routes:
             if requested != route.name and not (requested == AUTO and route.automatic):
                 continue

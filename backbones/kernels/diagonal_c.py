@@ -23,9 +23,7 @@ def diagonal_scan_c(z: Tensor, x: Tensor, state: Tensor, resets: Tensor | None =
 
 def _forward(z: Tensor, x: Tensor, state: Tensor, resets: Tensor | None) -> Tensor:
     h = torch.empty_like(x)
-    library().run(
-        "diagonal_forward", len(x), (x.shape[1], len(z) // 2), [z, x, state, resets, h], work=4 * x.numel()
-    )
+    library().run("diagonal_forward", len(x), (x.shape[1], len(z) // 2), [z, x, state, resets, h], work=4 * x.numel())
     return h
 
 

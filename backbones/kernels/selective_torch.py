@@ -75,8 +75,9 @@ class _Scan(torch.autograd.Function):
         grad_a = torch.zeros_like(a)
         for chunk, h in reversed(list(zip(ctx.chunks, kept, strict=True))):
             part = slice(chunk.start, chunk.stop)
-            inputs = [x[part] for x in (u, delta, b, c)]
-            *own, more, grad_h = _chunk_backward(*inputs, a, h, ctx.resets, chunk, grad_y[part], grad_h)
+            *own, more, grad_h = _chunk_backward(
+                u[part], delta[part], b[part], c[part], a, h, ctx.resets, chunk, grad_y[part], grad_h
+            )
             for whole, piece in zip(grads, own, strict=True):
                 whole[part] = piece
             grad_a += more
@@ -84,9 +85,17 @@ class _Scan(torch.autograd.Function):
 
 
 def _chunk_backward(
-    u: Tensor, delta: Tensor, b: Tensor, c: Tensor, a: Tensor, h: Tensor, resets: _Resets, chunk: range,
-    grad_y: Tensor, grad_h: Tensor,
-) -> tuple[Tensor, ...]:  # fmt: skip
+    u: Tensor,
+    delta: Tensor,
+    b: Tensor,
+    c: Tensor,
+    a: Tensor,
+    h: Tensor,
+    resets: _Resets,
+    chunk: range,
+    grad_y: Tensor,
+    grad_h: Tensor,
+) -> tuple[Tensor, ...]:
     """Gradients of u, delta, b, c, a and of the state before the chunk, given those of y and of the state after it."""
     decay, states = _discretise(u, delta, a, b)
     before = torch.empty_like(states)  # h_{t-1} as token t saw it: zero where an episode starts

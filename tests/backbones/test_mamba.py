@@ -6,13 +6,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 from torch.nn import functional as F
 
 from dsbench.backbones import build
-from dsbench.backbones.kernels.selective import selective_scan, selective_step
 from dsbench.errors import UsageError
 
 
