@@ -50,7 +50,7 @@ def message(*overrides: str, **arguments: object) -> str:
         ("eval.target_quantile=1.01", "eval.target_quantile is 1.01; expected at most 1"),
         ("seed=-1", "seed is -1; expected at least 0"),
         ("device=gpu", "device is 'gpu'; expected auto, cpu, cuda or cuda:<number>"),
-        ("backbone.name=s5", "unknown backbone 's5'. Did you mean 's4'?   (dsbench list backbones)"),
+        ("backbone.name=s6", "unknown backbone 's6'. Did you mean 's5'?   (dsbench list backbones)"),
         ("env.name=umbrela", "unknown env 'umbrela'. Did you mean 'umbrella'?   (dsbench list envs)"),
         ("backbone.name=nowhere.py:Mine", "no file 'nowhere.py' to load 'Mine' from"),
         ("preset=quik", "unknown preset 'quik'. Did you mean 'quick'?   (dsbench list presets)"),
