@@ -30,7 +30,7 @@ class Stretches:
         resets: (B, L) bool, True where a stretch starts, L >= 1.
 
     Attributes:
-        longest: tokens of the longest stretch.
+        longest: tokens of the longest stretch; L if there are no rows.
     """
 
     def __init__(self, resets: Tensor) -> None:
@@ -39,12 +39,13 @@ class Stretches:
         self._starts = begins.flatten().nonzero().squeeze(1)
         self._lengths = self._starts.diff(append=self._starts.new_tensor([resets.numel()]))
         self._tokens = resets.numel()
-        self.longest = int(self._lengths.max())
+        self.longest = int(self._lengths.max()) if len(resets) else resets.shape[1]
 
     def map(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """Apply a map (R, L, D) -> (R, L, D), causal and anew in every row, to each stretch of x (B, L, D)."""
         if len(self._starts) * self.longest == self._tokens:  # equally long: the tokens lie in the right order already
-            return function(x.reshape(len(self._starts), self.longest, -1)).reshape(*x.shape[:2], -1)
+            y = function(x.reshape(len(self._starts), self.longest, x.shape[-1]))
+            return y.reshape(*x.shape[:2], y.shape[-1])
         tokens = x.reshape(-1, x.shape[-1])
         places, outputs = [], []
         for group in self._groups():

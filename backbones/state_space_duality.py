@@ -139,7 +139,7 @@ def _carry(added: Tensor, total: Tensor, state: Tensor, resets: Tensor | None) -
     rows, heads, width, _ = state.shape
     groups = added.shape[2]
     state = state.unflatten(1, (groups, -1)).permute(0, 1, 4, 2, 3)  # (B, G, N, R, P)
-    decay = total.exp().view(rows, -1, groups, 1, heads // groups, 1)
+    decay = total.exp().view(rows, total.shape[1], groups, 1, heads // groups, 1)
     cut = None if resets is None else resets.any(2)[..., None, None, None, None]
     incoming = []
     for i, (added_i, decay_i) in enumerate(
