@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from dsbench.backbones.kernels import c_library
 from dsbench.backbones.kernels.choice import Operation
+
+# A route's fixture may live through all examples: it holds nothing that an example changes.
+few_examples = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def routes(operation: Operation) -> list[Any]:
@@ -26,6 +30,26 @@ def scan_of(operation: Operation, route: str, monkeypatch: pytest.MonkeyPatch) -
     if instruction_set:
         monkeypatch.setattr(c_library.library(), "chosen_set", instruction_set)
     return operation.choose(name, "cpu")[0]
+
+
+def gradients(scan: Callable[..., Any], tensors: Sequence[Tensor], resets: Tensor | None) -> tuple[Tensor, ...]:
+    """Of a sum in which every output and every entry of the last state weighs differently; zero where nothing depends."""
+    leaves = [x.detach().clone().requires_grad_() for x in tensors]
+    results = scan(*leaves, resets)
+    weights = [torch.linspace(-0.5, 1.5, x.numel(), dtype=x.dtype).view(x.shape) for x in results]
+    loss = sum((x * weight).sum() for x, weight in zip(results, weights, strict=True))
+    return torch.autograd.grad(loss, leaves, materialize_grads=True)
+
+
+def agree(
+    scan: Callable[..., Any], tensors: Sequence[Tensor], oracle: Callable[..., Any], resets: Tensor | None, bound: float
+) -> None:
+    """Results and gradients of a scan are those of the oracle, which gets the same numbers in float64, to a bound."""
+    exact = [x.double() for x in tensors]
+    found = [*scan(*tensors, resets), *gradients(scan, tensors, resets)]
+    expected = [*oracle(*exact, resets), *gradients(oracle, exact, resets)]
+    for one, other in zip(found, expected, strict=True):
+        close(one.double(), other, bound)
 
 
 def close(actual: Tensor, expected: Tensor, bound: float) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_step
-from tests.backbones.kernels.routes import close, random_resets, routes, scan_of
+from tests.backbones.kernels.routes import agree, close, few_examples, random_resets, routes, scan_of
 
 FLOAT32_BOUND = 2e-6  # of the largest value, forward and backward, at dt up to 5
 CASES = st.fixed_dictionaries(
@@ -65,37 +65,19 @@ def inputs_of(
     return tensors, random_resets(generator, rows, length, share)
 
 
-def gradients(scan: Callable[..., Any], tensors: list[Tensor], resets: Tensor | None) -> tuple[Tensor, ...]:
-    """Of a sum in which every output and the last state weigh differently."""
-    leaves = [x.clone().requires_grad_() for x in tensors]
-    y, last = scan(*leaves, resets)
-    weights = [torch.linspace(0.5, 1.5, x.numel(), dtype=x.dtype).view(x.shape) for x in (y, last)]
-    return torch.autograd.grad((y * weights[0]).sum() + (last * weights[1]).sum(), leaves)
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few_examples
 @given(case=CASES)
 def test_in_float64_it_is_the_papers_recurrence_and_so_are_its_gradients(
     scan: Callable[..., Any], case: dict[str, Any]
 ) -> None:
     tensors, resets = inputs_of(**case)
-    for actual, expected in zip(scan(*tensors, resets), sequential(*tensors, resets), strict=True):
-        close(actual, expected, 1e-10)
-    both = (gradients(one, tensors, resets) for one in (scan, sequential))
-    for actual, expected in zip(*both, strict=True):
-        close(actual, expected, 1e-10)
+    agree(scan, tensors, sequential, resets, 1e-10)
 
 
 @pytest.mark.parametrize("dt_max", [0.1, 1.0, 5.0])
 def test_in_float32_the_error_stays_within_a_stated_bound(scan: Callable[..., Any], dt_max: float) -> None:
     tensors, resets = inputs_of(2, 300, 16, 8, dt_max, share=0.02)
-    single = [x.float() for x in tensors]
-    exact = [x.double() for x in single]
-    for actual, expected in zip(scan(*single, resets), sequential(*exact, resets), strict=True):
-        close(actual.double(), expected, FLOAT32_BOUND)
-    both = gradients(scan, single, resets), gradients(sequential, exact, resets)
-    for actual, expected in zip(*both, strict=True):
-        close(actual.double(), expected, FLOAT32_BOUND)
+    agree(scan, [x.float() for x in tensors], sequential, resets, FLOAT32_BOUND)
 
 
 def test_gradients_with_resets_pass_gradcheck(scan: Callable[..., Any]) -> None:
