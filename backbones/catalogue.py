@@ -9,7 +9,7 @@ BACKBONES = Catalogue(
               "dsbench.backbones.gpt:GPT"),
         Entry("s4", "structured state space, diagonal plus low rank (HiPPO-LegS)", "Gu et al. 2022, arXiv:2111.00396",
               "dsbench.backbones.s4:S4"),
-        Entry("s4d", "structured state space, diagonal", "Gu et al. 2022, arXiv:2206.11893",
+        Entry("s4d", "structured state space, diagonal; preset=decision-s4", "Gu et al. 2022, arXiv:2206.11893",
               "dsbench.backbones.s4d:S4D"),
         Entry("s5", "structured state space, many inputs and outputs, run as a scan",
               "Smith et al. 2023, arXiv:2208.04933", "dsbench.backbones.s5:S5"),

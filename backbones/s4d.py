@@ -1,6 +1,6 @@
 """S4D: a diagonal state space per channel (Gu et al. 2022, arXiv:2206.11893).
 
-    A_n = -exp(log_a_real_n) + i a_imag_n,    y = 2 Re sum_n C_n s_n + D u
+    A_n = -exp(log_a_real_n) + i a_imag_n,    y = 2 Re sum_n C_n s_n + D u    (Re without 2 for states without pairs)
 
 Zero-order hold by default: Abar = exp(dt A), Bbar = (exp(dt A) - 1) / A * B. Runs as a recurrence in C, or as a
 convolution whose kernel is a factored Vandermonde sum.
@@ -8,9 +8,10 @@ convolution whose kernel is a factored Vandermonde sum.
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -24,8 +25,12 @@ from dsbench.backbones.time_invariant import TimeInvariantBackbone, TimeInvarian
 from dsbench.backbones.vandermonde import Pair, complex_product, power_sum, vandermonde_sum, weighted_powers
 from dsbench.errors import UsageError
 
-Init = Literal["lin", "legs", "inv", "real"]
+Init = Literal["lin", "legs", "inv", "real", "dss"]
 Discretisation = Literal["zoh", "bilinear"]
+Preset = Literal["decision-s4"]
+PRESETS: dict[str, dict[str, Any]] = {
+    "decision-s4": {"block": "paper", "init": "dss", "tie_A": True, "conjugate": False},
+}
 
 
 @dataclass(frozen=True)
@@ -109,29 +114,38 @@ class S4DMixer(TimeInvariantMixer):
         d_model: number of channels H.
         d_state: state size N.
         init: ``lin`` A_n = -1/2 + i pi n; ``inv`` A_n = -1/2 + i N/pi (N/(2n+1) - 1); ``legs`` the eigenvalues of
-            HiPPO-LegS's normal part with its B; ``real`` A_n = -(n+1).
+            HiPPO-LegS's normal part with its B; ``dss`` the same eigenvalues with B = 1; ``real`` A_n = -(n+1). N is
+            the size with the other halves of the pairs: twice `d_state` for states without them.
         dt_min: shortest time step at the start.
         dt_max: longest time step at the start.
         discretisation: ``zoh`` or ``bilinear``.
         implementation: of the system: ``auto``, ``c`` (a fused recurrence) or ``torch`` (a convolution).
+        tie_A: one A, shared by all channels.
+        conjugate: N/2 conjugate pairs of states; False: N complex states without partners, y = Re sum_n C_n s_n + D u,
+            and the state is (B, H, 2N).
     """
 
     input: Tensor
 
     def __init__(
         self, d_model: int, *, d_state: int = 64, init: Init = "lin", dt_min: float = 1e-3, dt_max: float = 0.1,
-        discretisation: Discretisation = "zoh", implementation: str = "auto",
+        discretisation: Discretisation = "zoh", implementation: str = "auto", tie_A: bool = False,
+        conjugate: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__(d_model, d_state=d_state, dt_min=dt_min, dt_max=dt_max)
+        for option, value in {"tie_A": tie_A, "conjugate": conjugate}.items():
+            if not isinstance(value, bool):
+                raise UsageError(f"{option} is {value!r}; expected true or false")
+        super().__init__(d_model, d_state=d_state, dt_min=dt_min, dt_max=dt_max, conjugate=conjugate)
         self.implementation = CHANNEL_SYSTEM.validated(implementation)
         if init not in get_args(Init):
             raise UsageError(f"init is {init!r}; expected one of {', '.join(get_args(Init))}")
         if discretisation not in get_args(Discretisation):
             raise UsageError(f"discretisation is {discretisation!r}; expected 'zoh' or 'bilinear'")
-        self.discretisation = discretisation
-        a, b = initial_modes(init, d_state)
-        self.log_a_real = mark_dynamics(nn.Parameter(torch.log(-a.real).float().repeat(d_model, 1)))
-        self.a_imag = mark_dynamics(nn.Parameter(a.imag.float().repeat(d_model, 1)))
+        self.discretisation, self.conjugate = discretisation, conjugate
+        a, b = initial_modes(init, 2 * self.modes)
+        copies = 1 if tie_A else d_model
+        self.log_a_real = mark_dynamics(nn.Parameter(torch.log(-a.real).float().repeat(copies, 1)))
+        self.a_imag = mark_dynamics(nn.Parameter(a.imag.float().repeat(copies, 1)))
         self.register_buffer("input", torch.cat([b.real, b.imag]).float())
 
     def discretise(self) -> DiagonalSystem:
@@ -140,7 +154,9 @@ class S4DMixer(TimeInvariantMixer):
         hold = zero_order_hold if self.discretisation == "zoh" else bilinear
         (log_size, angle), quotient = hold(dt, a)
         b = complex_product(quotient, _pair(self._cast(self.input)))
-        return DiagonalSystem(log_size, angle, b, _pair(self._cast(self.c)))
+        # a system reads 2 Re(c s), which counts the other half of each pair; where there is none, c is halved
+        c = self._cast(self.c) if self.conjugate else self._cast(self.c) / 2
+        return DiagonalSystem(log_size, angle, b, _pair(c))
 
     def respond(
         self, system: DiagonalSystem, u: Tensor, state: Tensor | None, resets: Tensor | None
@@ -154,24 +170,50 @@ class S4DMixer(TimeInvariantMixer):
 def initial_modes(init: Init, d_state: int) -> tuple[Tensor, Tensor]:
     """A and B (n,) complex128 of the N/2 modes; B is 1 except for ``legs``."""
     n = np.arange(d_state // 2)
-    if init == "legs":
+    if init in ("legs", "dss"):
         modes, _, b = legs_nplr(d_state)
-        return torch.from_numpy(modes), torch.from_numpy(b)
+        return torch.from_numpy(modes), torch.from_numpy(b if init == "legs" else np.ones_like(b))
     imaginary = {"lin": math.pi * n, "inv": d_state / math.pi * (d_state / (2 * n + 1) - 1), "real": 0.0 * n}[init]
     real = -(n + 1.0) if init == "real" else np.full(len(n), -0.5)
     return torch.from_numpy(real + 1j * imaginary), torch.ones(len(n), dtype=torch.complex128)
 
 
 class S4D(TimeInvariantBackbone):
-    """A stack of S4D layers (Gu et al. 2022). Options: see `S4DMixer` and `ResidualBackbone`."""
+    """A stack of S4D layers (Gu et al. 2022). Options: see `S4DMixer` and `ResidualBackbone`, and beside them
+
+    preset: ``decision-s4`` is the layer of Decision S4 (arXiv:2306.05167, section 4.1.1): the system of DSS (Gupta et
+        al. 2022), N complex states without partners whose A all channels share, GELU, a gated output projection, the
+        residual and a norm. It fixes the options in `PRESETS`; the others stay free. The paper has d_model = d_state =
+        64 and n_layers = 3. LayerNorm takes the place of its BatchNorm, which mixes rows and timesteps, padding too, so
+        that training and acting would be different functions. Nor is there dropout, or the second dt per channel, for
+        the imaginary parts, of DSS's code.
+    """
 
     def __init__(
         self, d_model: int, *, n_layers: int = 2, block: Block = "shared", d_state: int = 64, init: Init = "lin",
         dt_min: float = 1e-3, dt_max: float = 0.1, discretisation: Discretisation = "zoh", implementation: str = "auto",
+        tie_A: bool = False, conjugate: bool = True, preset: Preset | None = None,
     ) -> None:  # fmt: skip
-        self._mixer_options = {"d_state": d_state, "init": init, "dt_min": dt_min, "dt_max": dt_max,
-                               "discretisation": discretisation, "implementation": implementation}  # fmt: skip
+        options: dict[str, Any] = {"block": block, "init": init, "tie_A": tie_A, "conjugate": conjugate}
+        if preset is not None:
+            options = _with_preset(preset, options)
+        block = options.pop("block")
+        options |= {"d_state": d_state, "dt_min": dt_min, "dt_max": dt_max}
+        self._mixer_options = options | {"discretisation": discretisation, "implementation": implementation}
         super().__init__(d_model, n_layers=n_layers, block=block)
 
     def make_mixer(self) -> Backbone:
-        return S4DMixer(self.d_model, **self._mixer_options)  # type: ignore[arg-type]
+        return S4DMixer(self.d_model, **self._mixer_options)
+
+
+def _with_preset(preset: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """`asked` with what the preset fixes; an option that was set to something else is refused."""
+    if preset not in PRESETS:
+        raise UsageError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+    defaults = inspect.signature(S4D).parameters
+    for option, value in PRESETS[preset].items():
+        if asked[option] not in (value, defaults[option].default):
+            raise UsageError(
+                f"{option} is {asked[option]!r} beside preset={preset!r}, which means {value!r}; leave one out"
+            )
+    return asked | PRESETS[preset]

@@ -11,6 +11,7 @@ Shapes: B rows, L tokens, H channels (= d_model), N = d_state.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone, mark_dynamics
 from dsbench.backbones.convolution import System, respond
-from dsbench.backbones.residual import Mixer, ResidualBackbone
+from dsbench.backbones.residual import Mixer, ResidualBackbone, ResidualBlock
 from dsbench.backbones.state import State
 from dsbench.backbones.stepper import Stepper, acting_copy
 from dsbench.errors import UsageError
@@ -30,22 +31,26 @@ class TimeInvariantMixer(Mixer, abstract=True):
 
     Args:
         d_model: number of channels H.
-        d_state: state size N of the full system; N/2 conjugate pairs are stored.
+        d_state: state size N of the full system.
         dt_min: shortest time step at the start, drawn log-uniformly per channel.
         dt_max: longest time step at the start.
+        conjugate: N/2 conjugate pairs, of which one half is stored; otherwise N complex states that pair with nothing.
     """
 
-    def __init__(self, d_model: int, *, d_state: int, dt_min: float, dt_max: float) -> None:
+    def __init__(self, d_model: int, *, d_state: int, dt_min: float, dt_max: float, conjugate: bool = True) -> None:
         super().__init__(d_model)
-        if not isinstance(d_state, int) or d_state < 2 or d_state % 2:
-            raise UsageError(f"d_state is {d_state!r}; expected a positive even integer (conjugate pairs)")
+        if not isinstance(d_state, int) or d_state < 1:
+            raise UsageError(f"d_state is {d_state!r}; expected a positive integer")
+        if conjugate and d_state % 2:
+            raise UsageError(f"d_state is {d_state!r}; expected an even integer (conjugate pairs)")
         if not 0 < dt_min <= dt_max < math.inf:
             raise UsageError(f"dt_min={dt_min!r}, dt_max={dt_max!r}; expected 0 < dt_min <= dt_max")
         self.d_state = d_state
+        self.modes = d_state // 2 if conjugate else d_state  # complex numbers stored per channel
         low, high = math.log(dt_min), math.log(dt_max)
         self.log_dt = mark_dynamics(nn.Parameter(low + (high - low) * torch.rand(d_model)))
         # a complex standard normal: half of the variance in each part
-        self.c = nn.Parameter(torch.randn(d_model, d_state) * math.sqrt(0.5))
+        self.c = nn.Parameter(torch.randn(d_model, 2 * self.modes) * math.sqrt(0.5))
         self.d = nn.Parameter(torch.randn(d_model))
         self.output = nn.Linear(d_model, 2 * d_model)
 
@@ -58,7 +63,7 @@ class TimeInvariantMixer(Mixer, abstract=True):
         return respond(system, u, state, resets)
 
     def initial_state(self, batch_size: int) -> State:
-        return self._like_parameters(batch_size, self.d_model, self.d_state)
+        return self._like_parameters(batch_size, self.d_model, 2 * self.modes)
 
     def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
         self.check_input(x, resets)
@@ -134,27 +139,16 @@ def discretised_stepper(backbone: Backbone, batch_size: int) -> Stepper:
     return Stepper(acting_copy(backbone), batch_size)
 
 
-class PostNormBlock(Mixer):
+class PostNormBlock(ResidualBlock):
     """The block of the S4 papers' example: ``LayerNorm(x + mixer(x))``, no MLP. State: the mixer's."""
 
     def __init__(self, d_model: int, *, mixer: Backbone) -> None:
-        super().__init__(d_model)
-        self.mixer = mixer
+        super().__init__(d_model, mixer=mixer)
         self.norm = nn.LayerNorm(d_model)
 
-    def initial_state(self, batch_size: int) -> State:
-        return self.mixer.initial_state(batch_size)
-
-    def forward(self, x: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
-        y, state = self.mixer(x, state, resets)
-        return self.norm(x + y), state
-
-    def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        return self.forward(x, state)
-
-    def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
-        y_t, state = self.mixer.step(x_t, state)
-        return self.norm(x_t + y_t), state
+    def around(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
+        y: Tensor = self.norm(x + mix(x))
+        return y
 
 
 class TimeInvariantBackbone(ResidualBackbone, abstract=True):

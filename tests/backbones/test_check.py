@@ -94,6 +94,7 @@ def test_a_built_in_backbone_passes(name: str) -> None:
         ("gpt", {"block": "paper", "context_len": 5}),
         ("mamba", {"block": "paper"}),
         ("s4", {"n_layers": 1, "d_state": 4}),
+        ("s4d", {"preset": "decision-s4"}),
     ],
 )
 def test_a_variant_of_a_built_in_backbone_passes(name: str, options: dict[str, Any]) -> None:

@@ -101,6 +101,11 @@ def test_a_compiled_step_is_the_step_in_the_papers_block_too(name: str) -> None:
     assert worst_gap(trained(build(name, WIDTH, n_layers=2, block="paper"))) < BOUND
 
 
+def test_a_compiled_step_is_the_step_of_decision_s4() -> None:
+    torch.manual_seed(0)
+    assert worst_gap(trained(build("s4d", WIDTH, n_layers=2, preset="decision-s4"))) < BOUND
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("user", ["GRU", "LinearAttention", "ShortConv", "ConvStack", "Outer"])
 def test_the_route_is_general(user: str, device: str) -> None:

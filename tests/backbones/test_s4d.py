@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from dsbench.backbones import build
 from dsbench.backbones.convolution import causal_convolution
+from dsbench.backbones.hippo import legs, low_rank
 from dsbench.backbones.s4d import S4D, S4DMixer, zero_order_hold
 from dsbench.errors import UsageError
 
@@ -44,6 +46,54 @@ def test_initial_modes_are_those_of_the_paper() -> None:
     real = S4DMixer(1, d_state=8, init="real")
     np.testing.assert_allclose(real.log_a_real[0].exp().detach(), [1, 2, 3, 4], rtol=1e-6)
     assert not real.a_imag.any()
+
+
+def test_modes_of_hippo_are_the_eigenvalues_of_its_normal_part() -> None:
+    size = 8
+    normal = legs(size)[0] + np.outer(low_rank(size), low_rank(size))
+    expected = np.sort(np.linalg.eigvals(normal).imag)[: size // 2]  # one of each pair
+    for mixer in (S4DMixer(1, d_state=size, init="legs"), S4DMixer(1, d_state=size // 2, init="dss", conjugate=False)):
+        np.testing.assert_allclose(np.sort(mixer.a_imag[0].detach()), expected, rtol=1e-5)
+        np.testing.assert_allclose(mixer.log_a_real.exp().detach(), 0.5, rtol=1e-5)
+    assert torch.equal(mixer.input, torch.tensor([1.0] * 4 + [0.0] * 4))
+
+
+@pytest.mark.parametrize("length", [1, 50])
+def test_states_without_partners_count_once_and_a_tied_matrix_serves_all_channels(length: int) -> None:
+    torch.manual_seed(0)
+    mixer = S4DMixer(3, d_state=5, tie_A=True, conjugate=False).double()
+    assert mixer.log_a_real.shape == mixer.a_imag.shape == (1, 5)
+    kernel = mixer.discretise().kernel(length).detach().numpy()
+    a = (-mixer.log_a_real.exp() + 1j * mixer.a_imag)[0].detach().numpy()
+    c = mixer.c[:, :5].detach().numpy() + 1j * mixer.c[:, 5:].detach().numpy()
+    for h, dt in enumerate(mixer.log_dt.exp().tolist()):
+        taps = np.exp(dt * np.outer(np.arange(length), a)) @ (c[h] * (np.exp(dt * a) - 1) / a)
+        assert np.abs(kernel[h] - taps.real).max() < 1e-10
+
+
+@pytest.mark.parametrize(("d_model", "d_state"), [(64, 64), (16, 64), (64, 16)])
+def test_decision_s4_has_the_parameters_of_its_paper(d_model: int, d_state: int) -> None:
+    h, n = d_model, d_state
+    kernel = 2 * n + 2 * h * n + 2 * h + h  # of DSS: A of all channels; C; dt of both parts; D
+    mixing, norm = 2 * h * h + 2 * h, 2 * h
+    model = build("s4d", d_model, preset="decision-s4", n_layers=3, d_state=d_state)
+    assert sum(p.numel() for p in model.parameters()) == 3 * (kernel - h + mixing + norm)  # one dt for both parts
+
+
+def test_decision_s4_at_the_size_of_table_3_is_within_the_second_time_steps_of_it() -> None:
+    encoders = (17 + 1) * 256 + (6 + 1) * 256 + (1 + 1) * 256  # HalfCheetah: observation, action, return
+    around = encoders + (3 * 256 + 1) * 64 + 64 * 6
+    model = build("s4d", 64, preset="decision-s4", n_layers=3)
+    assert around + sum(p.numel() for p in model.parameters()) + 3 * 64 == 107_392
+
+
+def test_a_preset_leaves_free_what_it_does_not_name_and_refuses_what_contradicts_it() -> None:
+    model = S4D(4, preset="decision-s4", d_state=3, block="paper")
+    assert model.initial_state(2)[0].shape == (2, 4, 6)  # type: ignore[index,union-attr]
+    with pytest.raises(UsageError, match="init is 'inv' beside preset='decision-s4', which means 'dss'"):
+        S4D(4, preset="decision-s4", init="inv")
+    with pytest.raises(UsageError, match="'decision-s5'; expected one of decision-s4"):
+        S4D(4, preset="decision-s5")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [1e-8, 1e-6, 1e-4])
@@ -87,6 +137,8 @@ def test_parameter_count_is_the_closed_form(d_model: int, d_state: int, n_layers
         {"discretisation": "euler"},
         {"dt_min": 0.0},
         {"dt_min": 1.0},
+        {"tie_A": "all"},
+        {"conjugate": 2},
     ],
 )
 def test_options_that_make_no_sense_are_refused_with_their_value(options: dict[str, object]) -> None:

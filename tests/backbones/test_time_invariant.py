@@ -20,6 +20,7 @@ CASES: dict[str, tuple[type[Backbone], dict[str, Any]]] = {
     "s4d": (S4D, {}),
     "s4d-bilinear-legs": (S4D, {"discretisation": "bilinear", "init": "legs"}),
     "s4d-paper": (S4D, {"block": "paper", "init": "inv"}),
+    "s4d-decision-s4": (S4D, {"preset": "decision-s4"}),
     "s4": (S4, {}),
     "s4-per-channel-paper": (S4, {"n_ssm": 6, "block": "paper"}),
 }
