@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -65,9 +66,12 @@ def random_resets(generator: torch.Generator, rows: int, length: int, share: flo
     return None if share == 0 else torch.rand(rows, length, generator=generator) < share
 
 
+@contextmanager
 def threads(count: int) -> Iterator[None]:
-    """A fixture's body: torch, and with it the compiled library, uses `count` threads."""
+    """torch, and with it the compiled library, uses `count` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
