@@ -12,7 +12,7 @@
 #endif
 
 #define CHUNK 16 /* tokens between two kept states of the selective scan */
-#define TILE 64  /* likewise of the recurrence of channels */
+#define TILE 128 /* likewise of the recurrence of channels */
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 #define JOIN_(a, b, c) a##b##c
