@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dsbench.backbones.kernels.channels import CHANNEL_SYSTEM
 from dsbench.backbones.s4d import DiagonalSystem
-from tests.backbones.kernels.routes import agree, close, few_examples, random_resets, routes, scan_of
+from tests.backbones.kernels.routes import agree, close, few_examples, gradients, random_resets, routes, scan_of
 
 FLOAT32_BOUND = 1e-4  # of the largest value, forward and backward: a phase of 900 radians (300 tokens) rounds by 3e-5
 CASES = st.fixed_dictionaries(
@@ -122,11 +122,14 @@ def test_a_poisoned_state_that_is_reset_at_once_leaves_the_parameters_clean(scan
 
 
 def test_tiny_numbers_neither_vanish_nor_explode(scan: Callable[..., Any]) -> None:
-    """Denormal inputs and states, and powers that underflow: the loop's result to a few of the smallest normal numbers."""
+    """Denormal states, and powers that underflow: results and gradients are the loop's to a few smallest normal numbers."""
     (*parameters, u, state), _ = inputs_of(2, 90, decay=60.0)
     tensors = [x.float() for x in (*parameters, u * 1e-30, state * 1e-39)]
-    for actual, expected in zip(scan(*tensors), sequential(*(x.double() for x in tensors)), strict=True):
-        assert ((actual.double() - expected).abs() <= 2e-6 * expected.abs().max() + 1e-37).all()
+    exact = [x.double() for x in tensors]
+    found = [*scan(*tensors), *gradients(scan, tensors, None)]
+    expected = [*sequential(*exact), *gradients(sequential, exact, None)]
+    for one, other in zip(found, expected, strict=True):
+        assert ((one.double() - other).abs() <= 1e-5 * other.abs().max() + 1e-37).all()
 
 
 def test_no_state_is_a_state_of_zero(scan: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_step
-from tests.backbones.kernels.routes import agree, close, few_examples, random_resets, routes, scan_of
+from tests.backbones.kernels.routes import agree, close, few_examples, gradients, random_resets, routes, scan_of
 
 FLOAT32_BOUND = 2e-6  # of the largest value, forward and backward, at dt up to 5
 CASES = st.fixed_dictionaries(
@@ -95,16 +95,17 @@ def test_a_nan_before_a_reset_is_forgotten(scan: Callable[..., Any]) -> None:
     assert last.isfinite().all()
 
 
-def test_tiny_steps_and_states_neither_vanish_nor_explode(scan: Callable[..., Any]) -> None:
-    """Denormal states and decays that underflow: the result is the recurrence's to one smallest normal number."""
-    tensors, _ = inputs_of(2, 40, dt_max=1.0)
-    tensors = [x.float() for x in tensors]
-    tensors[1] = tensors[1] * 100  # exp(-400): below the smallest float32
-    tensors[0], tensors[5] = tensors[0] * 1e-30, tensors[5] * 1e-39
-    expected = sequential(*(x.double() for x in tensors), None)
-    for actual, one in zip(scan(*tensors, None), expected, strict=True):
-        assert actual.isfinite().all()
-        assert ((actual.double() - one).abs() <= 2e-6 * one.abs().max() + 1.2e-38).all()
+@pytest.mark.parametrize("dt_max", [1e-8, 5.0, 100.0])
+def test_tiny_numbers_neither_vanish_nor_explode(scan: Callable[..., Any], dt_max: float) -> None:
+    """Denormal inputs and states, decays that underflow (exp(-400)) or round to one: the recurrence's results and gradients,
+    to one smallest normal number."""
+    (u, delta, a, b, c, state), _ = inputs_of(2, 40, dt_max=dt_max)
+    tensors = [x.float() for x in (u * 1e-38, delta, a, b, c, state * 1e-39)]
+    exact = [x.double() for x in tensors]
+    found = [*scan(*tensors, None), *gradients(scan, tensors, None)]
+    expected = [*sequential(*exact, None), *gradients(sequential, exact, None)]
+    for one, other in zip(found, expected, strict=True):
+        assert ((one.double() - other).abs() <= 2e-6 * other.abs().max() + 1.2e-38).all()
 
 
 def test_nothing_in_is_nothing_out(scan: Callable[..., Any]) -> None:
