@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import platform
@@ -11,9 +12,12 @@ import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsbench.running.process import available_cores, process_environment
+
+if TYPE_CHECKING:
+    from dsbench.backbones.kernels.choice import Operation, Route
 
 _EXTRAS = {"hf": "transformers", "parquet": "pyarrow", "onnx": "onnxruntime"}  # extra -> the module that it brings
 _ENOUGH_BYTES = 1 << 30
@@ -26,7 +30,7 @@ def examine(results: Path) -> list[dict[str, Any]]:
         _finding("python", f"{platform.python_version()} ({sys.executable})"),
         _finding("cores", f"{available_cores()} usable"),
     ]
-    probes = [_torch, _gpu, _kernels, _fast_mamba, _extras, lambda: _results_folder(results)]
+    probes = [_torch, _gpu, _kernels, _operations, _compiled_step, _extras, lambda: _results_folder(results)]
     return findings + [finding for probe in probes for finding in _safely(probe)]
 
 
@@ -38,7 +42,9 @@ def _safely(probe: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         name = getattr(probe, "__name__", "probe").strip("_")
         return [
             _finding(
-                name, f"{type(error).__name__}: {error}", way_out="reinstall: pip install --force-reinstall dsbench"
+                name,
+                f"{type(error).__name__}: {error}",
+                way_out="reinstall, in the clone of dsbench: pip install --force-reinstall .",
             )
         ]
 
@@ -78,14 +84,51 @@ def _kernels() -> list[dict[str, Any]]:
     return found
 
 
-def _fast_mamba() -> list[dict[str, Any]]:
+def _operations() -> list[dict[str, Any]]:
+    """A line for every way to run each recurrence."""
+    from dsbench.backbones.kernels.channels import CHANNEL_SYSTEM
+    from dsbench.backbones.kernels.diagonal import DIAGONAL_SCAN
+    from dsbench.backbones.kernels.linear import LINEAR_SCAN
+    from dsbench.backbones.kernels.selective import SELECTIVE_SCAN
+
+    operations = (SELECTIVE_SCAN, DIAGONAL_SCAN, LINEAR_SCAN, CHANNEL_SYSTEM)
+    return [_route(operation, route) for operation in operations for route in operation.routes]
+
+
+def _route(operation: Operation, route: Route) -> dict[str, Any]:
     import torch
 
-    if importlib.util.find_spec("mamba_ssm"):
-        return [_finding("mamba-ssm", version("mamba-ssm"))]
-    if not torch.cuda.is_available():
-        return [_finding("mamba-ssm", "not installed; needs a CUDA machine")]
-    return [_finding("mamba-ssm", "not installed", way_out="pip install --no-build-isolation -r requirements-cuda.txt")]
+    from dsbench.backbones.kernels import c_library
+
+    what = f"{operation.name}: {route.name}"
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    if route.device not in (None, *devices):
+        return _finding(what, f"needs a {route.device} device")
+    if route.missing is not None:
+        return _finding(what, "does not run here", way_out=route.missing)
+    chosen = [device for device in devices if operation.kernel("auto", device).name == route.name]
+    notes = [route.why]
+    if route.name == "c":
+        notes.append(f"instruction set {c_library.library().chosen_set}")
+    if chosen:
+        notes.append(f"auto takes it on {' and '.join(chosen)}")
+    return _finding(what, f"runs: {'; '.join(notes)}")
+
+
+def _compiled_step() -> list[dict[str, Any]]:
+    """What `make_stepper(compiled=True)` would use."""
+    import torch
+
+    from dsbench.backbones.compiled.onnx_step import require_onnx
+
+    onnx, graph = "compiled step: onnx", "compiled step: cuda-graph"
+    found = "runs: captures the kernels of a step" if torch.cuda.is_available() else "needs a cuda device"
+    try:
+        require_onnx()
+        runtime = importlib.import_module("onnxruntime")
+    except Exception as error:  # a broken installation raises what it likes
+        return [_finding(onnx, "does not run here", way_out=str(error)), _finding(graph, found)]
+    return [_finding(onnx, f"runs: onnxruntime {runtime.__version__}, on cpu, float32"), _finding(graph, found)]
 
 
 def _extras() -> list[dict[str, Any]]:
