@@ -69,5 +69,9 @@ class RunHeld(DsbenchError):
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``Did you mean 'x'?`` for the closest of `known`, or an empty string when nothing is close."""
     folded = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.5)
+    given = name.lower()
+    family = given[: given.find(":") + 1]
+    if all(candidate.startswith(family) for candidate in folded):  # "hf:" in all of them makes nothing closer
+        given, folded = given.removeprefix(family), {key.removeprefix(family): folded[key] for key in folded}
+    close = difflib.get_close_matches(given, list(folded), n=1, cutoff=0.5)
     return f"Did you mean {folded[close[0]]!r}?" if close else ""

@@ -20,6 +20,12 @@ from dsbench.backbones.compiled.functional import FunctionalStep
 from dsbench.errors import MissingExtra, UsageError
 
 OPSET = 20  # the first with GELU
+CHATTY = (
+    "torch.onnx",
+    "onnxscript",
+    "onnx_ir",
+    "torch.fx.experimental.symbolic_shapes",
+)  # loggers, silent in an export
 _SOMEWHERE = torch.zeros(1)  # a leaf without entries has no address, and a binding wants one
 
 
@@ -124,13 +130,14 @@ def _layout(tensor: Tensor) -> tuple[Any, list[int], int]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's progress, and its remarks on packages that are not here."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    """Without the exporter's progress, its remarks on packages that are not here, and graphs that it could not finish."""
+    loggers = [logging.getLogger(name) for name in CHATTY]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        aside = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -60,7 +60,7 @@ class Attention(Bridge, abstract=True):
     def carry(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         caches, count = _parts(state)
         length, kept = x.shape[1], self.context_len - 1
-        if self.longest_episode() is not None:
+        if self.longest_episode() is not None and not _recording(x):
             self._check_length(int(count.max()) + length)
         dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         cache = DynamicCache([(k.to(dtype), v.to(dtype)) for k, v in caches])
@@ -151,6 +151,12 @@ class Llama(Attention):
         ratio_4 = -(-8 * d_model // 3 // 8) * 8  # three matrices instead of two, rounded up to a multiple of 8
         values = {"num_attention_heads": 1, "intermediate_size": ratio_4, "attention_dropout": 0.0}
         return {name: value for name, value in values.items() if name not in fields}
+
+
+def _recording(x: Tensor) -> bool:
+    """Whether operations are exported or captured: then there are no counts to look at, and what runs the recording
+    refuses a position outside the table (ONNX Runtime by an error, CUDA by a failed assertion)."""
+    return torch.compiler.is_exporting() or (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def _layers(cache: DynamicCache) -> list[Any]:

@@ -57,7 +57,7 @@ class Bridge(Backbone, abstract=True):
         try:
             self.config = self.config_class(**self.defaults(d_model, fields), **fields)
             model = AutoModel.from_config(self.config, **self.model_options)
-        except (StrictDataclassError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        except (StrictDataclassError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(
                 f"transformers refuses this {self.config_class.model_type} of width {d_model} with {config}: {reason}"

@@ -7,6 +7,7 @@ Glossary: C channels of the convolution, K = conv_kernel, N = state_size.
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import abstractmethod
 from contextlib import nullcontext
@@ -20,6 +21,14 @@ from dsbench.backbones.contract import mark_dynamics
 from dsbench.backbones.hf.bridge import Bridge, Pure
 from dsbench.backbones.segments import Stretches
 from dsbench.backbones.state import State
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Not the advice to install packages that need CUDA, on a machine without."""
+    return torch.cuda.is_available() or "is falling back to its reference PyTorch" not in record.getMessage()
+
+
+logging.getLogger("transformers.integrations.hub_kernels").addFilter(_worth_saying)
 
 
 class Recurrent(Bridge, abstract=True):

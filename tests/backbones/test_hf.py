@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from typing import Any
@@ -149,6 +150,7 @@ def test_a_model_has_no_token_table_and_no_dropout_and_its_dynamics_can_be_froze
         ("hf:mamba2", {"num_heads": 3, "head_dim": 4}, "must equal num_heads * head_dim"),
         ("hf:mamba2", {"head_dim": 0}, "transformers refuses this mamba2"),
         ("hf:mamba", {"state_size": "many"}, "transformers refuses this mamba"),
+        ("hf:gpt2", {"activation_function": "nosuch"}, "transformers refuses this gpt2"),
         ("hf:gpt2", {"hidden_size": 9}, "no option 'hidden_size'"),
         ("hf:llama", {"context_len": 0}, "context_len is 0; expected a positive number of tokens"),
     ],
@@ -172,8 +174,37 @@ def test_an_episode_longer_than_the_table_of_positions_is_refused_with_the_way_o
 def test_names_are_checked_without_importing_the_model() -> None:
     with pytest.raises(UnknownName, match="unknown backbone 'hf:mmba'. Did you mean 'hf:mamba'"):
         BACKBONES.entry("hf:mmba")
+    with pytest.raises(UnknownName, match="unknown backbone 'hf:bert'. Known: hf:gpt2, hf:llama, hf:mamba, hf:mamba2"):
+        BACKBONES.entry("hf:bert")
     assert "hf:<model_type>" in [line.name for line in BACKBONES.lines()]
     assert run_id(resolve(backbone="hf:gpt2", env="umbrella")).startswith("hf_gpt2-umbrella-s0-")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_compiled_step_is_the_models_own(name: str) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    backbone = build(name, 16, n_layers=1).eval()
+    compiled, state, x = backbone.make_stepper(2, compiled=True), backbone.initial_state(2), torch.randn(5, 2, 16)
+    with torch.no_grad():
+        for x_t in x:
+            y_t, state = backbone.step(x_t, state)
+            torch.testing.assert_close(compiled.step(x_t), y_t, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the advice is for machines with CUDA")
+def test_without_cuda_nobody_is_told_to_install_cuda_packages() -> None:
+    logger, heard = logging.getLogger("transformers.integrations.hub_kernels"), []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    try:
+        logger.error("`scan` is falling back to its reference PyTorch implementation because `x` is not installed.")
+        logger.error("anything else")
+    finally:
+        logger.removeHandler(handler)
+    assert heard == ["anything else"]
 
 
 def test_without_transformers_the_install_line_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
