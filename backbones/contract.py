@@ -15,14 +15,16 @@ Shapes: B batch, L tokens, D = d_model.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from dsbench.backbones.rates import groups_of, is_dynamics, keep_marks, mark_dynamics, mark_rate
 from dsbench.backbones.state import State, map_state, reset_state, select_rows
 from dsbench.errors import UsageError
 
@@ -47,14 +49,14 @@ class Backbone(nn.Module):
     Attributes:
         d_model: width D of tokens and outputs.
         receptive_field: tokens that an output depends on; only for classes that write `parallel`.
-        separate_tokens: whether tokens of several kinds (return, observation, action) may be interleaved; memoryless
-            maps cannot use them.
+        separate_tokens: whether tokens of several kinds (return, observation, action) may be interleaved; a map that
+            sees fewer tokens than a timestep then has cannot use them.
         memoryless: y_t depends on a fixed few last tokens only, as a control; runs without the previous action.
     """
 
     receptive_field: int | None = None
+    separate_tokens: bool = True
     memoryless: ClassVar[bool] = False
-    separate_tokens: ClassVar[bool] = True
     _written: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, d_model: int) -> None:
@@ -131,9 +133,18 @@ class Backbone(nn.Module):
                 state = self.reset(state, resets[:, begin])
             y, state = self.scan(x[:, begin:end], state)
             outputs.append(y)
+        if len(outputs) == 1:
+            return outputs[0], state
         return (torch.cat(outputs, 1) if outputs else torch.zeros_like(x)), state
 
     # ------------------------------------------------------------------ services
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        keep_marks(self, twin)
+        return twin
 
     @classmethod
     def further_options(cls) -> dict[str, inspect.Parameter]:
@@ -184,26 +195,16 @@ class Backbone(nn.Module):
         Parameters with a rate of their own (`mark_rate`, `mark_dynamics`) make a group for each rate, without decay;
         other tensors with two axes or more decay, the rest do not.
         """
-        groups: dict[str, dict[str, Any]] = {
-            "decay": {"name": "decay", "params": [], "lr_scale": 1.0, "decay": True},
-            "no_decay": {"name": "no_decay", "params": [], "lr_scale": 1.0, "decay": False},
-        }
-        for parameter in self.parameters():
-            if not parameter.requires_grad:
-                continue
-            scale = getattr(parameter, "_dsbench_lr_scale", None)
-            if scale is not None:
-                name = f"rate_{scale:g}"
-                group = groups.setdefault(name, {"name": name, "params": [], "lr_scale": scale, "decay": False})
-            else:
-                group = groups["decay" if parameter.dim() >= 2 else "no_decay"]
-            group["params"].append(parameter)
-        return [group for group in groups.values() if group["params"]]
+        return groups_of(self)
 
     def freeze_dynamics(self) -> None:
-        """Stop training A and dt (Decision S4, section 4.2)."""
+        """Stop training A and dt (Decision S4, section 4.2): what `mark_dynamics` marks.
+
+        Where the step size is a function of the token (Mamba), its bias freezes and the map of the token still trains;
+        a backbone that marks nothing (its gates are all functions of the token, or A is fixed) freezes nothing.
+        """
         for parameter in self.parameters():
-            if getattr(parameter, "_dsbench_dynamics", False):
+            if is_dynamics(parameter):
                 parameter.requires_grad_(False)
 
     def check_input(self, x: Tensor, resets: Tensor | None = None) -> None:
@@ -283,18 +284,6 @@ def stretches(resets: Tensor | None, length: int) -> Iterator[tuple[int, int]]:
     cuts = [] if resets is None else resets.any(0).nonzero().flatten().tolist()
     edges = sorted({0, *cuts, length})
     yield from pairwise(edges)
-
-
-def mark_rate(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Parameter:
-    """Mark a parameter that trains at the learning rate times `lr_scale`, without weight decay."""
-    parameter._dsbench_lr_scale = lr_scale  # type: ignore[attr-defined]
-    return parameter
-
-
-def mark_dynamics(parameter: nn.Parameter, lr_scale: float = 0.1) -> nn.Parameter:
-    """Mark A, dt and their like: `mark_rate` (decay pulls dt to 1 and A to -1), and `freeze_dynamics` freezes them."""
-    parameter._dsbench_dynamics = True  # type: ignore[attr-defined]
-    return mark_rate(parameter, lr_scale)
 
 
 def options_of(cls: type[Backbone]) -> dict[str, inspect.Parameter]:

@@ -83,7 +83,7 @@ class FrameStack(ResidualBackbone):
             raise UsageError(f"frames is {frames!r}; expected a positive number of tokens, such as 4")
         self.frames = self._frames_of_next_layer = frames
         super().__init__(d_model, n_layers=n_layers, block=block)
-        self.separate_tokens = frames >= TOKENS_A_STEP  # type: ignore[misc]  # depends on the option
+        self.separate_tokens = frames >= TOKENS_A_STEP
 
     def make_mixer(self) -> Backbone:
         frames, self._frames_of_next_layer = self._frames_of_next_layer, 1

@@ -334,8 +334,8 @@ def _check_layout(backbone: Backbone, tokens: str, previous_action: bool) -> Non
     name = type(backbone).__name__
     if tokens == "separate" and not backbone.separate_tokens:
         raise UsageError(
-            f"{name} cannot use wrapper.tokens=separate: it sees one token at a time and would miss the rest of the "
-            "timestep; use wrapper.tokens=joint"
+            f"{name} cannot use wrapper.tokens=separate: it sees fewer tokens at once than a timestep then has and would "
+            "miss the rest of it; use wrapper.tokens=joint"
         )
     if backbone.memoryless and previous_action:
         raise UsageError(
