@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dsbench.backbones import build
+from dsbench.backbones import build, load_class
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
 
@@ -38,7 +38,7 @@ def policy_of(
     backbone: str = "lstm", episodes: Episodes | None = None, *, d_model: int = 8, seed: int = 0, **wrapper: Any
 ) -> DecisionSequence:
     """A policy for `episodes_of`'s spaces, always the same weights; fitted to `episodes` if given."""
-    wrapper.setdefault("previous_action", backbone != "mlp")
+    wrapper.setdefault("previous_action", not load_class(backbone).memoryless)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = DecisionSequence(
@@ -60,3 +60,9 @@ def make_episodes() -> Callable[..., Episodes]:
 @pytest.fixture(scope="session")
 def make_policy() -> Callable[..., DecisionSequence]:
     return policy_of
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Small tensors: more than one thread only costs, and where cores are shared waiting threads cost most of all."""
+    torch.set_num_threads(1)

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from dsbench.backbones import BACKBONES, load_class
 from dsbench.batches import whole_batch
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.episodes import Episodes
 
 MakeEpisodes = Callable[..., Episodes]
 MakePolicy = Callable[..., DecisionSequence]
-BACKBONES = ["gpt", "s4", "s4d", "mamba", "lstm", "mlp"]
+NAMES = [name for name in BACKBONES.names() if ":" not in name]
 ROWS = [[3, 1, 4], [5, 3], [2, 2, 2, 2]]  # lengths of the episodes that each row plays, one after another; 8 in all
 
 
@@ -55,11 +56,12 @@ def episodes(make_episodes: MakeEpisodes) -> Episodes:
 
 LAYOUTS = [
     (backbone, {"tokens": tokens, "condition": condition, "previous_action": previous})
-    for backbone in BACKBONES
+    for backbone in NAMES
     for tokens in ("joint", "separate")
     for condition in ("return", "none")
     for previous in (True, False)
-    if backbone != "mlp" or (tokens == "joint" and not previous)
+    if not (load_class(backbone).memoryless and previous)
+    if tokens == "joint" or load_class(backbone).separate_tokens
 ]
 
 
@@ -108,7 +110,7 @@ def test_a_short_window_gives_the_logits_of_the_last_timesteps_alone(
         torch.testing.assert_close(got.logits, expected, rtol=0, atol=1e-10)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", NAMES)
 def test_a_step_trains_from_a_stored_state(make_policy: MakePolicy, episodes: Episodes, backbone: str) -> None:
     model = make_policy(backbone, episodes).double().train()
     with torch.no_grad():

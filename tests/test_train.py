@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from dsbench.backbones import BACKBONES
 from dsbench.batches import BatchSampler, whole_batch
 from dsbench.config import TrainConfig
 from dsbench.decision import DecisionSequence
@@ -20,7 +21,9 @@ from dsbench.train import Diverged, Trainer, learning_rate_factor, make_optimize
 MakeEpisodes = Callable[..., Episodes]
 MakePolicy = Callable[..., DecisionSequence]
 LENGTHS = [3, 5, 2, 4, 1]
-DYNAMICS = {"log_dt", "log_a_real", "a_imag", "a_log", "dt_bias", "p"}  # names of state-space parameters
+NAMES = [name for name in BACKBONES.names() if ":" not in name]
+# names of state-space parameters
+DYNAMICS = {"log_dt", "log_a_real", "a_imag", "a_log", "dt_bias", "lambda_real", "lambda_imag", "p"}
 
 
 def config(**settings: Any) -> TrainConfig:
@@ -54,7 +57,7 @@ def test_warm_up_is_linear_and_the_cosine_ends_at_nothing() -> None:
     assert learning_rate_factor(0, config(warmup=0)) == 1
 
 
-@pytest.mark.parametrize("backbone", ["s4d", "s4", "mamba", "gpt"])
+@pytest.mark.parametrize("backbone", NAMES)
 def test_groups_keep_relative_rates_and_dynamics_never_decay(
     make_policy: MakePolicy, make_episodes: MakeEpisodes, backbone: str
 ) -> None:
@@ -73,7 +76,7 @@ def test_groups_keep_relative_rates_and_dynamics_never_decay(
             assert seen[id(parameter)]["lr_scale"] == asked["lr_scale"]
             assert seen[id(parameter)]["weight_decay"] == (0.1 if asked["decay"] else 0.0)
     dynamics = [p for name, p in model.named_parameters() if name.rpartition(".")[2].lower() in DYNAMICS]
-    assert bool(dynamics) == (backbone != "gpt")
+    assert bool(dynamics) == (backbone in {"s4", "s4d", "s5", "mamba", "mamba2"})
     assert all(seen[id(parameter)]["weight_decay"] == 0 for parameter in dynamics)
 
 
@@ -96,7 +99,7 @@ def test_the_loss_ignores_padding(make_policy: MakePolicy, make_episodes: MakeEp
     assert together == pytest.approx(np.average(alone, weights=episodes.lengths), abs=1e-12)
 
 
-@pytest.mark.parametrize("backbone", ["gpt", "s4", "s4d", "mamba", "lstm", "mlp"])
+@pytest.mark.parametrize("backbone", NAMES)
 def test_packed_rows_give_the_loss_and_gradient_of_one_episode_a_row(
     make_policy: MakePolicy, make_episodes: MakeEpisodes, backbone: str
 ) -> None:
@@ -154,7 +157,7 @@ def test_the_loss_of_a_learnable_task_falls(make_policy: MakePolicy, make_episod
     assert np.mean(losses[-5:]) < 0.3 < 0.5 < losses[0]
 
 
-@pytest.mark.parametrize("backbone", ["gpt", "s4", "s4d", "mamba", "lstm", "mlp"])
+@pytest.mark.parametrize("backbone", NAMES)
 def test_bf16_autocast_trains(make_policy: MakePolicy, make_episodes: MakeEpisodes, backbone: str) -> None:
     trainer = trainer_of(make_policy(backbone, make_episodes(LENGTHS)), make_episodes(LENGTHS))
     trainer.autocast_dtype = torch.bfloat16

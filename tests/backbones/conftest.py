@@ -1,9 +1,0 @@
-"""Small tensors: more than one thread only costs."""
-
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    torch.set_num_threads(1)
