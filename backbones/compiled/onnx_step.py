@@ -32,7 +32,7 @@ _SOMEWHERE = torch.zeros(1)  # a leaf without entries has no address, and a bind
 def require_onnx() -> None:
     """`MissingExtra` unless the packages of the extra ``onnx`` are installed."""
     if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
-        raise MissingExtra("a compiled step on the CPU", "onnx")
+        raise MissingExtra("a step in ONNX", "onnx")
 
 
 def export_onnx(

@@ -77,13 +77,16 @@ def export_model(
     from dsbench.decision.policy import load_policy
     from dsbench.records.run_folder import RunFolder
 
-    folder = Path(run) if Path(run).is_dir() else RunFolder.open(results, run).path
-    policy = load_policy(folder)
+    folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
+    policy = load_policy(folder.path)
 
-    from dsbench.decision.export import BOUND, DECISIONS
+    from dsbench.decision.export import BOUND, DECISIONS, Origin
     from dsbench.decision.export import export_model as write_model
 
-    written = write_model(policy, out or Path(f"{folder.resolve().name}.onnx"))
+    row = folder.latest_result() or {}
+    name = folder.path.resolve().name
+    origin = Origin(name, row.get("env", ""), row.get("target_return"))
+    written = write_model(policy, out or Path(f"{name}.onnx"), origin)
     print_pairs(
         [
             ("Saved", f"{written.model} ({written.model.stat().st_size:,} bytes)"),

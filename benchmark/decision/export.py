@@ -1,12 +1,13 @@
 """A trained policy as one ONNX file: encoders, backbone step and head, its state in and out, for use without dsbench.
 
-A JSON file beside it says what goes in and comes out and how to act with it. Before anything is written the model is
-compared with `DecisionSequence.distribution_at`, over decisions that begin two episodes.
+Its metadata, and a JSON file beside it, say what goes in and comes out and how to act with it. Before anything is written
+the model is compared with `DecisionSequence.distribution_at`, over decisions that begin two episodes.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from dsbench.backbones.compiled.functional import portable_copy
 from dsbench.backbones.compiled.onnx_step import OPSET, export_onnx, session
 from dsbench.backbones.state import State, flatten, unflatten
 from dsbench.decision.encoders import TableTime
+from dsbench.decision.export_description import METADATA_KEY, describe, example_of
 from dsbench.decision.heads import Categorical
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
@@ -25,6 +27,14 @@ from dsbench.files import to_json, write_atomic
 
 BOUND = 1e-5  # largest accepted gap, relative to the largest value and absolute below 1
 DECISIONS, EPISODE = 20, 11  # of the comparison: decisions, and after how many an episode begins anew
+
+
+class Origin(NamedTuple):
+    """Where a policy comes from: run, environment and the return that it was asked for there (None: not conditioned)."""
+
+    run: str
+    environment: str
+    target_return: float | None
 
 
 class Exported(NamedTuple):
@@ -98,8 +108,13 @@ def decide(policy: DecisionSequence, named: dict[str, Tensor], state: State) -> 
 
 
 @torch.no_grad()
-def export_model(policy: DecisionSequence, path: Path) -> Exported:
+def export_model(policy: DecisionSequence, path: Path, origin: Origin | None = None) -> Exported:
     """Write `path` (``.onnx``) and the description beside it (``.json``).
+
+    Args:
+        policy: what to write.
+        path: the model's file.
+        origin: goes into the description.
 
     Raises:
         MissingExtra: no onnx here.
@@ -117,10 +132,26 @@ def export_model(policy: DecisionSequence, path: Path) -> Exported:
             f"the ONNX model differs from the policy by {gap:.1e} over {DECISIONS} decisions, expected at most "
             f"{BOUND:.0e}; nothing was written"
         )
+    facts = describe(step, dict(zip(step.inputs, arguments, strict=True))) | {
+        "opset": OPSET,
+        "trained": origin._asdict() if origin else None,
+        "verified": {"decisions": DECISIONS, "largest_gap": gap, "bound": BOUND},
+    }
     written = Exported(path, path.with_suffix(".json"), gap)
-    write_atomic(written.model, model)
-    write_atomic(written.description, to_json(describe(step, dict(zip(step.inputs, arguments, strict=True)), written)))
+    write_atomic(path, labelled(model, facts))
+    example = example_of(step, path.name, asked=bool(origin and origin.target_return is not None))
+    write_atomic(written.description, to_json({"model": path.name, **facts, "example": example}))
     return written
+
+
+def labelled(model: bytes, facts: dict[str, Any]) -> bytes:
+    """`model` that carries `facts` as JSON under the key ``dsbench`` of its metadata."""
+    import onnx
+
+    proto = onnx.load_from_string(model)
+    onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps(facts, sort_keys=True, allow_nan=False)})
+    text: bytes = proto.SerializeToString()
+    return text
 
 
 def largest_gap(model: bytes, step: DecisionStep, policy: DecisionSequence) -> float:
@@ -142,93 +173,12 @@ def largest_gap(model: bytes, step: DecisionStep, policy: DecisionSequence) -> f
     return float(np.max(gaps))  # a NaN stays one
 
 
-def describe(step: DecisionStep, arguments: dict[str, Tensor], written: Exported) -> dict[str, Any]:
-    """What the file beside the model says."""
-    from dsbench import __version__
-
-    shapes = [(1, step.policy.head.out_features), *(tuple(leaf.shape) for leaf in step.initial.values())]
-    dtypes = [torch.float32, *(leaf.dtype for leaf in step.initial.values())]
-    return {
-        "format": "dsbench-policy/1",
-        "dsbench": __version__,
-        "model": written.model.name,
-        "opset": OPSET,
-        "backbone": type(step.policy.backbone).__name__,
-        "inputs": [
-            {"name": name, "dtype": _dtype(value.dtype), "shape": list(value.shape), "meaning": _meaning(name)}
-            for name, value in arguments.items()
-        ],
-        "outputs": [
-            {"name": name, "dtype": _dtype(dtype), "shape": list(shape), "meaning": _meaning(name)}
-            for name, dtype, shape in zip(step.outputs, dtypes, shapes, strict=True)
-        ],
-        "state": dict(zip(step.state_names, step.outputs[1:], strict=True)),
-        "initial_state": {
-            name: _initial(leaf) for name, leaf in zip(step.state_names, step.initial.values(), strict=True)
-        },
-        "verified": {"decisions": DECISIONS, "largest_gap": written.gap, "bound": BOUND},
-        "example": example(step, written).splitlines(),
-    }
-
-
-def example(step: DecisionStep, written: Exported) -> str:
-    """A program that acts with the files, with numpy and onnxruntime alone."""
-    chosen = 'out["logits"].argmax(-1)' if step.policy.discrete else 'out["action"]'
-    again = [f'    feed["first"][:] = False; action = {chosen}']
-    if "previous_action" in step.inputs:
-        again.append('    feed["previous_action"] = action')
-    if "timestep" in step.inputs:
-        again.append('    feed["timestep"] += 1')
-    return "\n".join(
-        [
-            "import json, numpy as np, onnxruntime",
-            f'spec = json.load(open("{written.description.name}"))',
-            f'model = onnxruntime.InferenceSession("{written.model.name}")',
-            'feed = {i["name"]: np.zeros(i["shape"], i["dtype"]) for i in spec["inputs"]}',
-            'feed["first"][:] = True  # an episode begins: the model itself starts from the initial state',
-            "for _ in range(3):  # fill the observation and the return-to-go of feed here",
-            '    out = dict(zip([o["name"] for o in spec["outputs"]], model.run(None, feed)))',
-            '    feed.update({old: out[new] for old, new in spec["state"].items()})',
-            *again,
-            "    print(action)",
-        ]
-    )
-
-
-_MEANINGS = {
-    "observation": "what the environment shows, raw",
-    "return_to_go": "return still asked for, raw",
-    "previous_action": "action taken one timestep before; ignored where first is true",
-    "first": "true at the first decision of an episode; the state passed in is then ignored",
-    "timestep": "position in the episode, from 0",
-    "logits": "unnormalised log-probabilities of the actions; take the largest, or draw",
-    "action": "the action",
-    "state": "output new_state of the same name one decision before",
-    "new_state": "input state of the same name one decision later",
-}
-
-
-def _meaning(name: str) -> str:
-    return _MEANINGS[name.partition("/")[0]]
-
-
-def _initial(leaf: Tensor) -> dict[str, Any]:
-    """One number if all entries are equal, else all of them."""
-    if leaf.numel() == 0 or bool((leaf == leaf.flatten()[0]).all()):
-        return {"fill": leaf.flatten()[0].item() if leaf.numel() else 0}
-    return {"values": leaf.tolist()}
-
-
 def _row(value: Any) -> Tensor:
     """(1, ...): floats as float32, other numbers as they are, all integers but pixels as int64."""
     array = np.asarray(value)[None]
     if array.dtype.kind == "f":
         return torch.from_numpy(array.astype(np.float32))
     return torch.from_numpy(array if array.dtype == np.uint8 else array.astype(np.int64))
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _gap(found: np.ndarray, expected: np.ndarray) -> float:

@@ -55,7 +55,7 @@ def results(tmp_path: Path) -> Path:
     with folder.claim():
         folder.write_config(to_dict(config))
         folder.checkpoints.save("final", made(spec).state_dict(), {"policy": spec})
-        folder.finish("ok", {})
+        folder.finish("ok", {"env": "umbrella", "target_return": 6.0})
     return tmp_path
 
 
@@ -68,6 +68,11 @@ def test_the_command_writes_what_it_says(results: Path, capsys: pytest.CaptureFi
     assert f"(bound {BOUND:.0e})" in shown
     assert main(["export-model", str(run), "--out", str(results / "b.onnx")]) == 0
     assert (results / "a.onnx").read_bytes() == (results / "b.onnx").read_bytes()
+    carried = onnxruntime.InferenceSession(results / "a.onnx").get_modelmeta().custom_metadata_map["dsbench"]
+    told = json.loads((results / "a.json").read_text())
+    assert json.loads(carried).items() <= told.items() and set(told) - set(json.loads(carried)) == {"model", "example"}
+    assert told["trained"] == {"run": run.name, "environment": "umbrella", "target_return": 6.0}
+    assert any('spec["trained"]["target_return"]' in line for line in told["example"])
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,7 @@ def test_the_example_acts_without_dsbench(tmp_path: Path) -> None:
     policy = made(spec_of("lstm"))
     export_model(policy, tmp_path / "policy.onnx")
     program = "\n".join(json.loads((tmp_path / "policy.json").read_text())["example"])
+    (tmp_path / "policy.json").unlink()  # the model says all that is needed
     assert program.count("\n") < 13
     program += "\nimport sys; print(any(name in sys.modules for name in ('torch', 'dsbench')))"
     ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
