@@ -92,8 +92,7 @@ def _scan(x: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor, resets: Ten
     total = seen.to(a.dtype) @ a  # (B, C, Q, H) s_i
     b, c = b.transpose(2, 3), c.transpose(2, 3)  # (B, C, G, Q, N)
 
-    scores = (c @ b.mT).masked_fill(~seen.unsqueeze(-3), 0.0)  # (B, C, G, Q, Q)
-    y = _within(scores, total.mT, x.transpose(2, 3)).transpose(2, 3)  # (B, C, Q, H, P)
+    y = _within(c @ b.mT, total.mT, x.transpose(2, 3), seen).transpose(2, 3)  # (B, C, Q, H, P)
 
     left = torch.where(seen[..., -1, :].unsqueeze(-1), total[:, :, -1:] - total, -torch.inf).exp()
     grouped = (x * left.unsqueeze(-1)).unflatten(3, (groups, -1)).flatten(4).transpose(2, 3)  # (B, C, G, Q, R P)
@@ -115,11 +114,15 @@ def _seen(size: int, resets: Tensor | None, device: torch.device) -> Tensor:
     return causal & (episode.unsqueeze(-1) == episode.unsqueeze(-2))
 
 
-def _within(scores: Tensor, total: Tensor, x: Tensor) -> Tensor:
-    """The first sum: scores (B, C, G, Q, Q), s (B, C, H, Q), x (B, C, H, Q, P) -> (B, C, H, Q, P)."""
+def _within(scores: Tensor, total: Tensor, x: Tensor, seen: Tensor) -> Tensor:
+    """The first sum: scores (B, C, G, Q, Q), s (B, C, H, Q), x (B, C, H, Q, P) -> (B, C, H, Q, P).
+
+    The gap to a token that is not seen, a later one or one of another episode, may be any number: it is left out before
+    exp, which would overflow and make 0 * inf. exp(-inf) = 0 stops the gradient by itself.
+    """
     gap = total.unsqueeze(-1) + (-total).unsqueeze(-2)  # a difference would negate its gradient at full size
-    with torch.no_grad():  # before exp, which would overflow there; exp(-inf) = 0 stops the gradient by itself
-        gap.masked_fill_(torch.ones(gap.shape[-2:], dtype=torch.bool, device=gap.device).triu(1), -torch.inf)
+    with torch.no_grad():
+        gap.masked_fill_(~seen.unsqueeze(-3), -torch.inf)
     weights = gap.exp().unflatten(2, (scores.shape[2], -1)) * scores.unsqueeze(3)
     return weights.flatten(2, 3) @ x
 
