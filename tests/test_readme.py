@@ -31,9 +31,10 @@ def python(first_line: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder of a user who wrote the README's backbone into mine.py."""
+    """An empty folder of a user who wrote the README's programs into mine.py and act.py."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "mine.py").write_text(python("# mine.py"))
+    for name in ("mine.py", "act.py"):
+        (folder / name).write_text(python(f"# {name}"))
     return folder
 
 
@@ -51,12 +52,17 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
         program, *arguments = shlex.split(line)
         if program == "pytest":
             continue
+        if program == "python":
+            assert len(run(folder, [sys.executable, *arguments]).splitlines()) == 10  # decisions of an episode
+            continue
         assert program == "dsbench", line
         seen.add(arguments[0])
         if arguments[0] in ("run", "sweep"):
             arguments += ["--preset", "smoke"]
+        if arguments[0] == "export-model":
+            arguments[1] = str(next((folder / "results" / "runs").glob("s4-*")))
         assert run(folder, [sys.executable, "-m", "dsbench", *arguments])
-    assert seen == {"run", "check", "sweep", "report", "export"}
+    assert seen == {"run", "check", "sweep", "report", "export", "export-model"}
     assert "torch" in run(
         folder, [sys.executable, "-c", python("import dsbench") + "import torch; print(torch.__name__)"]
     )
