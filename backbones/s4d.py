@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,7 +23,7 @@ from dsbench.backbones.hippo import legs_nplr
 from dsbench.backbones.kernels.channels import CHANNEL_SYSTEM, channel_system
 from dsbench.backbones.residual import Block
 from dsbench.backbones.time_invariant import TimeInvariantBackbone, TimeInvariantMixer
-from dsbench.backbones.vandermonde import Pair, complex_product, power_sum, vandermonde_sum, weighted_powers
+from dsbench.backbones.vandermonde import Pair, Powers, complex_product
 from dsbench.errors import UsageError
 
 Init = Literal["lin", "legs", "inv", "real", "dss"]
@@ -47,20 +48,23 @@ class DiagonalSystem:
     b: Pair
     c: Pair
 
+    @cached_property
+    def powers(self) -> Powers:
+        return Powers(self.log_size, self.angle)
+
     def kernel(self, length: int) -> Tensor:
         real, imaginary = complex_product(self.c, self.b)
-        return vandermonde_sum((2 * real, 2 * imaginary), self.log_size, self.angle, length)
+        return self.powers.real_sum((2 * real, 2 * imaginary), length)
 
     def drive(self, u: Tensor) -> Tensor:
-        response = power_sum(u.flip(-1), self.log_size, self.angle)  # of z^l, latest input first
-        return torch.cat(complex_product(self.b, response), -1)
+        return torch.cat(complex_product(self.b, self.powers.filtered(u)), -1)
 
     def advance(self, state: Tensor, length: int) -> Tensor:
         return torch.cat(complex_product(_pair(state), self._power(length)), -1)
 
     def free_response(self, state: Tensor, length: int) -> Tensor:
         weight = complex_product(self.c, self._power(1))
-        real, imaginary = weighted_powers(weight, self.log_size, self.angle, length)
+        real, imaginary = self.powers.weighted(weight, length)
         return state.transpose(0, 1) @ torch.cat([2 * real, -2 * imaginary], -1).mT
 
     def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,9 @@ _FUNCTIONS = {
 _PRECISIONS = {torch.float32: "f32", torch.float64: "f64"}
 _WORTH_A_THREAD = 1 << 16  # multiplications and exponentials below which waking a thread costs more than it saves
 
-INSTALL = "install a C compiler (gcc or clang), then, in the clone of dsbench: pip install --force-reinstall --no-deps ."
+INSTALL = (
+    "install a C compiler (gcc or clang), then, in the clone of dsbench: pip install --force-reinstall --no-deps ."
+)
 
 
 class Library:

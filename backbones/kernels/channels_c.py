@@ -20,35 +20,33 @@ def channel_system_c(
 ) -> tuple[Tensor, Tensor]:
     size = torch.exp(system.log_size)
     z = torch.cat([size * torch.cos(system.angle), size * torch.sin(system.angle)], -1)
-    b = _away_from_zero(system.b)
-    c_real, c_imaginary = complex_product(system.c, b)
-    c = 2 * torch.cat([c_real, c_imaginary], -1)
-    dtype = compute_dtype(u, z, c, *([] if state is None else [state]))
-    u, z, c = (x.to(dtype).contiguous() for x in (u, z.mT, c.mT))
-    if state is None:
-        first = u.new_zeros(len(u), *z.shape)
-    else:
-        if resets is not None:  # what a reset discards must not meet a zero gradient: it may be NaN
-            state = torch.where(resets[:, :1].unsqueeze(-1), 0.0, state)
-        square = b[0].square() + b[1].square()
-        first = _scaled(state.to(dtype), (b[0] / square, -b[1] / square)).mT.contiguous()
-    if tracked(u, z, c, first):
-        y, last = _ChannelSystem.apply(u, z, c, first, as_bytes(resets))
-    else:
-        y, last, _ = _forward([u, z, c, first], as_bytes(resets), keep=False)
-    return y, _scaled(last.mT, b)
-
-
-def _away_from_zero(b: Pair) -> Pair:
-    """b, by which a state is divided; where it vanishes, a drive as small as the root of the smallest number."""
-    tiny = torch.finfo(b[0].dtype).tiny ** 0.5
-    return torch.where(b[0].abs() + b[1].abs() < tiny, tiny, b[0]), b[1]
+    driven = torch.cat(complex_product(system.c, system.b), -1)
+    dtype = compute_dtype(u, z, driven, *([] if state is None else [state]))
+    u, z, driven = (x.to(dtype).contiguous() for x in (u, z.mT, 2 * driven.mT))
+    flags = as_bytes(resets)
+    y, last = _run(u, z, driven, u.new_zeros(len(u), *z.shape), flags)
+    last = _scaled(last, system.b)
+    if state is not None:  # its own run: divided by a small b it would drown what b's gradient owes to the inputs
+        free = (2 * torch.cat(system.c, -1).mT).to(dtype).contiguous()
+        y_free, last_free = _run(torch.zeros_like(u), z, free, state.mT.to(dtype).contiguous(), flags)
+        y, last = y + y_free, last + last_free
+    return y, last.mT
 
 
 def _scaled(state: Tensor, factor: Pair) -> Tensor:
-    """States (B, H, N) times factors, real and imaginary part (H, n)."""
-    real, imaginary = torch.cat([factor[0]] * 2, -1), torch.cat([-factor[1], factor[1]], -1)
-    return torch.addcmul(state * real, state.roll(state.shape[-1] // 2, -1), imaginary)
+    """States (B, N, H) times factors, real and imaginary part (H, n)."""
+    real, imaginary = factor[0].mT, factor[1].mT
+    swapped = state.roll(len(real), 1)
+    return torch.addcmul(state * torch.cat([real, real]), swapped, torch.cat([-imaginary, imaginary]))
+
+
+def _run(u: Tensor, z: Tensor, c: Tensor, first: Tensor, resets: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The recurrence of csrc/channels.h on contiguous arrays."""
+    if tracked(u, z, c, first):
+        y, last = _ChannelSystem.apply(u, z, c, first, resets)
+    else:
+        y, last, _ = _forward([u, z, c, first], resets, keep=False)
+    return y, last
 
 
 def _forward(arrays: list[Tensor], resets: Tensor | None, keep: bool) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -63,7 +61,7 @@ def _forward(arrays: list[Tensor], resets: Tensor | None, keep: bool) -> tuple[T
 
 
 class _ChannelSystem(torch.autograd.Function):
-    """The recurrence of csrc/channels.h on contiguous arrays; parameters (2 n, H) and states (B, 2 n, H) channels last."""
+    """Parameters (2 n, H) and states (B, 2 n, H), channels last."""
 
     @staticmethod
     def forward(

@@ -106,7 +106,10 @@ def _ratios(seconds: dict[str, list[float]], above: str, below: str) -> list[flo
 
 def _markdown(table: pd.DataFrame) -> str:
     """A line for each row; the goal and whether it is met beside the ratio."""
-    lines = ["| cell | ours | rival | ours (ms) | rival (ms) | ratio ↑ (quartiles) | goal | noise |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| cell | ours | rival | ours (ms) | rival (ms) | ratio ↑ (quartiles) | goal | noise |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for row in table.itertuples():
         goal = f"{row.goal:.2f} {'met' if row.met else '**missed**'}" if row.goal else ""
         lines.append(

@@ -120,7 +120,9 @@ class RealProducts(nn.Module):
         return y
 
 
-def from_transformers(kind: str, length: int, width: int = D_MODEL, layers: int = N_LAYERS) -> Callable[[Tensor], Tensor]:
+def from_transformers(
+    kind: str, length: int, width: int = D_MODEL, layers: int = N_LAYERS
+) -> Callable[[Tensor], Tensor]:
     """A model of transformers (``mamba``, ``mamba2-64`` with its chunk, ``gpt2``) as a function of embeddings."""
     import transformers
 

@@ -150,12 +150,7 @@ def test_a_small_drive_leaves_results_exact(scan: Callable[..., Any], drive: flo
 
 
 @pytest.mark.parametrize("drive", [0.0, 1e-6, 1e-3])
-def test_a_small_drive_leaves_gradients_exact(
-    scan: Callable[..., Any], drive: float, request: pytest.FixtureRequest
-) -> None:
-    if drive < 1e-3 and request.node.callspec.params["scan"].startswith("c:"):
-        reason = "C divides the state by b: the gradient of b loses digits as |state / b|, and is not a number at b = 0"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_a_small_drive_leaves_gradients_exact(scan: Callable[..., Any], drive: float) -> None:
     tensors, resets = small_drive(drive)
     agree(scan, tensors, sequential, resets, 1e-10)
     agree(scan, [x.float() for x in tensors], sequential, resets, FLOAT32_BOUND)

@@ -73,6 +73,6 @@ def test_results_and_gradients_have_the_same_bits_with_one_two_and_three_threads
         handed_over = 0
         with threads(count):
             found.append([*scan(*tensors, resets), *gradients(scan, tensors, resets)])
-        assert handed_over == 3 * (count - 1)  # two forward passes and one backward
+        assert (handed_over > 0) == (count > 1)  # a second thread was really used
     for other in found[1:]:
         assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
