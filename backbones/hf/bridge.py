@@ -57,6 +57,7 @@ class Bridge(Backbone, abstract=True):
         try:
             self.config = self.config_class(**self.defaults(d_model, fields), **fields)
             model = AutoModel.from_config(self.config, **self.model_options)
+            _run_once(model, d_model)
         except (StrictDataclassError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(
@@ -98,6 +99,13 @@ class Bridge(Backbone, abstract=True):
     def from_start(self, x: Tensor, resets: Tensor | None) -> tuple[Tensor, State]:
         """`forward` of at least one token from the initial state."""
         raise NotImplementedError
+
+
+@torch.no_grad()
+def _run_once(model: nn.Module, d_model: int) -> None:
+    """Sizes that do not go together, such as heads and groups, are accepted by a configuration and fail at a token."""
+    model.eval()(inputs_embeds=torch.zeros(1, 1, d_model), use_cache=False)
+    model.train()
 
 
 class Pure(TorchFunctionMode):

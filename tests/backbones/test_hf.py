@@ -148,6 +148,8 @@ def test_a_model_has_no_token_table_and_no_dropout_and_its_dynamics_can_be_froze
         ("hf:mamba", {"stat_size": 2}, "no option 'stat_size'. Did you mean 'state_size'?"),
         ("hf:gpt2", {"n_head": 3}, "transformers refuses this gpt2 of width 8 with {'n_head': 3}"),
         ("hf:mamba2", {"num_heads": 3, "head_dim": 4}, "must equal num_heads * head_dim"),
+        ("hf:mamba2", {"n_groups": 3}, "transformers refuses this mamba2"),
+        ("hf:llama", {"num_attention_heads": 4, "num_key_value_heads": 3}, "transformers refuses this llama"),
         ("hf:mamba2", {"head_dim": 0}, "transformers refuses this mamba2"),
         ("hf:mamba", {"state_size": "many"}, "transformers refuses this mamba"),
         ("hf:gpt2", {"activation_function": "nosuch"}, "transformers refuses this gpt2"),
