@@ -13,6 +13,7 @@
 
 #define CHUNK 16 /* tokens between two kept states of the selective scan */
 #define TILE 128 /* likewise of the recurrence of channels */
+#define LOG2_E 1.44269504088896340736
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 #define JOIN_(a, b, c) a##b##c
