@@ -29,6 +29,10 @@ _FUNCTIONS = {
     "diagonal_backward": (2, 8),
     "linear_forward": (2, 5),
     "linear_backward": (2, 8),
+    "softplus_forward": (2, 3),
+    "softplus_backward": (2, 5),
+    "gate_forward": (4, 5),
+    "gate_backward": (4, 9),
 }
 _PRECISIONS = {torch.float32: "f32", torch.float64: "f64"}
 _WORTH_A_THREAD = 1 << 16  # multiplications and exponentials below which waking a thread costs more than it saves

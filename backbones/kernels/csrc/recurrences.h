@@ -4,6 +4,7 @@
 
 #include "channels.h"
 #include "diagonal.h"
+#include "gates.h"
 #include "linear.h"
 #include "selective.h"
 
@@ -31,6 +32,10 @@
 #undef planar
 #undef load_planar
 #undef store_planar
+#undef LINEAR_ABOVE
+#undef magnitude
+#undef one_plus_log
+#undef logistic
 #undef PRECISION
 #undef REAL
 #undef INT
