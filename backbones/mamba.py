@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics
+from dsbench.backbones.kernels.gates import GATE, gate, softplus_bias
+from dsbench.backbones.kernels.gates_torch import gate_torch, softplus_bias_torch
 from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_scan, selective_step
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
 from dsbench.backbones.short_convolution import short_convolution, short_convolution_step
@@ -52,6 +54,7 @@ class MambaMixer(Mixer):
     ) -> None:
         super().__init__(d_model)
         self.implementation = SELECTIVE_SCAN.validated(implementation)
+        self._around = GATE.if_known(implementation)  # of what stands around the scan
         self.d_inner, self.d_state, self.d_conv = expand * d_model, d_state, d_conv
         self.dt_rank = dt_rank or math.ceil(d_model / 16)
         self.in_proj = nn.Linear(d_model, 2 * self.d_inner, bias=False)
@@ -80,9 +83,10 @@ class MambaMixer(Mixer):
         u, z = self.in_proj(x).chunk(2, -1)
         taps, conv = short_convolution(u, self.conv_weight, self.conv_bias, conv, resets)
         u = F.silu(taps).to(u.dtype)
-        delta, b, c = self._select(u)
+        low, b, c = self._select(u)
+        delta = softplus_bias(low, self.dt_bias, self._around)
         y, ssm = selective_scan(u.to(ssm.dtype), delta, self._a(), b, c, ssm, resets, self.implementation)
-        return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
+        return self._out(gate(y, u, self.d, z, self._around), z), {"conv": conv, "ssm": ssm}
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         return self.forward(x, state)
@@ -92,9 +96,9 @@ class MambaMixer(Mixer):
         u, z = self.in_proj(x_t).chunk(2, -1)
         taps, conv = short_convolution_step(u, self.conv_weight, self.conv_bias, conv)
         u = F.silu(taps).to(u.dtype)
-        delta, b, c = self._select(u)
-        y, ssm = selective_step(u.to(ssm.dtype), delta, self._a(), b, c, ssm)
-        return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
+        low, b, c = self._select(u)
+        y, ssm = selective_step(u.to(ssm.dtype), softplus_bias_torch(low, self.dt_bias), self._a(), b, c, ssm)
+        return self._out(gate_torch(y, u, self.d, z), z), {"conv": conv, "ssm": ssm}
 
     def kernel(self) -> Kernel:
         return SELECTIVE_SCAN.kernel(self.implementation, self.a_log.device.type)
@@ -103,14 +107,13 @@ class MambaMixer(Mixer):
         return -self.a_log.exp()
 
     def _select(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """delta (*, E), B and C (*, N), in the state's precision: exp(delta A) is too steep for half precision."""
+        """W_dt d (*, E), B and C (*, N), in the state's precision: exp(delta A) is too steep for half precision."""
         low, b, c = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], -1)
         dtype = self.a_log.dtype
-        delta = F.softplus(F.linear(low, self.dt_weight).to(dtype) + self.dt_bias)
-        return delta, b.to(dtype), c.to(dtype)
+        return F.linear(low, self.dt_weight).to(dtype), b.to(dtype), c.to(dtype)
 
-    def _gate(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
-        return self.out_proj((torch.addcmul(y, self.d, u.to(y.dtype)) * F.silu(z).to(y.dtype)).to(z.dtype))
+    def _out(self, gated: Tensor, z: Tensor) -> Tensor:
+        return self.out_proj(gated.to(z.dtype))
 
 
 class MambaBlock(ResidualBlock):

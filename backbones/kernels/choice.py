@@ -93,6 +93,10 @@ class Operation:
                 raise UsageError(f"implementation {requested!r} of the {self.name} cannot run here: {route.missing}")
         return requested
 
+    def if_known(self, requested: str) -> str:
+        """For an operation beside the one that `requested` is asked of: the same if it is a route of this one too."""
+        return requested if any(route.name == requested for route in self.routes) else AUTO
+
     def choose(self, requested: str, device: str) -> tuple[Callable[..., Any], Kernel]:
         """The function to call for tensors on a device type, and its name with the reason.
 
