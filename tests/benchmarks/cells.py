@@ -87,6 +87,13 @@ def s5_layers() -> Iterator[Cell]:
         ours = {name: (lambda length=length, name=name: _s5(name, length), goal)
                 for name, goal in {"c": 1 / 1.5, "torch": 1 / 5}.items()}  # fmt: skip
         yield Cell(f"s5 layer, L {length}", "its two products alone", lambda length=length: _products(length), ours)
+        yield Cell(
+            f"s5 scan between its products, L {length}",
+            "its two products alone",
+            lambda length=length: _products(length),
+            {name: (lambda length=length, name=name: _s5_scan(name, length), goal)
+             for name, goal in {"c": 1 / 1.5, "torch": 1 / 5}.items()},
+        )  # fmt: skip
         for name, scan in {"complex loop": rivals.looped, "associative_scan": rivals.associative}.items():
             yield Cell(
                 f"s5 layer against {name}, L {length}",
@@ -100,7 +107,7 @@ def models(name: str) -> Iterator[Cell]:
     """Whole models of 3 layers, d_model 64, in the paper's block, against transformers' of the same size."""
     goals: dict[str, list[tuple[str, int, dict[str, float]]]] = {
         "mamba": [("mamba", 64, {"c": 25.0, "torch": 7.0}), ("mamba", 128, {"c": 45.0, "torch": 12.0})],
-        "mamba2": [(f"mamba2-{chunk}", length, {"torch": goal})
+        "mamba2": [(f"mamba2 chunk {chunk}", length, {"torch": goal})
                    for length in (64, 256, 1024) for chunk, goal in ((64, 1.4), (256, 2.2))],
         "gpt": [("gpt2", length, {"torch": 1.1}) for length in (64, 256, 1024)],
     }  # fmt: skip
@@ -175,14 +182,26 @@ def _resets(length: int) -> Tensor:
 
 
 def _s5(name: str, length: int) -> Run:
+    """The mixer without the gate behind it: discretise, product, scan, product."""
     mixer = build("s5", 64, n_layers=1, d_state=64).layers[0].mixer
+    return _over([torch.randn(16, length, 64, requires_grad=True)], _s5_response(mixer.discretise, name, length))
+
+
+def _s5_scan(name: str, length: int) -> Run:
+    """The same with a system that was discretised before: what the scan alone adds to the products."""
+    system = build("s5", 64, n_layers=1, d_state=64).layers[0].mixer.discretise()
+    leaves = type(system)(*(part.detach().requires_grad_() for part in system))
+    return _over([torch.randn(16, length, 64, requires_grad=True)], _s5_response(lambda: leaves, name, length))
+
+
+def _s5_response(system: Callable[[], Any], name: str, length: int) -> Callable[[Tensor], Tensor]:
     resets, zero = _resets(length), torch.zeros(16, 64)
 
-    def respond(u: Tensor) -> Tensor:  # the mixer without the gate behind it
-        system = mixer.discretise()
-        return F.linear(diagonal_scan(system.z, F.linear(u, system.b), zero, resets, name)[0], system.c)
+    def respond(u: Tensor) -> Tensor:
+        z, b, c = system()
+        return F.linear(diagonal_scan(z, F.linear(u, b), zero, resets, name)[0], c)
 
-    return _over([torch.randn(16, length, 64, requires_grad=True)], respond)
+    return respond
 
 
 def _products(length: int) -> Run:
@@ -198,6 +217,8 @@ def _model(name: str, length: int, route: str | None, rows: int = 16) -> Run:
     options: dict[str, Any] = {"n_layers": N_LAYERS, "block": "paper"}
     if name in ("mamba", "s4d"):
         options["implementation"] = route
+    if name == "mamba2":
+        options |= rivals.MAMBA2_SIZES
     if name == "gpt":
         options |= {"context_len": length, "n_heads": 2}
     backbone = build(name, D_MODEL, **options)

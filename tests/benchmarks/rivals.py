@@ -120,20 +120,24 @@ class RealProducts(nn.Module):
         return y
 
 
+MAMBA2_SIZES = {"head_dim": 16, "d_state": 16}  # of both contestants: small heads, as small models have
+
+
 def from_transformers(
     kind: str, length: int, width: int = D_MODEL, layers: int = N_LAYERS
 ) -> Callable[[Tensor], Tensor]:
-    """A model of transformers (``mamba``, ``mamba2-64`` with its chunk, ``gpt2``) as a function of embeddings."""
+    """A model of transformers (``mamba``, ``mamba2 chunk 64``, ``gpt2``) as a function of embeddings."""
     import transformers
 
-    family, _, chunk = kind.partition("-")
+    family, _, chunk = kind.partition(" chunk ")
     common = {"vocab_size": 1, "num_hidden_layers": layers, "use_cache": False}
     if family == "mamba":
         model = transformers.MambaModel(transformers.MambaConfig(hidden_size=width, **common))
     elif family == "mamba2":
-        heads = {"head_dim": 64, "num_heads": 2 * width // 64, "state_size": 64, "n_groups": 1}
+        size = MAMBA2_SIZES["head_dim"]
+        heads = {"head_dim": size, "num_heads": 2 * width // size, "state_size": MAMBA2_SIZES["d_state"], "n_groups": 1}
         model = transformers.Mamba2Model(
-            transformers.Mamba2Config(hidden_size=width, chunk_size=int(chunk or 256), **heads, **common)
+            transformers.Mamba2Config(hidden_size=width, chunk_size=int(chunk), **heads, **common)
         )
     else:
         config = transformers.GPT2Config(
