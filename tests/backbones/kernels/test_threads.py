@@ -13,6 +13,7 @@ from torch import Tensor
 from dsbench.backbones.kernels import c_library
 from dsbench.backbones.kernels.channels_c import channel_system_c
 from dsbench.backbones.kernels.diagonal_c import diagonal_scan_c
+from dsbench.backbones.kernels.gates_c import gate_c, softplus_bias_c
 from dsbench.backbones.kernels.linear_c import linear_scan_c
 from dsbench.backbones.kernels.selective_c import selective_scan_c
 from dsbench.backbones.s4d import DiagonalSystem
@@ -42,12 +43,22 @@ def diagonal(z: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
     return diagonal_scan_c(0.7 * z, *rest)
 
 
+def softplus(x: Tensor, bias: Tensor, resets: Tensor) -> tuple[Tensor]:
+    return (softplus_bias_c(x, bias),)
+
+
+def gate(y: Tensor, u: Tensor, d: Tensor, z: Tensor, resets: Tensor) -> tuple[Tensor]:
+    return (gate_c(y, u, d, z),)
+
+
 PARAMETERS, NARROW = (WIDTH, MODES), (ROWS, LENGTH, MODES)
 SHAPES: dict[Callable[..., Any], list[tuple[int, ...]]] = {
     channels: [*[PARAMETERS] * 4, TOKENS, (ROWS, WIDTH, 2 * MODES)],
     selective: [TOKENS, TOKENS, PARAMETERS, NARROW, NARROW, (ROWS, WIDTH, MODES)],
     diagonal: [(WIDTH,), TOKENS, (ROWS, WIDTH)],
     linear_scan_c: [TOKENS, TOKENS, (ROWS, WIDTH)],
+    softplus: [TOKENS, (WIDTH,)],
+    gate: [TOKENS, TOKENS, (WIDTH,), TOKENS],
 }
 
 
