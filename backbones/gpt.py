@@ -104,11 +104,10 @@ class AttentionMixer(Mixer):
         (rows, length), kept = qkv.shape[:2], self.context_len - 1
         tail = qkv[:, max(0, length - kept) :, self.d_model :]
         k, v = F.pad(tail, (0, 0, kept - tail.shape[1], 0)).chunk(2, -1)
-        count = torch.full((rows,), length, device=qkv.device)
-        if resets is not None:
-            columns = torch.arange(length, device=qkv.device)
-            count = length - torch.where(resets, columns, 0).amax(1)
-        count = count.clamp(max=kept)
+        if resets is None:
+            return {"k": k, "v": v, "count": torch.full((rows,), min(length, kept), device=qkv.device)}
+        columns = torch.arange(length, device=qkv.device)
+        count = (length - torch.where(resets, columns, 0).amax(1)).clamp(max=kept)
         # Tokens of earlier episodes are wiped, not only masked: a NaN among them would survive a weight of zero.
         own = (torch.arange(kept, device=qkv.device) >= (kept - count).unsqueeze(1)).unsqueeze(-1)
         return {"k": torch.where(own, k, 0.0), "v": torch.where(own, v, 0.0), "count": count}
