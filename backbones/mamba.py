@@ -25,8 +25,8 @@ from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics
 from dsbench.backbones.kernels.gates import GATE, gate, softplus_bias
 from dsbench.backbones.kernels.gates_torch import gate_torch, softplus_bias_torch
 from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_scan, selective_step
+from dsbench.backbones.kernels.short_convolution import short_convolution, short_convolution_step
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
-from dsbench.backbones.short_convolution import short_convolution, short_convolution_step
 from dsbench.backbones.state import State
 from dsbench.errors import UsageError
 
@@ -81,8 +81,8 @@ class MambaMixer(Mixer):
         self.check_input(x, resets)
         conv, ssm = _parts(self.initial_state(len(x)) if state is None else state)
         u, z = self.in_proj(x).chunk(2, -1)
-        taps, conv = short_convolution(u, self.conv_weight, self.conv_bias, conv, resets)
-        u = F.silu(taps).to(u.dtype)
+        mixed, conv = short_convolution(u, self.conv_weight, self.conv_bias, conv, resets, self._around)
+        u = mixed.to(u.dtype)
         low, b, c = self._select(u)
         delta = softplus_bias(low, self.dt_bias, self._around)
         y, ssm = selective_scan(u.to(ssm.dtype), delta, self._a(), b, c, ssm, resets, self.implementation)
@@ -94,8 +94,8 @@ class MambaMixer(Mixer):
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         conv, ssm = _parts(state)
         u, z = self.in_proj(x_t).chunk(2, -1)
-        taps, conv = short_convolution_step(u, self.conv_weight, self.conv_bias, conv)
-        u = F.silu(taps).to(u.dtype)
+        mixed, conv = short_convolution_step(u, self.conv_weight, self.conv_bias, conv)
+        u = mixed.to(u.dtype)
         low, b, c = self._select(u)
         y, ssm = selective_step(u.to(ssm.dtype), softplus_bias_torch(low, self.dt_bias), self._a(), b, c, ssm)
         return self._out(gate_torch(y, u, self.d, z), z), {"conv": conv, "ssm": ssm}

@@ -22,10 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsbench.backbones.contract import Backbone, mark_dynamics
+from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics
+from dsbench.backbones.kernels.short_convolution import (
+    SHORT_CONVOLUTION,
+    short_convolution,
+    short_convolution_step,
+)
 from dsbench.backbones.mamba import MambaBlock, initial_dt_bias
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone
-from dsbench.backbones.short_convolution import short_convolution, short_convolution_step
 from dsbench.backbones.state import State
 from dsbench.backbones.state_space_duality import CHUNK, chunked_scan, recurrent_step
 from dsbench.errors import UsageError
@@ -99,6 +103,10 @@ class Mamba2Mixer(Mixer):
         y, ssm = recurrent_step(drive, a, b, c, ssm)
         return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
 
+    def kernel(self) -> Kernel:
+        convolution, _ = SHORT_CONVOLUTION.kernel("auto", self.a_log.device.type)
+        return Kernel("torch", f"matrix products, the only one; its short convolution: {convolution}")
+
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z (*, E), the convolution's input (*, E + 2 G N), d (*, H)."""
         z, mixed, dt = self.in_proj(x).split([self.d_inner, self.d_mixed, self.n_heads], -1)
@@ -107,7 +115,7 @@ class Mamba2Mixer(Mixer):
     def _split(self, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (*, H, P), B and C (*, G, N) from the convolution's output."""
         shared = self.n_groups * self.d_state
-        u, b, c = F.silu(mixed).split([self.d_inner, shared, shared], -1)
+        u, b, c = mixed.split([self.d_inner, shared, shared], -1)
         groups = (self.n_groups, self.d_state)
         return u.unflatten(-1, (self.n_heads, self.head_dim)), b.unflatten(-1, groups), c.unflatten(-1, groups)
 

@@ -25,6 +25,8 @@ _FUNCTIONS = {
     "selective_backward": (3, 14),
     "channels_forward": (3, 8),
     "channels_backward": (3, 10),
+    "convolution_forward": (4, 7),
+    "convolution_backward": (4, 11),
     "diagonal_forward": (2, 5),
     "diagonal_backward": (2, 8),
     "linear_forward": (2, 5),

@@ -3,6 +3,7 @@
 #include "vector.h"
 
 #include "channels.h"
+#include "convolution.h"
 #include "diagonal.h"
 #include "gates.h"
 #include "linear.h"
@@ -15,9 +16,12 @@
 #undef store
 #undef all
 #undef exponential
+#undef power_of_two
 #undef pick
 #undef sum
 #undef chunk_work
+#undef PART
+#undef seen
 #undef recompute
 #undef reverse
 #undef MODES
@@ -28,6 +32,14 @@
 #undef channels_back
 #undef find_stretches
 #undef tile_grads
+#undef conv_row
+#undef conv_at
+#undef conv_reach
+#undef conv_sum
+#undef conv_out
+#undef conv_back
+#undef conv_gather
+#undef EVERY_BLOCK
 #undef BLOCKS
 #undef planar
 #undef load_planar

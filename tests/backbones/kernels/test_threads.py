@@ -16,6 +16,7 @@ from dsbench.backbones.kernels.diagonal_c import diagonal_scan_c
 from dsbench.backbones.kernels.gates_c import gate_c, softplus_bias_c
 from dsbench.backbones.kernels.linear_c import linear_scan_c
 from dsbench.backbones.kernels.selective_c import selective_scan_c
+from dsbench.backbones.kernels.short_convolution_c import short_convolution_c
 from dsbench.backbones.s4d import DiagonalSystem
 from tests.backbones.kernels.routes import gradients, random_resets, threads
 
@@ -59,6 +60,7 @@ SHAPES: dict[Callable[..., Any], list[tuple[int, ...]]] = {
     linear_scan_c: [TOKENS, TOKENS, (ROWS, WIDTH)],
     softplus: [TOKENS, (WIDTH,)],
     gate: [TOKENS, TOKENS, (WIDTH,), TOKENS],
+    short_convolution_c: [TOKENS, (4, WIDTH), (WIDTH,), (ROWS, 3, WIDTH)],
 }
 
 
