@@ -28,6 +28,7 @@ class Cell:
         make_rival: builds the rival's pass.
         ours: by name of the route, what builds its pass and how many times as fast as the rival it should be.
         slow: whether the rival takes seconds, so that few rounds must do.
+        calls: how often a pass does what is timed.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Cell:
     make_rival: Callable[[], Run]
     ours: dict[str, tuple[Callable[[], Run], float]]
     slow: bool = False
+    calls: int = 1
 
 
 def every_cell() -> list[Cell]:

@@ -1,7 +1,7 @@
-"""How many times as fast as what they are compared with our routes are: every claim about training speed, in one run.
+"""How many times as fast as what they are compared with our routes are: every claim about speed, in one run.
 
-    python -m tests.benchmarks.ratios                          # print the table
-    python -m tests.benchmarks.ratios --cell mamba             # the cells whose names hold a word
+    python -m tests.benchmarks.ratios                          # print the table (about 15 minutes)
+    python -m tests.benchmarks.ratios --cell "step of"         # the cells whose names hold these words
     python -m tests.benchmarks.ratios --write results/speed    # and keep it, with the machine
 
 One process and one thread; CPU time of the thread; the contestants of a cell in a new order each round; ratios are medians
@@ -19,14 +19,23 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from dsbench.records.provenance import provenance
 from dsbench.running.process import process_environment
 
+if TYPE_CHECKING:
+    from tests.benchmarks.cells import Cell
+    from tests.benchmarks.rivals import Run
+
 SECONDS, FEWEST, MOST = 4.0, 5, 200  # rounds of a cell: as many as fit in the time, within these numbers
 TWIN = " (twin)"
+HEADER = [
+    "| what | ours | against | ours (ms) | against (ms) | ratio ↑ (quartiles) | goal | noise |",
+    "|---|---|---|---|---|---|---|---|",
+]
 
 
 def main() -> None:
@@ -37,21 +46,20 @@ def main() -> None:
     _with_worker_settings()
     import torch
 
-    from tests.benchmarks.cells import every_cell
+    from tests.benchmarks import cells, steps
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rows = []
-    for cell in [cell for cell in every_cell() if options.cell in cell.name]:
-        rows += measure(cell)
-        print(_markdown(pd.DataFrame(rows[-len(cell.ours) :])), flush=True)
+    for cell in [cell for cell in [*cells.every_cell(), *steps.cells()] if options.cell in cell.name]:
+        rows += (measured := measure(cell))
+        print("\n".join([*([] if len(rows) > len(measured) else HEADER), *map(_line, measured)]), flush=True)
     if not rows:
         sys.exit(f"no cell holds {options.cell!r}")
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)
-        table = pd.DataFrame(rows)
-        table.to_csv(options.write / "ratios.csv", index=False)
-        (options.write / "ratios.md").write_text(_markdown(table) + "\n")
+        pd.DataFrame(rows).to_csv(options.write / "ratios.csv", index=False)
+        (options.write / "ratios.md").write_text("\n".join([*HEADER, *map(_line, rows)]) + "\n")
         (options.write / "machine.json").write_text(json.dumps(provenance(), indent=1) + "\n")
 
 
@@ -62,7 +70,7 @@ def _with_worker_settings() -> None:
         os.execve(sys.executable, [sys.executable, "-m", "tests.benchmarks.ratios", *sys.argv[1:]], os.environ | wanted)
 
 
-def measure(cell) -> list[dict[str, object]]:
+def measure(cell: Cell) -> list[dict[str, Any]]:
     """One row for each of our routes: times in ms, ratio with its quartiles, goal, noise."""
     runs = {cell.rival: cell.make_rival()} | {name: make() for name, (make, _) in cell.ours.items()}
     first = next(iter(cell.ours))
@@ -75,14 +83,14 @@ def measure(cell) -> list[dict[str, object]]:
         times = {"rival_ms": cell.rival, "ours_ms": name}
         rows.append(
             {"cell": cell.name, "ours": name, "rival": cell.rival}
-            | {column: 1e3 * statistics.median(seconds[of]) for column, of in times.items()}
+            | {column: 1e3 * statistics.median(seconds[of]) / cell.calls for column, of in times.items()}
             | {"ratio": middle, "ratio_q1": low, "ratio_q3": high, "goal": goal, "met": middle >= goal}
             | {"noise": noise, "rounds": len(seconds[name])}
         )
     return rows
 
 
-def _interleaved(runs, slow: bool) -> dict[str, list[float]]:
+def _interleaved(runs: dict[str, Run], slow: bool) -> dict[str, list[float]]:
     """CPU seconds of every round of every contestant, after one round to warm up."""
     for run in runs.values():
         run()
@@ -104,19 +112,12 @@ def _ratios(seconds: dict[str, list[float]], above: str, below: str) -> list[flo
     return [a / b for a, b in zip(seconds[above], seconds[below], strict=True)]
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    """A line for each row; the goal and whether it is met beside the ratio."""
-    lines = [
-        "| cell | ours | rival | ours (ms) | rival (ms) | ratio ↑ (quartiles) | goal | noise |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in table.itertuples():
-        goal = f"{row.goal:.2f} {'met' if row.met else '**missed**'}" if row.goal else ""
-        lines.append(
-            f"| {row.cell} | {row.ours} | {row.rival} | {row.ours_ms:.3g} | {row.rival_ms:.3g} "
-            f"| {row.ratio:.2f} ({row.ratio_q1:.2f} to {row.ratio_q3:.2f}) | {goal} | {100 * row.noise:.0f} % |"
-        )
-    return "\n".join(lines)
+def _line(row: dict[str, Any]) -> str:
+    """A row of the table, the goal and whether it is met beside the ratio."""
+    goal = f"{row['goal']:.2f} {'met' if row['met'] else '**missed**'}" if row["goal"] else ""
+    spread = f"{row['ratio']:.2f} ({row['ratio_q1']:.2f} to {row['ratio_q3']:.2f})"
+    cells = [row["cell"], row["ours"], row["rival"], f"{row['ours_ms']:.3g}", f"{row['rival_ms']:.3g}", spread, goal]
+    return "| " + " | ".join([*cells, f"{100 * row['noise']:.0f} %"]) + " |"
 
 
 if __name__ == "__main__":

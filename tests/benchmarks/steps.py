@@ -1,14 +1,11 @@
 """Who makes one decision step, and how: eager and compiled steppers, and three ways of a transformer.
 
-    OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python -m tests.benchmarks.steps [WORD]     # ratios, in one run, interleaved
-
 Every contestant is built by a function without arguments and is itself one: it takes `CALLS` steps of one stepper, on
 inputs made beforehand. 3 layers, d_model 64, each backbone's own block where it has one.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +15,6 @@ from torch import Tensor
 from dsbench.backbones import Backbone, build
 from dsbench.errors import UsageError
 from tests.benchmarks.cells import Cell
-from tests.benchmarks.ratios import measure
 from tests.benchmarks.rivals import D_MODEL, N_LAYERS, Run
 
 Make = Callable[[], Run]
@@ -114,27 +110,16 @@ def cells() -> Iterator[Cell]:
             goal = 4.0 if rows == 1 and name in ("s4d", "lstm", "mamba") else 0.0
             makes = recurrent(name, rows)
             yield Cell(
-                f"{CALLS} steps of {name}, batch {rows}",
+                f"step of {name}, batch {rows}",
                 "eager",
                 makes["eager"],
                 {"compiled": (makes["compiled"], goal)},
+                calls=CALLS,
             )
     for context in CONTEXTS:
         (rival, make_rival), *ours = transformer(context).items()
         named = {name: (make, 0.0) for name, make in ours}
-        yield Cell(f"{CALLS} steps of a transformer, context {context}", rival, make_rival, named)
-
-
-def main(word: str = "") -> None:
-    """Print a line for each of our ways: microseconds of a step, and how many times as fast as the rival."""
-    torch.set_num_threads(1)
-    print("| step | ours | rival | ours (us) | rival (us) | ratio (quartiles) |\n|---|---|---|---|---|---|")
-    for cell in (cell for cell in cells() if word in cell.name):
-        for row in measure(cell):
-            ours, rival = (1e3 * float(str(row[column])) / CALLS for column in ("ours_ms", "rival_ms"))
-            ratio = f"{row['ratio']:.1f} ({row['ratio_q1']:.1f} to {row['ratio_q3']:.1f})"
-            name = cell.name.removeprefix(f"{CALLS} steps of ")
-            print(f"| {name} | {row['ours']} | {row['rival']} | {ours:.0f} | {rival:.0f} | {ratio} |", flush=True)
+        yield Cell(f"step of a transformer, context {context}", rival, make_rival, named, calls=CALLS)
 
 
 def _repeated(step: Callable[[Tensor], object], x: Tensor) -> Run:
@@ -144,7 +129,3 @@ def _repeated(step: Callable[[Tensor], object], x: Tensor) -> Run:
             step(x)
 
     return run
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
