@@ -32,6 +32,7 @@
 #undef channels_back
 #undef find_stretches
 #undef tile_grads
+#undef AHEAD
 #undef conv_row
 #undef conv_at
 #undef conv_reach
