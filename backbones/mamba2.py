@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics
+from dsbench.backbones.kernels.gates import gate
 from dsbench.backbones.kernels.short_convolution import (
     SHORT_CONVOLUTION,
     short_convolution,
@@ -89,7 +90,8 @@ class Mamba2Mixer(Mixer):
         u, b, c = self._split(mixed)
         a, drive = self._select(u, dt)
         y, ssm = chunked_scan(drive, a, b, c, ssm, resets, self.chunk)
-        return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
+        gated = gate(y.flatten(-2), u.flatten(-2), self.d.repeat_interleave(self.head_dim), z)
+        return self._out(gated, z), {"conv": conv, "ssm": ssm}
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         return self.forward(x, state)
@@ -101,7 +103,8 @@ class Mamba2Mixer(Mixer):
         u, b, c = self._split(mixed)
         a, drive = self._select(u, dt)
         y, ssm = recurrent_step(drive, a, b, c, ssm)
-        return self._gate(y, u, z), {"conv": conv, "ssm": ssm}
+        gated = torch.addcmul(y, self.d.unsqueeze(-1), u).flatten(-2) * F.silu(z).to(y.dtype)
+        return self._out(gated, z), {"conv": conv, "ssm": ssm}
 
     def kernel(self) -> Kernel:
         convolution, _ = SHORT_CONVOLUTION.kernel("auto", self.a_log.device.type)
@@ -124,9 +127,8 @@ class Mamba2Mixer(Mixer):
         dt = F.softplus(dt.to(self.dt_bias.dtype) + self.dt_bias)
         return -dt * self.a_log.exp(), u * dt.unsqueeze(-1)
 
-    def _gate(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
-        y = torch.addcmul(y, self.d.unsqueeze(-1), u).flatten(-2) * F.silu(z).to(y.dtype)
-        grouped = F.rms_norm(y.unflatten(-1, (self.n_groups, -1)), (self.d_inner // self.n_groups,), eps=NORM_EPS)
+    def _out(self, gated: Tensor, z: Tensor) -> Tensor:
+        grouped = F.rms_norm(gated.unflatten(-1, (self.n_groups, -1)), (self.d_inner // self.n_groups,), eps=NORM_EPS)
         return self.out_proj((grouped.flatten(-2) * self.norm_weight).to(z.dtype))
 
 
