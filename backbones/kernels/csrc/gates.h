@@ -10,9 +10,11 @@
  */
 
 #define LINEAR_ABOVE 20
+#define LEAD 4 /* tokens that a part of a wider array is fetched ahead */
 #define magnitude NAME(magnitude)
 #define one_plus_log NAME(one_plus_log)
 #define logistic NAME(logistic)
+#define load_part NAME(load_part)
 
 INLINE vec magnitude(vec x) {
     return (vec)((ivec)x & ~(ivec)all(-(REAL)0)); /* without the sign's bit */
@@ -47,6 +49,13 @@ INLINE vec logistic(vec x, vec *rest) {
     const ivec positive = x > (vec){0};
     *rest = pick(positive, small, large);
     return pick(positive, large, small);
+}
+
+/* Channels of one token, whose next token lies `stride` further on: the processor does not foresee such steps, without
+ * the prefetch (which may point beyond the end) 1024 tokens of a half take 1.3 to 1.6 times as long. */
+INLINE vec load_part(const REAL *p, long stride, long rest) {
+    __builtin_prefetch(p + LEAD * stride);
+    return load(p, rest);
 }
 
 FUNCTION(softplus_forward)(long begin, long end, long length, long channels, const REAL *x, const REAL *bias,
@@ -85,7 +94,8 @@ FUNCTION(gate_forward)(long begin, long end, long length, long channels, long u_
     for (long token = begin * length; token < end * length; token++)
         for (long e = 0; e < channels; e += LANES) {
             const long rest = channels - e, at = token * channels + e;
-            const vec in = load(u + token * u_stride + e, rest), control = load(z + token * z_stride + e, rest);
+            const vec in = load_part(u + token * u_stride + e, u_stride, rest);
+            const vec control = load_part(z + token * z_stride + e, z_stride, rest);
             vec unused;
             const vec open = control * logistic(control, &unused);
             store(out + at, (load(y + at, rest) + load(d + e, rest) * in) * open, rest);
@@ -102,7 +112,8 @@ FUNCTION(gate_backward)(long begin, long end, long length, long channels, long u
         for (long token = row * length; token < (row + 1) * length; token++)
             for (long e = 0; e < channels; e += LANES) {
                 const long rest = channels - e, at = token * channels + e;
-                const vec in = load(u + token * u_stride + e, rest), control = load(z + token * z_stride + e, rest);
+                const vec in = load_part(u + token * u_stride + e, u_stride, rest);
+                const vec control = load_part(z + token * z_stride + e, z_stride, rest);
                 const vec direct = load(d + e, rest), grad = load(grad_out + at, rest);
                 vec closed;
                 const vec opened = logistic(control, &closed), passed = grad * (control * opened);

@@ -46,6 +46,8 @@
 #undef load_planar
 #undef store_planar
 #undef LINEAR_ABOVE
+#undef LEAD
+#undef load_part
 #undef magnitude
 #undef one_plus_log
 #undef logistic
