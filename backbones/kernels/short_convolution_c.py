@@ -18,9 +18,10 @@ def short_convolution_c(
     if u.shape[1] == 0:
         return torch.zeros_like(u, dtype=state.dtype), state
     dtype = compute_dtype(u, weight, bias, state)
-    arrays = [_even(u.to(dtype)), *(part.to(dtype).contiguous() for part in (weight, bias, state))]
-    run = _ShortConvolution.apply if tracked(*arrays) else _forward
-    return run(*arrays, as_bytes(resets))
+    u = _even(u.to(dtype))
+    weight, bias, state = (part.to(dtype).contiguous() for part in (weight, bias, state))
+    run = _ShortConvolution.apply if tracked(u, weight, bias, state) else _forward
+    return run(u, weight, bias, state, as_bytes(resets))
 
 
 def _even(u: Tensor) -> Tensor:

@@ -20,13 +20,11 @@
 
 /* Calls `block(..., e, rest)` for the channels from e on; full vectors have a call of their own, which knows that their
  * loads and stores need no check: it takes two thirds of the time. */
-#define EVERY_BLOCK(channels, block, ...)            \
-    do {                                             \
-        long e = 0;                                  \
-        for (; e + LANES <= (channels); e += LANES)  \
-            block(__VA_ARGS__, e, LANES);            \
-        if (e < (channels))                          \
-            block(__VA_ARGS__, e, (channels) - e);   \
+#define EVERY_BLOCK(channels, block, ...)                                             \
+    do {                                                                              \
+        long e = 0;                                                                   \
+        for (; e + LANES <= (channels); e += LANES) block(__VA_ARGS__, e, LANES);     \
+        if (e < (channels)) block(__VA_ARGS__, e, (channels) - e);                    \
     } while (0)
 
 /* One row of the batch. */
@@ -49,8 +47,8 @@ INLINE long conv_reach(const conv_row *r, long p) {
     return d;
 }
 
-/* s_t of the channels from e on. The processor foresees consecutive numbers, but not those of a part of a wider array: without
- * the prefetch (which may point beyond the end) 1024 tokens of a half took up to twice as long. */
+/* s_t of the channels from e on. The processor foresees consecutive numbers, but not those of a part of a wider array:
+ * without the prefetch (which may point beyond the end) 1024 tokens of a half took up to twice as long. */
 INLINE vec conv_sum(const conv_row *r, long t, long reach, long e, long rest) {
     __builtin_prefetch(r->u + (t + AHEAD) * r->stride + e);
     vec s = load(r->bias + e, rest);
