@@ -140,7 +140,8 @@ class Mamba(ResidualBackbone):
         dt_min: shortest step size at the start, drawn log-uniformly.
         dt_max: longest step size at the start.
         block: ``shared`` or ``paper``.
-        implementation: of the selective scan: ``auto``, ``c``, ``torch``, ``triton`` or ``mamba_ssm``.
+        implementation: of the selective scan: ``auto``, ``c``, ``torch``, ``triton`` or ``mamba_ssm``; ``c`` and ``torch``
+            hold for the convolution and the gates around it too, which otherwise take the fastest that works.
     """
 
     def __init__(

@@ -79,6 +79,11 @@ def test_routes_are_probed_once_and_only_when_needed() -> None:
     assert asked == ["first"]
 
 
+def test_an_operation_beside_another_takes_the_route_that_both_have_and_its_fastest_otherwise() -> None:
+    beside = operation(route("c"))
+    assert [beside.if_known(name) for name in ("c", "torch", "triton", "auto")] == ["c", "torch", "auto", "auto"]
+
+
 def test_without_the_compiled_library_c_is_refused_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c_library, "unavailable", lambda: f"it was not built; {c_library.INSTALL}")
     scan = operation(c_route(SOURCE))
