@@ -31,7 +31,8 @@ def _even(u: Tensor) -> Tensor:
 
 
 def _sizes(u: Tensor, weight: Tensor) -> tuple[int, ...]:
-    return u.shape[1], u.shape[2], len(weight), u.stride(1)
+    stride = u.shape[2] if u.is_contiguous() else u.stride(1)  # that of an axis of length 1 may be anything
+    return u.shape[1], u.shape[2], len(weight), stride
 
 
 def _forward(u: Tensor, weight: Tensor, bias: Tensor, state: Tensor, resets: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -158,6 +158,7 @@ PARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "rows and tokens swapped": lambda wide: wide.transpose(0, 1)[:2, :, :20],
     "one row": lambda wide: wide[1:2, :, :20],
     "one token": lambda wide: wide[:2, 3:4, :20],
+    "one token, rows and tokens swapped": lambda wide: wide[:1, :2, :20].contiguous().transpose(0, 1),
     "one input for all": lambda wide: wide[:2, :1, :20].expand(2, 9, 20),
 }
 
@@ -168,7 +169,7 @@ def test_parts_of_wider_arrays_are_read_where_they_lie(scan: Scan, part: str) ->
     wide = torch.randn(4, 9, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
     u = PARTS[part](wide)
     found = []
-    for one in (u, u.contiguous()):
+    for one in (u, u.clone(memory_format=torch.contiguous_format)):
         y, last = scan(one, weight, bias, state[: len(u)])
         found.append((y, last, *torch.autograd.grad(y.square().sum(), wide, retain_graph=True)))
     assert all(torch.equal(ours, expected) for ours, expected in zip(*found, strict=True))
