@@ -53,7 +53,7 @@ def gate_c(y: Tensor, u: Tensor, d: Tensor, z: Tensor) -> Tensor:
 
 def _gate_forward(y: Tensor, u: Tensor, d: Tensor, z: Tensor) -> Tensor:
     out = torch.empty_like(y)
-    sizes = (*y.shape[1:], u.stride(1), z.stride(1))
+    sizes = (*y.shape[1:], _stride(u), _stride(z))
     library().run("gate_forward", len(y), sizes, [y, u, d, z, out], work=2 * _EXPONENTIAL * y.numel())
     return out
 
@@ -71,7 +71,7 @@ class _Gate(torch.autograd.Function):
         grad_y, grad_u, grad_z = (torch.empty_like(y) for _ in range(3))
         grad_d = y.new_empty(len(y), len(d))
         arrays = [y, u, d, z, grad_out.contiguous(), grad_y, grad_u, grad_d, grad_z]
-        sizes = (*y.shape[1:], u.stride(1), z.stride(1))
+        sizes = (*y.shape[1:], _stride(u), _stride(z))
         library().run("gate_backward", len(y), sizes, arrays, work=3 * _EXPONENTIAL * y.numel())
         return grad_y, grad_u, grad_d.sum(0), grad_z
 
@@ -80,3 +80,8 @@ def _token_by_token(x: Tensor) -> Tensor:
     """`x` (B, L, E) itself if its tokens lie at one distance, its channels side by side; a contiguous copy otherwise."""
     rows, between, inside = x.stride()
     return x if inside == 1 and rows == between * x.shape[1] else x.contiguous()
+
+
+def _stride(x: Tensor) -> int:
+    """From token to token; an axis of length 1 may claim any."""
+    return x.shape[2] if x.is_contiguous() else x.stride(1)

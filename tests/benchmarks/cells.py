@@ -158,6 +158,8 @@ def _over(inputs: list[Tensor], scan: Callable[..., Tensor]) -> Run:
     """A pass of a scan whose inputs need gradients."""
 
     def run() -> None:
+        for x in inputs:
+            x.grad = None
         y = scan(*inputs)
         y.backward(torch.ones_like(y))
 

@@ -21,6 +21,7 @@ def training(forward: Callable[[Tensor], Tensor], rows: int, length: int, width:
     x = torch.randn(rows, length, width, requires_grad=True)
 
     def run() -> None:
+        x.grad = None
         y = forward(x)
         y.backward(torch.ones_like(y))
 

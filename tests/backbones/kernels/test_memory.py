@@ -33,7 +33,9 @@ print(train(1024) * 1024 / (4 * rows * 1024 * channels * states))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 @pytest.mark.parametrize(("route", "most"), [("c", 0.3), ("torch", 0.6)])
-def test_a_training_pass_of_the_selective_scan_needs_a_part_of_the_tensor_of_all_states(route: str, most: float) -> None:
+def test_a_training_pass_of_the_selective_scan_needs_a_part_of_the_tensor_of_all_states(
+    route: str, most: float
+) -> None:
     if route == "c" and (reason := c_library.unavailable()):
         pytest.skip(reason)
     ended = subprocess.run([sys.executable, "-c", PASS, route], capture_output=True, text=True, check=True)
