@@ -132,10 +132,19 @@ def recurrent_networks() -> Iterator[Cell]:
         for length in (64, 1024):
             yield Cell(
                 f"{name}, L {length}",
-                f"torch.nn.{name.upper()}",
+                _named(name),
                 lambda name=name, length=length: _torch_network(name, length),
-                {"torch": (lambda name=name, length=length: _model(name, length, None), 1 / 1.1)},
+                {_kernel(name): (lambda name=name, length=length: _model(name, length, None), 1 / 1.1)},
             )
+
+
+def _named(network: str) -> str:
+    """The class of torch.nn and the kernel that it runs in, on which any claim about "RNNs" depends."""
+    return f"torch.nn.{network.upper()} ({_kernel(network)})"
+
+
+def _kernel(network: str) -> str:
+    return build(network, D_MODEL).kernel().name
 
 
 def s4d_models() -> Iterator[Cell]:
@@ -145,7 +154,7 @@ def s4d_models() -> Iterator[Cell]:
             rows = 4 if length == 4096 else 16
             yield Cell(
                 f"s4d model against {network}, B {rows}, L {length}",
-                f"torch.nn.{network.upper()}",
+                _named(network),
                 lambda network=network, length=length, rows=rows: _torch_network(network, length, rows),
                 {
                     route: (lambda length=length, rows=rows, route=route: _model("s4d", length, route, rows), floor)
