@@ -9,7 +9,9 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import pandas as pd
 import pytest
 
 from dsbench.backbones.check import CHECKS
@@ -80,11 +82,26 @@ def test_the_number_of_checks_is_right() -> None:
     assert f"{len(CHECKS)} checks" in README
 
 
-def test_the_table_is_what_the_stored_records_say() -> None:
-    spec = importlib.util.spec_from_file_location("reference_table", ROOT / "results" / "reference_table.py")
+def script(name: str) -> ModuleType:
+    """A program of the folder ``results``, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "results" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    shown = README.partition(module.BEGIN)[2].partition(module.END)[0].strip()
-    assert shown == module.table()
+    return module
+
+
+def shown(begin: str) -> str:
+    return README.partition(begin)[2].partition("<!-- end of table -->")[0].strip()
+
+
+def test_the_table_is_what_the_stored_records_say() -> None:
+    module = script("reference_table")
+    assert shown(module.BEGIN) == module.table()
+
+
+@pytest.mark.parametrize("name", ["training", "steps", "transformers"])
+def test_the_tables_of_speed_are_what_was_measured(name: str) -> None:
+    module = script("speed_table")
+    assert shown(module.begin(name)) == module.TABLES[name](pd.read_csv(module.SOURCE))
