@@ -23,8 +23,8 @@ from torch import Tensor
 _FUNCTIONS = {
     "selective_forward": (3, 10),
     "selective_backward": (3, 14),
-    "channels_forward": (3, 8),
-    "channels_backward": (3, 10),
+    "channels_forward": (3, 9),
+    "channels_backward": (5, 12),
     "convolution_forward": (4, 7),
     "convolution_backward": (4, 11),
     "diagonal_forward": (2, 5),
@@ -71,7 +71,7 @@ class Library:
 
         Args:
             name: without precision and instruction set.
-            rows: size of the batch, split into one part a thread.
+            rows: size of the batch, or groups of its rows; split into one part a thread.
             sizes: the lengths of the other axes.
             arrays: contiguous, in the order of the C function; the floating-point ones have the dtype of the first.
             work: operations of the whole call, to decide whether threads are worth it.

@@ -29,7 +29,9 @@
 #undef load_modes
 #undef store_modes
 #undef channels_stretch
+#undef product
 #undef channels_back
+#undef channels_row_back
 #undef find_stretches
 #undef tile_grads
 #undef AHEAD
