@@ -101,7 +101,7 @@ def test_the_table_is_what_the_stored_records_say() -> None:
     assert shown(module.BEGIN) == module.table()
 
 
-@pytest.mark.parametrize("name", ["training", "steps", "transformers"])
+@pytest.mark.parametrize("name", ["training", "shared", "steps", "transformers"])
 def test_the_tables_of_speed_are_what_was_measured(name: str) -> None:
     module = script("speed_table")
     assert shown(module.begin(name)) == module.TABLES[name](pd.read_csv(module.SOURCE))

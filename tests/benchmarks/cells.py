@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsbench.backbones import build
+from dsbench.backbones import BACKBONES, build
 from dsbench.backbones.kernels.diagonal import diagonal_scan
 from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_scan
 from dsbench.backbones.s4d import S4DMixer
@@ -43,7 +43,7 @@ def every_cell() -> list[Cell]:
     """All of them, in the order of the table."""
     return [
         *selective_scans(), *s4d_cores(), *s5_layers(), *models("mamba"), *models("mamba2"), *models("gpt"),
-        *recurrent_networks(), *s4d_models(),
+        *recurrent_networks(), *s4d_models(), *family(),
     ]  # fmt: skip
 
 
@@ -161,6 +161,25 @@ def s4d_models() -> Iterator[Cell]:
                     for route, floor in {"c": goal, "torch": 0.0}.items()
                 },
             )
+
+
+def family() -> Iterator[Cell]:
+    """Every backbone as it is compared: 2 layers of the shared block, d_model 64, against the LSTM."""
+    for rows, length in ((128, 10), (16, 64), (16, 1024)):
+        for name in [entry.name for entry in BACKBONES if entry.name != "lstm"]:
+            yield Cell(
+                f"{name} in the shared block, B {rows}, L {length}",
+                "lstm",
+                lambda rows=rows, length=length: _in_shared_block("lstm", rows, length),
+                {build(name, D_MODEL).kernel().name: (
+                    lambda name=name, rows=rows, length=length: _in_shared_block(name, rows, length), 0.0
+                )},
+            )  # fmt: skip
+
+
+def _in_shared_block(name: str, rows: int, length: int) -> Run:
+    backbone = build(name, D_MODEL, **({"context_len": length} if name == "gpt" else {}))
+    return training(lambda x: backbone(x)[0], rows, length)
 
 
 def _over(inputs: list[Tensor], scan: Callable[..., Tensor]) -> Run:
