@@ -20,7 +20,7 @@ import dsbench
 
 PACKAGES = (
     "torch", "numpy", "scipy", "pandas", "gymnasium", "bsuite", "dm-env", "minigrid", "safetensors", "transformers",
-    "triton", "mamba-ssm", "causal-conv1d", "popgym", "mujoco", "minari",
+    "triton", "mamba-ssm", "causal-conv1d", "onnx", "onnxruntime", "popgym", "mujoco", "minari",
 )  # fmt: skip
 ISA = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "sve", "bf16")
 ENVIRONMENT = (
