@@ -22,7 +22,7 @@ def training(ratios: pd.DataFrame) -> str:
     # a comparison's name says what it is against only where there are several
     rows["what"] = rows["what"].str.replace(r" against [^,]+", "", regex=True)
     lengths = sorted(rows["length"].astype(int).unique())
-    lines = [f"| training | route | against | {' | '.join(f'L {length}' for length in lengths)} |", "|---" * (3 + len(lengths)) + "|"]
+    lines = _head("training", "route", "against", *(f"L {length}" for length in lengths))
     for (what, ours, rival), group in rows.groupby(["what", "ours", "rival"], sort=False):
         by_length = dict(zip(group["length"].astype(int), group["ratio"], strict=True))
         cells = [f"{by_length[length]:.2f}" if length in by_length else "" for length in lengths]
@@ -36,7 +36,7 @@ def shared(ratios: pd.DataFrame) -> str:
     rows = ratios[ratios["cell"].str.contains(" in the shared block")].copy()
     rows[["name", "shape"]] = rows["cell"].str.extract(r"^(\S+) in the shared block, (.*)$")
     shapes = list(rows["shape"].unique())
-    lines = [f"| | kernel | {' | '.join(f'{shape}: ms (times the LSTM)' for shape in shapes)} |", "|---" * (2 + len(shapes)) + "|"]
+    lines = _head("", "kernel", *(f"{shape}: ms (times the LSTM)" for shape in shapes))
     lstm = [f"{rows.loc[rows['shape'] == shape, 'rival_ms'].median():.1f} (1)" for shape in shapes]
     lines.append(f"| lstm | onednn | {' | '.join(lstm)} |")
     for name, group in rows.groupby("name", sort=False):
@@ -49,7 +49,7 @@ def steps(ratios: pd.DataFrame) -> str:
     """Microseconds of a decision step of each recurrent backbone, eager and compiled."""
     rows = ratios[ratios["cell"].str.match(r"step of .*, batch 1$")]
     names = rows["cell"].str.extract(r"step of (.*), batch 1")[0]
-    lines = [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    lines = _head("", *names)
     for kind, column in (("eager", "rival_ms"), ("compiled", "ours_ms")):
         lines.append(f"| {kind} | {' | '.join(f'{1e3 * value:.0f}' for value in rows[column])} |")
     return "\n".join(lines)
@@ -58,13 +58,17 @@ def steps(ratios: pd.DataFrame) -> str:
 def transformers(ratios: pd.DataFrame) -> str:
     """Microseconds of one decision of a transformer, by timesteps of context."""
     cells = {context: ratios[ratios["cell"] == f"step of a transformer, context {context}"] for context in CONTEXTS}
-    lines = [f"| context in timesteps | {' | '.join(map(str, CONTEXTS))} |", "|---|---|---|---|"]
+    lines = _head("context in timesteps", *map(str, CONTEXTS))
     rival = [f"{1e3 * cell['rival_ms'].iloc[0]:,.0f}" for cell in cells.values()]
     lines.append(f"| {cells[CONTEXTS[0]]['rival'].iloc[0]}, three tokens | {' | '.join(rival)} |")
     for name in cells[CONTEXTS[0]]["ours"]:
         values = [1e3 * cell.loc[cell["ours"] == name, "ours_ms"].iloc[0] for cell in cells.values()]
         lines.append(f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |")
     return "\n".join(lines)
+
+
+def _head(*titles: str) -> list[str]:
+    return ["|" + "|".join(f" {title} " if title else " " for title in titles) + "|", "|---" * len(titles) + "|"]
 
 
 TABLES = {"training": training, "shared": shared, "steps": steps, "transformers": transformers}
