@@ -24,7 +24,7 @@ reference:
 	$(DSBENCH) sweep $(ALL) --set env.chain_length=20 --set data.episodes=50000 --set train.updates=2500 --set train.lr=2e-3
 	.venv/bin/python results/reference_table.py --write
 
-# Every comparison of speed, about 15 minutes on an otherwise idle core.
+# Every comparison of speed, about 10 minutes on an otherwise idle core.
 speed:
 	.venv/bin/python -m tests.benchmarks.ratios --write results/reference/speed
 	.venv/bin/python results/speed_table.py --write

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from dsbench.backbones.segments import Stretches, after_last_reset, before_first_reset
 
-TOEPLITZ_MAX_LENGTH = 64  # measured on CPU, H = 64: even at 16 rows here; with 64 rows up to about 128
+TOEPLITZ_MAX_LENGTH = 64  # measured on CPU, H = 64: even at 16 rows here; with 64 rows up to about 96
 CACHE_NUMBERS = 1 << 18  # 1 MiB of a block's transformed inputs: at L = 4096 a quarter faster than all at once
 
 

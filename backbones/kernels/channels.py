@@ -2,8 +2,8 @@
 
     s_t[h, n] = z[h, n] s_{t-1}[h, n] + b[h, n] u_t[h],    y_t[h] = 2 Re sum_n c[h, n] s_t[h, n]
 
-On the CPU the fused recurrence in C beats the convolution at every length, resets cost it nothing, and it is the very
-recurrence of the step. Without C, and on CUDA, the system runs as a convolution.
+On the CPU the fused recurrence in C beats the convolution (by a fifth at long rows, hardly at many short ones), resets cost
+it nothing, and it is the very recurrence of the step. Without C, and on CUDA, the system runs as a convolution.
 
 Shapes: B rows, L tokens, H channels, n modes (half of the state N).
 """

@@ -121,19 +121,7 @@ class _SelectiveScan(torch.autograd.Function):
 def selective_scan_triton(
     u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, state: Tensor, resets: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Run the recurrence over a batch of rows, in float32 (float64 if an input is).
-
-    Args:
-        u: (B, L, E) inputs.
-        delta: (B, L, E) step sizes, positive.
-        a: (E, N), negative.
-        b: (B, L, N).
-        c: (B, L, N).
-        state: (B, E, N) before the first token.
-        resets: (B, L) bool; where True the state before that token is zero, whatever it held (NaN included).
-
-    Returns:
-        (B, L, E) outputs and the (B, E, N) state after the last token.
+    """In float32, or float64 if an input is; arguments as `dsbench.backbones.kernels.selective.selective_scan`.
 
     Raises:
         UsageError: the tensors are not on a CUDA device.

@@ -1,6 +1,6 @@
 """How many times as fast as what they are compared with our routes are: every claim about speed, in one run.
 
-    python -m tests.benchmarks.ratios                          # print the table (about 15 minutes)
+    python -m tests.benchmarks.ratios                          # print the table (about 10 minutes)
     python -m tests.benchmarks.ratios --cell "step of"         # the cells whose names hold these words
     python -m tests.benchmarks.ratios --write results/speed    # and keep it, with the machine
 

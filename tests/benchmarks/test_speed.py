@@ -7,18 +7,19 @@ shape and, for a step, whether it is the derived one or the stepper's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from dsbench.backbones import BACKBONES, build
 from dsbench.envs import get_spec
 from dsbench.envs.data import generate
+from tests.benchmarks import cells
+from tests.benchmarks.rivals import Run
 
 pytestmark = pytest.mark.benchmark_suite
 NAMES = [entry.name for entry in BACKBONES]
-SHAPES = [(128, 10), (16, 64), (16, 1024)]
 
 
 @pytest.fixture(autouse=True)
@@ -29,32 +30,22 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def training_step(forward: Callable[[Tensor], Tensor], rows: int, length: int) -> Callable[[], None]:
-    x = torch.randn(rows, length, 64)
-
-    def step() -> None:
-        forward(x).sum().backward()
-
-    return step
-
-
-@pytest.mark.parametrize(("rows", "length"), SHAPES)
-@pytest.mark.parametrize("name", NAMES)
-def test_forward_and_backward(benchmark, name: str, rows: int, length: int) -> None:
-    benchmark.group = f"forward and backward, {rows} x {length}, d_model 64, 2 layers"
-    benchmark.extra_info.update(backbone=name, batch=rows, length=length, threads=1)
-    backbone = build(name, 64)
-    benchmark.pedantic(training_step(lambda x: backbone(x)[0], rows, length), rounds=5, warmup_rounds=1)
+def contestants() -> list[Any]:
+    """What takes part in each comparison of `ratios.py`, the rival first."""
+    return [
+        pytest.param(cell, name, make, id=f"{cell.name}-{name}")
+        for cell in cells.every_cell()
+        for name, make in [(cell.rival, cell.make_rival), *((name, make) for name, (make, _) in cell.ours.items())]
+    ]
 
 
-@pytest.mark.parametrize(("rows", "length"), [(16, 64), (16, 128)])
-def test_forward_and_backward_of_transformers_mamba(benchmark, rows: int, length: int) -> None:
-    """The yardstick for mamba: its slow path is quadratic in length on a CPU, so name the length with any ratio."""
-    transformers = pytest.importorskip("transformers")
-    benchmark.group = f"forward and backward, {rows} x {length}, d_model 64, 2 layers"
-    model = transformers.MambaModel(transformers.MambaConfig(vocab_size=1, hidden_size=64, num_hidden_layers=2))
-    step = training_step(lambda x: model(inputs_embeds=x, use_cache=False).last_hidden_state, rows, length)
-    benchmark.pedantic(step, rounds=2, warmup_rounds=0)
+@pytest.mark.parametrize(("cell", "name", "make"), contestants())
+def test_forward_and_backward(benchmark, cell: cells.Cell, name: str, make: Callable[[], Run]) -> None:
+    if "transformers" in name:
+        pytest.importorskip("transformers")
+    benchmark.group = cell.name
+    benchmark.extra_info.update(contestant=name, threads=1)
+    benchmark.pedantic(make(), rounds=2 if cell.slow else 5, warmup_rounds=1)
 
 
 @pytest.mark.parametrize("kind", ["step", "stepper"])
