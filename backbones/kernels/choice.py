@@ -111,10 +111,6 @@ class Operation:
         """Name and reason of what `choose` would pick."""
         return self.choose(requested, device)[1]
 
-    def available(self, device: str) -> list[str]:
-        """Names of the routes that can run on a device type, the fastest first."""
-        return [route.name for route in self.routes if route.serves(device) and route.missing is None]
-
     def _choose(self, requested: str, device: str) -> tuple[Callable[..., Any], Kernel]:
         passed_over: list[str] = []
         for route in self.routes:

@@ -39,7 +39,6 @@ def test_routes_of_another_device_and_those_on_request_only_are_not_worth_a_word
     assert scan.kernel("auto", "cpu") == Kernel("torch", "plain torch")
     assert scan.kernel("auto", "cuda").name == "card"
     assert scan.kernel("odd", "cpu") == Kernel("odd", "asked for")
-    assert scan.available("cpu") == ["odd", "torch"]
 
 
 def test_asking_for_one_that_is_missing_is_an_error_with_the_way_out() -> None:
