@@ -19,7 +19,7 @@ ENVS = Catalogue(
             "umbrella",
             "credit assignment under return noise: only the first action counts, the rewards between are coin flips",
             "bsuite umbrella_length and umbrella_distract (Osband et al. 2020, arXiv:1908.03568)",
-            "dsbench.envs.umbrella:umbrella",
+            "dsbench.envs.tasks.umbrella:umbrella",
         ),
     ],
     group="dsbench.envs",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from dsbench.envs.targets import Quantile, TargetRule
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import UnknownName
 
 if TYPE_CHECKING:
     import gymnasium as gym
+
+Skill = Literal["return noise", "credit", "memory", "stitching", "control"]
 
 
 class VectorEpisodes(Protocol):
@@ -31,12 +34,27 @@ class VectorEpisodes(Protocol):
 
 
 class Behaviour(Protocol):
-    """A behaviour policy, a pure function of what it sees and of uniform draws handed to it."""
+    """A scripted policy: a pure function of the episodes as they stand and of uniform draws handed to it.
 
-    def __call__(
-        self, observations: Observations, timestep: int, draws: np.ndarray, episode_draw: np.ndarray
-    ) -> np.ndarray:
-        """(rows,) actions from (rows, 2) fresh draws of this timestep and (rows,) draws that last the episode."""
+    It may look at what a learner may not (the hidden parts of `env`), so that an exact expert can be written for a task
+    that hides something.
+    """
+
+    def __call__(self, env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+        """(rows,) actions.
+
+        Args:
+            env: the `VectorEpisodes` of this task.
+            timestep: of all rows.
+            draws: (rows, 2) uniform on [0, 1), fresh at every timestep.
+            episode_draw: (rows,) uniform on [0, 1), the same all episode long.
+        """
+
+
+class MakeEnv(Protocol):
+    """Makes one gymnasium environment; ``render_mode="rgb_array"`` for pictures."""
+
+    def __call__(self, render_mode: str | None = None) -> gym.Env[Any, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -48,11 +66,29 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A question about the end of an episode, asked in its middle, that only memory can answer.
+
+    Attributes:
+        question: what is asked, for people.
+        timestep: when it is asked, the history up to and with this timestep being known.
+        label: (E,) bool, the answer, from recorded episodes.
+        bayes: (E,) probability that the answer is yes for one who knows the hidden state at that timestep and the
+            behaviour called by that recipe.
+    """
+
+    question: str
+    timestep: int
+    label: Callable[[Episodes], np.ndarray]
+    bayes: Callable[[Episodes, str], np.ndarray]
+
+
+@dataclass(frozen=True)
 class EnvSpec:
     """One environment under fixed options.
 
     Attributes:
-        id: stable id with a version, raised when results may change.
+        id: stable id with a version, raised when results may change; ``gymnasium.make("dsbench/<id>")`` makes it too.
         name: catalogue name.
         options: the options it was made with, defaults included.
         make: makes one gymnasium environment.
@@ -62,16 +98,20 @@ class EnvSpec:
         horizon: timesteps of the longest episode.
         random_return, optimal_return: mean return of the uniform and of the best policy.
         references: where those two come from.
-        tests: what the task tests.
+        tests: the skills that it takes.
         needs_memory: whether a memoryless policy fails on every recipe.
+        random, optimal: the uniform policy and the best one, which may look at hidden state.
+        target: the rule for the return to ask for.
         recipes: offline data on offer, by name.
+        stored: what defines this instance beyond its options (a drawn graph), as JSON values; kept with the data.
+        probe: a question to be answered from memory, where the task has one.
     """
 
     id: str
     name: str
     summary: str
     options: Mapping[str, Any]
-    make: Callable[[], gym.Env[Any, Any]]
+    make: MakeEnv
     vector: Callable[[Sequence[int]], VectorEpisodes]
     score: Callable[[Episodes], dict[str, np.ndarray]]
     success_metric: str
@@ -79,12 +119,21 @@ class EnvSpec:
     random_return: float
     optimal_return: float
     references: str
-    tests: str
+    tests: tuple[Skill, ...]
     needs_memory: bool
+    random: Behaviour
+    optimal: Behaviour
+    target: TargetRule = Quantile()  # noqa: RUF009  frozen, without state
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    probe: Probe | None = None
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UnknownName` with the closest match otherwise."""
         if name not in self.recipes:
             raise UnknownName("data recipe", name, self.recipes, where=f"dsbench list recipes --env {self.name}")
         return self.recipes[name]
+
+    def normalised(self, mean_return: float) -> float:
+        """A return on the scale on which the random policy has 0 and the best one 100."""
+        return 100 * (mean_return - self.random_return) / (self.optimal_return - self.random_return)

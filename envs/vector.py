@@ -14,27 +14,28 @@ from dsbench.episodes import Observations
 class LoopedEpisodes:
     """One environment a row, each reset with its own seed; see `dsbench.envs.spec.VectorEpisodes`.
 
-    ``info["action_mask"]`` (A,) bool, where an environment gives one, becomes the rows' `action_mask`.
+    ``info["action_mask"]`` (A,) bool, where an environment gives one, becomes the rows' `action_mask`; `envs` are the
+    environments themselves, for scripted experts.
     """
 
     def __init__(self, make: Callable[[], gym.Env[Any, Any]], seeds: Sequence[int]) -> None:
-        self._envs = [make() for _ in seeds]
-        results = [env.reset(seed=seed) for env, seed in zip(self._envs, seeds, strict=True)]
+        self.envs = [make() for _ in seeds]
+        results = [env.reset(seed=seed) for env, seed in zip(self.envs, seeds, strict=True)]
         self._last = [observation for observation, _ in results]
         self._over = np.zeros(len(seeds), bool)
         self.observations: Observations = _stack(self._last)
         self.action_mask = _masks([info for _, info in results])
 
     def step(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
-        rows = len(self._envs)
+        rows = len(self.envs)
         rewards, terminated, truncated = np.zeros(rows, np.float32), self._over.copy(), np.zeros(rows, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(rows)]
         for row in np.flatnonzero(~self._over):
-            self._last[row], rewards[row], terminated[row], truncated[row], infos[row] = self._envs[row].step(
+            self._last[row], rewards[row], terminated[row], truncated[row], infos[row] = self.envs[row].step(
                 actions[row]
             )
             if terminated[row] or truncated[row]:
-                self._envs[row].close()
+                self.envs[row].close()
         self._over = self._over | terminated | truncated
         self.observations = _stack(self._last)
         self.action_mask = _masks(infos, self.action_mask)

@@ -17,7 +17,7 @@ from dsbench.config import RunConfig, run_id
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy, policy_spec
-from dsbench.envs.data import DataInfo, load_or_generate, permuted_returns, target_return
+from dsbench.envs.data import DataInfo, load_or_generate, permuted_returns
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.errors import DsbenchError, UsageError
@@ -104,8 +104,9 @@ class Experiment:
         """Returns to ask for, by role; behaviour cloning asks for none."""
         if self.config.wrapper.condition == "none":
             return {"target": None}
-        quantiles = {"target": self.config.eval.target_quantile, "opposite": self.config.eval.opposite_quantile}
-        return {role: target_return(episodes, quantile) for role, quantile in quantiles.items()}
+        settings = self.config.eval
+        targets = self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile)
+        return {role: target.value for role, target in targets.items()}
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: float | None) -> tuple[Trainer, Progress]:
         settings = self.config.train

@@ -29,7 +29,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dsbench.envs.spec import EnvSpec, Recipe
+from dsbench.envs.behaviour import uniform
+from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import UsageError
 
@@ -44,8 +45,9 @@ class UmbrellaEnv(gym.Env[np.ndarray, np.integer[Any]]):
 
     metadata = {"render_modes": []}  # noqa: RUF012  gymnasium's own attribute
 
-    def __init__(self, chain_length: int = 10, n_distractor: int = 20) -> None:
+    def __init__(self, chain_length: int = 10, n_distractor: int = 20, render_mode: str | None = None) -> None:
         _check_options(chain_length, n_distractor)
+        self.render_mode = render_mode
         self.chain_length, self.n_distractor = chain_length, n_distractor
         size = FIXED_FEATURES + n_distractor
         self.observation_space = gym.spaces.Box(0.0, 1.0, (size,), np.float32)
@@ -147,7 +149,7 @@ def umbrella(chain_length: int = 10, n_distractor: int = 20) -> EnvSpec:
         name="umbrella",
         summary="only the first action counts, the rewards between are coin flips",
         options={"chain_length": chain_length, "n_distractor": n_distractor},
-        make=lambda: UmbrellaEnv(chain_length, n_distractor),
+        make=lambda render_mode=None: UmbrellaEnv(chain_length, n_distractor, render_mode),
         vector=lambda seeds: UmbrellaEpisodes(seeds, chain_length, n_distractor),
         score=score,
         success_metric="first_action_accuracy",
@@ -155,8 +157,10 @@ def umbrella(chain_length: int = 10, n_distractor: int = 20) -> EnvSpec:
         random_return=0.0,
         optimal_return=1.0,
         references="exact: the noise has mean 0, the last reward mean 0 at random and +1 at best",
-        tests="return noise: the return is a label that is mostly luck; no memory is needed",
+        tests=("return noise", "credit"),
         needs_memory=False,
+        random=uniform(2),
+        optimal=_first_action_right_with(1.0),
         recipes={
             "random": Recipe("uniformly random actions", _first_action_right_with(0.5)),
             "medium": Recipe("the first action is right in three episodes of four", _first_action_right_with(0.75)),
@@ -166,22 +170,21 @@ def umbrella(chain_length: int = 10, n_distractor: int = 20) -> EnvSpec:
     )
 
 
-def _first_action_right_with(probability: float):  # type: ignore[no-untyped-def]
+def _first_action_right_with(probability: float) -> Behaviour:
     """Right first action with this probability; uniformly random afterwards, where the action does not matter."""
 
-    def behave(observations: Observations, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+    def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
         if timestep > 0:
             return (draws[:, 0] < 0.5).astype(np.int64)
-        assert isinstance(observations, np.ndarray)
-        need = observations[:, 0].astype(np.int64)
+        need = env.observations[:, 0].astype(np.int64)
         return np.where(draws[:, 0] < probability, need, 1 - need)
 
     return behave
 
 
-def _mixed(observations: Observations, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+def _mixed(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
     random, expert = (
-        _first_action_right_with(probability)(observations, timestep, draws, episode_draw) for probability in (0.5, 1.0)
+        _first_action_right_with(probability)(env, timestep, draws, episode_draw) for probability in (0.5, 1.0)
     )
     return np.where(episode_draw < 0.5, expert, random)
 

@@ -1,8 +1,4 @@
-"""Offline data: generated from recipes, cached as arrays with a manifest of hashes, and the controls made from it.
-
-An episode depends on (environment, options, recipe, data.seed, its index) alone: not on how many are made, nor on how many
-are stepped together.
-"""
+"""The cache of data sets: a folder each, arrays and a manifest with their hashes, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from dsbench import seeds
+from dsbench.envs.data.generate import generate
 from dsbench.envs.spec import EnvSpec
-from dsbench.episodes import Episodes, Timestep, collect, concatenate
-from dsbench.errors import DatasetError, UsageError
+from dsbench.episodes import Episodes
+from dsbench.errors import DatasetError
 from dsbench.files import locked, read_json, to_json, write_atomic
 
-FORMAT = 1
-BLOCK = 1000  # episodes whose draws come from one stream; part of the data's definition
+FORMAT = 2  # part of a folder's name, so that data of another format is made anew and never misread
 LIBRARIES = ("bsuite", "gymnasium", "numpy")
 MANIFEST_KEYS = {
     "env",
@@ -81,57 +76,6 @@ def load_or_generate(
     return _load(folder)
 
 
-def generate(
-    spec: EnvSpec, recipe: str, n_episodes: int, seed: int, on_block: Callable[[int], None] = lambda episodes: None
-) -> Episodes:
-    """Make the episodes 0 .. n_episodes - 1 of a recipe, without the cache."""
-    if n_episodes < 1:
-        raise UsageError(f"data.episodes is {n_episodes}; expected at least 1")
-    behaviour = spec.recipe(recipe).behaviour
-    blocks = []
-    for first in range(0, n_episodes, BLOCK):
-        rows = min(BLOCK, n_episodes - first)
-        # Seeds and episode draws of the whole block are drawn even if fewer rows are used: row i is always the same.
-        generator = seeds.stream(seed, "data", spec.id, recipe, first)
-        env_seeds = generator.integers(2**32, size=BLOCK)[:rows]
-        episode_draw = generator.random(BLOCK)[:rows]
-        env = spec.vector(env_seeds.tolist())
-        alive, steps = np.ones(rows, bool), []
-        for timestep in range(spec.horizon):
-            draws = generator.random((BLOCK, 2))[:rows]
-            seen, mask = env.observations, env.action_mask
-            actions = behaviour(seen, timestep, draws, episode_draw)
-            after, rewards, terminated, truncated = env.step(actions)
-            steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))
-            alive = alive & ~(terminated | truncated)
-            if not alive.any():
-                break
-        blocks.append(collect(steps))
-        on_block(first + rows)
-    return concatenate(blocks)
-
-
-def permuted_returns(episodes: Episodes, seed: int) -> Episodes:
-    """The control whose returns say nothing: rewards are dealt out to other episodes of the same length.
-
-    Observations and actions stay; each episode receives the whole reward sequence of one drawn at random, so lengths, the
-    distribution of returns and the noise within an episode are as before.
-    """
-    generator = seeds.stream(seed, "permute returns")
-    order = np.arange(len(episodes))
-    for length in np.unique(episodes.lengths):
-        same = np.flatnonzero(episodes.lengths == length)
-        order[same] = generator.permutation(same)
-    arrays = episodes.arrays()
-    return Episodes.from_arrays(arrays | {"rewards": episodes.select(order).rewards})
-
-
-def target_return(episodes: Episodes, quantile: float) -> float:
-    """The return at this quantile of the data, one that occurs: the next higher one from the median up, the next lower
-    one below it, so that a high and a low target lie equally far out."""
-    return float(np.quantile(episodes.returns(), quantile, method="higher" if quantile >= 0.5 else "lower"))
-
-
 def data_folder() -> Path:
     """Where data sets are cached: ``DSBENCH_DATA``, else ``XDG_DATA_HOME/dsbench``, else ``~/.local/share/dsbench``."""
     if chosen := os.environ.get("DSBENCH_DATA"):
@@ -142,11 +86,11 @@ def data_folder() -> Path:
 
 def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int) -> dict[str, Any]:
     """What the data is determined by; versions are stored beside it."""
-    options = dict(spec.options)
     return {
         "format": FORMAT,
         "env": spec.id,
-        "options": options,
+        "options": dict(spec.options),
+        "stored": dict(spec.stored),
         "recipe": recipe,
         "episodes": n_episodes,
         "seed": seed,

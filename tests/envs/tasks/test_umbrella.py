@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dsbench.envs import get_spec
 from dsbench.envs.data import generate
-from dsbench.envs.umbrella import UmbrellaEnv, UmbrellaEpisodes
+from dsbench.envs.tasks.umbrella import UmbrellaEnv, UmbrellaEpisodes
 from dsbench.envs.vector import LoopedEpisodes
 from dsbench.errors import UsageError
 

@@ -1,0 +1,66 @@
+"""Scripted policies put together: uniform actions, and an expert that errs with a probability.
+
+All recipes are one form, ``noisy(expert, epsilon)``, where epsilon is the probability of a uniformly random action at a
+timestep: constant, or of each episode its own (a mixture of qualities, as a replay buffer is).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsbench.envs.spec import Behaviour
+
+Epsilon = Callable[[np.ndarray], np.ndarray]  # (rows,) draws of the episodes -> (rows,) probabilities
+
+
+def uniform(n_actions: int) -> Behaviour:
+    """Every allowed action with the same probability."""
+
+    def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+        return uniform_actions(draws[:, 1], n_actions, env.action_mask)
+
+    return behave
+
+
+def noisy(expert: Behaviour, n_actions: int, epsilon: float | Epsilon) -> Behaviour:
+    """`expert`, but with probability epsilon a uniformly random allowed action instead.
+
+    The first draw of a timestep decides between the two, the second picks the random action; an expert that wants to act
+    at random uses the second as well.
+    """
+
+    def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+        rate = epsilon(episode_draw) if callable(epsilon) else epsilon
+        chosen = expert(env, timestep, draws, episode_draw)
+        return np.where(draws[:, 0] < rate, uniform_actions(draws[:, 1], n_actions, env.action_mask), chosen)
+
+    return behave
+
+
+def levels(*rates: float, shares: Sequence[float] | None = None) -> Epsilon:
+    """Each episode takes one of these rates, in equal shares or in those given (which sum to 1)."""
+    bounds = np.cumsum(shares if shares is not None else np.full(len(rates), 1 / len(rates)))[:-1]
+    values = np.asarray(rates, np.float64)
+
+    def of_episode(episode_draw: np.ndarray) -> np.ndarray:
+        return values[np.searchsorted(bounds, episode_draw, side="right")]
+
+    return of_episode
+
+
+def spread(episode_draw: np.ndarray) -> np.ndarray:
+    """Rates spread evenly over [0, 1): every quality from expert to random, as in the replay of a learner."""
+    return episode_draw
+
+
+def uniform_actions(draws: np.ndarray, n_actions: int, action_mask: np.ndarray | None) -> NDArray[np.int64]:
+    """(rows,) uniform actions, among the allowed ones where there is a mask, from one draw a row."""
+    if action_mask is None:
+        return (draws * n_actions).astype(np.int64)
+    ranks = np.cumsum(action_mask, 1)  # the k-th allowed action has rank k
+    wanted = (draws * ranks[:, -1]).astype(np.int64) + 1
+    return (ranks < wanted[:, None]).sum(1)

@@ -1,0 +1,60 @@
+"""Offline data made by scripted behaviour.
+
+An episode depends on (environment, options, recipe, data.seed, its index) alone: not on how many are made, nor on how many
+are stepped together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dsbench import seeds
+from dsbench.envs.spec import Behaviour, EnvSpec
+from dsbench.episodes import Episodes, Timestep, collect, concatenate
+from dsbench.errors import UsageError
+
+BLOCK = 1000  # episodes whose draws come from one stream; part of the data's definition
+
+
+def generate(
+    spec: EnvSpec, recipe: str, n_episodes: int, seed: int, on_block: Callable[[int], None] = lambda episodes: None
+) -> Episodes:
+    """Make the episodes 0 .. n_episodes - 1 of a recipe.
+
+    Args:
+        on_block: called with the number of episodes made so far, for progress.
+    """
+    if n_episodes < 1:
+        raise UsageError(f"data.episodes is {n_episodes}; expected at least 1")
+    behaviour = spec.recipe(recipe).behaviour
+    blocks = []
+    for first in range(0, n_episodes, BLOCK):
+        rows = min(BLOCK, n_episodes - first)
+        # Seeds and episode draws of the whole block are drawn even if fewer rows are used: row i is always the same.
+        generator = seeds.stream(seed, "data", spec.id, recipe, first)
+        env_seeds = generator.integers(2**32, size=BLOCK)[:rows]
+        episode_draw = generator.random(BLOCK)[:rows]
+        blocks.append(_block(spec, behaviour, env_seeds.tolist(), generator, episode_draw))
+        on_block(first + rows)
+    return concatenate(blocks)
+
+
+def _block(
+    spec: EnvSpec, behaviour: Behaviour, env_seeds: list[int], generator: np.random.Generator, episode_draw: np.ndarray
+) -> Episodes:
+    """Step the episodes of a block together until each has ended."""
+    rows = len(env_seeds)
+    env = spec.vector(env_seeds)
+    alive, steps = np.ones(rows, bool), []
+    for timestep in range(spec.horizon):
+        draws = generator.random((BLOCK, 2))[:rows]
+        seen, mask = env.observations, env.action_mask
+        actions = behaviour(env, timestep, draws, episode_draw)
+        after, rewards, terminated, truncated = env.step(actions)
+        steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))
+        alive = alive & ~(terminated | truncated)
+        if not alive.any():
+            return collect(steps)
+    raise UsageError(f"env {spec.id} went on past its horizon of {spec.horizon} timesteps")

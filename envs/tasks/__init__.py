@@ -1,0 +1,1 @@
+"""The tasks: one module each, its decision process in the docstring."""
