@@ -44,6 +44,10 @@ class DatasetError(UsageError):
     """Offline data cannot be trusted: names the file, the field and the first bad index."""
 
 
+class EnvironmentFault(DsbenchError):
+    """An environment broke its contract while it was played: it raised, hung, or gave something that is no number."""
+
+
 class CorruptFile(DsbenchError):
     """A file that dsbench wrote is torn or changed: names the file and what can be done."""
 

@@ -1,10 +1,15 @@
-"""Evaluation: many episodes at once through the policy's stepper, scored by the environment's own measures."""
+"""Evaluation: many episodes at once, by a trained policy or a scripted one, scored by the environment's own measures.
+
+An episode's environment has a seed of its own, so episode i is the same however many are played beside it. Nothing that
+crosses the line between policy and environment is trusted: actions are checked before they are taken, observations and
+rewards after.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +17,10 @@ from torch import Tensor
 
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
-from dsbench.envs.spec import EnvSpec
-from dsbench.episodes import Episodes, Observations, Timestep, collect, map_observations
-from dsbench.errors import UsageError
+from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
+from dsbench.envs.targets import Target
+from dsbench.episodes import Episodes, Observations, Timestep, collect, map_observations, observation_leaves
+from dsbench.errors import EnvironmentFault
 
 Decode = Literal["argmax", "sample"]
 Split = Literal["selection", "eval"]
@@ -27,13 +33,11 @@ class Scores:
 
     Attributes:
         metrics: name -> (E,) values (``return`` always among them).
-        target_return: what the policy was asked for; None without conditioning.
-        decode: how actions were chosen.
+        clipped_actions: continuous actions that lay outside the space and were clipped to it.
     """
 
     metrics: Mapping[str, np.ndarray]
-    target_return: float | None
-    decode: Decode
+    clipped_actions: int = 0
 
     def means(self) -> dict[str, float]:
         """Mean of every measure over the episodes."""
@@ -53,7 +57,7 @@ def evaluate(
     split: Split,
     episodes: int,
     seed: int,
-    target_return: float | None,
+    target: Target | None,
     decode: Decode,
     acting: Literal["stateful", "windowed"] = "stateful",
     window: int | None = None,
@@ -62,71 +66,176 @@ def evaluate(
     """Act in `episodes` episodes of `split` and score them.
 
     Args:
-        target_return: return asked for at the first timestep; rewards received are subtracted as the episode goes on.
+        target: return asked for at the first timestep; rewards received are subtracted as the episode goes on.
         acting: ``stateful`` carries the backbone's state, ``windowed`` re-encodes the last `window` timesteps.
         on_step: called once a timestep, for progress.
 
     Raises:
-        UsageError: the environment returned a NaN or went on past its horizon.
+        EnvironmentFault: the environment raised, or showed or paid something that is not finite.
     """
     was_training = model.training
     model.eval()
-    parts: list[dict[str, np.ndarray]] = []
-    every_seed = episode_seeds(seed, split, episodes)
-    for begin in range(0, episodes, MAX_ROWS):
-        chunk = every_seed[begin : begin + MAX_ROWS]
+
+    def player(env: VectorEpisodes, rows: int, begin: int) -> _Learned:
         generator = torch.Generator(device=_device(model))
         generator.manual_seed(seeds.seed_for(seed, split, "decode", begin))
-        actor = Actor(model, len(chunk), acting=acting, window=window)
-        recorded = _roll(actor, spec, chunk, target_return or 0.0, decode, generator, on_step)
-        parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
+        actor = Actor(model, rows, acting=acting, window=window)
+        wanted = np.zeros(rows, np.float32) if target is None else target.of(env.observations, rows)
+        return _Learned(actor, wanted, decode, generator)
+
+    scores = _play(player, spec, episode_seeds(seed, split, episodes), on_step)
     model.train(was_training)
-    metrics = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Scores(metrics, target_return, decode)
+    return scores
 
 
-def _roll(
-    actor: Actor,
+def evaluate_scripted(
+    behaviour: Behaviour,
     spec: EnvSpec,
-    episode_seeds: list[int],
-    target_return: float,
-    decode: Decode,
-    generator: torch.Generator,
+    *,
+    split: Split,
+    episodes: int,
+    seed: int,
+    draw_seed: int,
+    on_step: Callable[[], None] = lambda: None,
+) -> Scores:
+    """The same episodes played by a scripted policy; `draw_seed` drives its own randomness."""
+
+    def player(env: VectorEpisodes, rows: int, begin: int) -> _Scripted:
+        return _Scripted(behaviour, seeds.stream(draw_seed, split, "scripted", begin), rows)
+
+    return _play(player, spec, episode_seeds(seed, split, episodes), on_step)
+
+
+class _Player(Protocol):
+    """Plays a group of episodes."""
+
+    clipped: int
+
+    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray: ...
+
+    def receive(self, rewards: np.ndarray) -> None:
+        """(rows,) rewards of the timestep, 0 where the episode is over."""
+
+
+class _Learned:
+    """A trained policy in a group of episodes: feeds back what it did and what is still asked for."""
+
+    def __init__(self, actor: Actor, wanted: np.ndarray, decode: Decode, generator: torch.Generator) -> None:
+        self.actor, self.decode, self.generator = actor, decode, generator
+        self.return_to_go = torch.from_numpy(wanted).to(generator.device)
+        self.previous: Tensor | None = None
+        self.clipped = 0
+
+    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
+        device, rows, mask = self.generator.device, len(self.return_to_go), env.action_mask
+        action = self.actor.act(
+            _to_torch(env.observations, device),
+            return_to_go=self.return_to_go,
+            previous_action=self.previous,
+            first=torch.full((rows,), timestep == 0, device=device),
+            timestep=torch.full((rows,), timestep, dtype=torch.long, device=device),
+            action_mask=None if mask is None else torch.from_numpy(mask).to(device),
+            decode=self.decode,
+            generator=self.generator,
+        )
+        self.previous = self._inside(action)
+        return self.previous.cpu().numpy()
+
+    def receive(self, rewards: np.ndarray) -> None:
+        self.return_to_go = self.return_to_go - torch.from_numpy(rewards).to(self.return_to_go)
+
+    def _inside(self, action: Tensor) -> Tensor:
+        """Continuous actions within the space's bounds; what is clipped is counted, what is no number is refused."""
+        policy = self.actor.policy
+        if policy.discrete:
+            return action
+        if not bool(torch.isfinite(action).all()):
+            raise EnvironmentFault("the policy chose an action that is not finite")
+        low, high = policy.action_low, policy.action_high
+        assert isinstance(low, Tensor) and isinstance(high, Tensor)
+        inside = torch.minimum(torch.maximum(action, low), high)
+        self.clipped += int((inside != action).sum())
+        return inside
+
+
+class _Scripted:
+    """A scripted policy in a group of episodes. Rows of the draws are the same however many episodes there are."""
+
+    clipped = 0
+
+    def __init__(self, behaviour: Behaviour, generator: np.random.Generator, rows: int) -> None:
+        self.behaviour, self.generator, self.rows = behaviour, generator, rows
+        self.episode_draw = generator.random(MAX_ROWS)[:rows]
+
+    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
+        draws = self.generator.random((MAX_ROWS, 2))[: self.rows]
+        return self.behaviour(env, timestep, draws, self.episode_draw)
+
+    def receive(self, rewards: np.ndarray) -> None:
+        """Scripted policies look at the episode itself."""
+
+
+def _play(
+    player: Callable[[VectorEpisodes, int, int], _Player],
+    spec: EnvSpec,
+    every_seed: list[int],
     on_step: Callable[[], None],
-) -> Episodes:
-    """Step all episodes together until each has ended; rows that ended keep stepping on nothing and are cut off."""
-    device, rows = generator.device, len(episode_seeds)
-    env = spec.vector(episode_seeds)
-    observation, mask = env.observations, env.action_mask
-    return_to_go = torch.full((rows,), target_return, dtype=torch.float32, device=device)
-    previous: Tensor | None = None
+) -> Scores:
+    parts: list[dict[str, np.ndarray]] = []
+    clipped = 0
+    for begin in range(0, len(every_seed), MAX_ROWS):
+        chunk = every_seed[begin : begin + MAX_ROWS]
+        env = spec.vector(chunk)
+        playing = player(env, len(chunk), begin)
+        recorded = roll(playing, env, spec, len(chunk), on_step)
+        parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
+        clipped += playing.clipped
+    return Scores({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, clipped)
+
+
+def roll(player: _Player, env: VectorEpisodes, spec: EnvSpec, rows: int, on_step: Callable[[], None]) -> Episodes:
+    """Step all episodes together until each has ended, at the latest at the horizon, where what goes on is cut.
+
+    Rows that ended keep stepping on nothing and are left out.
+    """
     alive = np.ones(rows, dtype=bool)
     steps: list[Timestep] = []
-    for t in range(spec.horizon):
-        action = actor.act(
-            _to_torch(observation, device),
-            return_to_go=return_to_go,
-            previous_action=previous,
-            first=torch.full((rows,), t == 0, device=device),
-            timestep=torch.full((rows,), t, dtype=torch.long, device=device),
-            action_mask=None if mask is None else torch.from_numpy(mask).to(device),
-            decode=decode,
-            generator=generator,
-        )
-        chosen = action.cpu().numpy()
-        seen, legal = observation, mask
-        observation, reward, terminated, truncated = env.step(chosen)
-        mask = env.action_mask
-        if not np.isfinite(reward[alive]).all():
-            raise UsageError(f"env {spec.id} returned a reward that is not finite at timestep {t}")
+    for timestep in range(spec.horizon):
+        seen, legal = env.observations, env.action_mask
+        chosen = player.act(env, timestep)
+        observation, reward, terminated, truncated = _step(env, chosen, spec, timestep)
+        _check_finite(spec, timestep, observation, reward, alive)
+        if timestep == spec.horizon - 1:
+            truncated = truncated | ~terminated
         steps.append(Timestep(seen, chosen, reward, terminated, truncated, alive, observation, legal))
-        return_to_go = return_to_go - torch.from_numpy(np.where(alive, reward, 0).astype(np.float32)).to(device)
-        previous = action
+        player.receive(np.where(alive, reward, 0).astype(np.float32))
         alive = alive & ~(terminated | truncated)
         on_step()
         if not alive.any():
-            return collect(steps)
-    raise UsageError(f"env {spec.id} went on past its horizon of {spec.horizon} timesteps")
+            break
+    return collect(steps)
+
+
+def _step(
+    env: VectorEpisodes, actions: np.ndarray, spec: EnvSpec, timestep: int
+) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
+    try:
+        return env.step(actions)
+    except EnvironmentFault:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise EnvironmentFault(f"env {spec.id} raised {type(error).__name__} at timestep {timestep}: {text}") from error
+
+
+def _check_finite(
+    spec: EnvSpec, timestep: int, observation: Observations, reward: np.ndarray, alive: np.ndarray
+) -> None:
+    if not np.isfinite(reward[alive]).all():
+        raise EnvironmentFault(f"env {spec.id} returned a reward that is not finite at timestep {timestep}")
+    for name, array in observation_leaves(observation):
+        if array.dtype.kind == "f" and not np.isfinite(array[alive]).all():
+            raise EnvironmentFault(f"env {spec.id} returned {name} that are not finite at timestep {timestep}")
 
 
 def _to_torch(observation: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -16,9 +16,10 @@ from dsbench.backbones import build
 from dsbench.decision import DecisionSequence
 from dsbench.envs import get_spec
 from dsbench.envs.spec import EnvSpec
+from dsbench.envs.targets import Target
 from dsbench.envs.vector import LoopedEpisodes
 from dsbench.episodes import Episodes
-from dsbench.errors import UsageError
+from dsbench.errors import EnvironmentFault
 
 MakePolicy = Callable[..., DecisionSequence]
 
@@ -49,7 +50,7 @@ def umbrella() -> EnvSpec:
 
 
 def evaluate(model: DecisionSequence, spec: EnvSpec, **options: Any) -> rollout.Scores:
-    settings: dict[str, Any] = {"split": "eval", "episodes": 12, "seed": 3, "target_return": 1.0, "decode": "argmax"}
+    settings: dict[str, Any] = {"split": "eval", "episodes": 12, "seed": 3, "target": Target(1.0), "decode": "argmax"}
     return rollout.evaluate(model, spec, **(settings | options))
 
 
@@ -152,7 +153,7 @@ def test_the_return_asked_for_falls_by_the_rewards_received(monkeypatch: pytest.
         return act(self, observation, **arguments)
 
     monkeypatch.setattr(rollout.Actor, "act", watch)
-    evaluate(policy_for(spec, "lstm"), spec, target_return=20.0)
+    evaluate(policy_for(spec, "lstm"), spec, target=Target(20.0))
     assert len(asked) == 4
     assert all((value == 20).all() for value in asked)
 
@@ -163,11 +164,92 @@ def test_a_reward_that_is_not_finite_is_refused(bad: float) -> None:
         reward_at_end = bad
 
     spec = countdown(Bad)
-    with pytest.raises(UsageError, match="countdown-v0 returned a reward that is not finite at timestep 0"):
+    with pytest.raises(EnvironmentFault, match="countdown-v0 returned a reward that is not finite at timestep 0"):
         evaluate(policy_for(spec), spec)
 
 
-def test_an_environment_past_its_horizon_is_refused() -> None:
-    spec = countdown(horizon=2)
-    with pytest.raises(UsageError, match="past its horizon of 2"):
+def test_an_observation_that_is_not_finite_is_refused() -> None:
+    class Bad(Countdown):
+        def _observe(self) -> np.ndarray:
+            return np.array([self.left, np.nan if self.t else 0], np.float32)
+
+    spec = countdown(Bad)
+    with pytest.raises(EnvironmentFault, match="countdown-v0 returned observations that are not finite at timestep 0"):
         evaluate(policy_for(spec), spec)
+
+
+def test_an_environment_that_raises_is_named_with_the_timestep() -> None:
+    class Bad(Countdown):
+        def step(self, action: int) -> Any:
+            raise ValueError("no such\nmove")
+
+    spec = countdown(Bad)
+    with pytest.raises(EnvironmentFault, match="countdown-v0 raised ValueError at timestep 0: no such move"):
+        evaluate(policy_for(spec), spec)
+
+
+def test_an_environment_that_goes_on_past_its_horizon_is_cut_there() -> None:
+    class Endless(Countdown):
+        def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            return self._observe(), 1.0, False, False, {}
+
+    scores = evaluate(policy_for(countdown(Endless)), countdown(Endless))
+    assert scores.metrics["length"].tolist() == [4] * 12
+    assert scores.metrics["return"].tolist() == [4] * 12
+
+
+def test_continuous_actions_outside_the_space_are_clipped_and_counted() -> None:
+    class Continuous(Countdown):
+        action_space = gym.spaces.Box(-0.25, 0.25, (1,), np.float32)
+        taken: ClassVar[list[float]] = []
+
+        def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            self.taken.append(float(action[0]))
+            return super().step(0)
+
+    spec = countdown(Continuous)
+    model = policy_for(spec)
+    with torch.no_grad():
+        model.head.bias.fill_(5.0)
+    scores = evaluate(model, spec)
+    assert set(Continuous.taken) == {0.25}
+    assert scores.clipped_actions >= len(Continuous.taken)
+
+
+def test_a_policy_that_acts_nan_is_refused() -> None:
+    class Continuous(Countdown):
+        action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    model = policy_for(countdown(Continuous))
+    with torch.no_grad():
+        model.head.bias.fill_(float("nan"))
+    with pytest.raises(EnvironmentFault, match="action that is not finite"):
+        evaluate(model, countdown(Continuous))
+
+
+def test_each_row_is_asked_for_the_return_of_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, asked = countdown(), []
+    act = rollout.Actor.act
+
+    def watch(self: Any, observation: Any, **arguments: Any) -> Any:
+        asked.append((observation[:, 0], arguments["return_to_go"]))
+        return act(self, observation, **arguments)
+
+    monkeypatch.setattr(rollout.Actor, "act", watch)
+    by_start = np.array([0.0, 10, 20, 30, 40])
+    target = Target(25.0, by_start, lambda first: np.asarray(first)[:, 0].astype(np.int64))
+    evaluate(policy_for(spec, "lstm"), spec, target=target)
+    left, wanted = asked[0]
+    np.testing.assert_array_equal(wanted, by_start[left.int()])
+
+
+def test_a_scripted_policy_plays_the_same_episodes_whatever_their_number(umbrella: EnvSpec) -> None:
+    def play(episodes: int) -> np.ndarray:
+        scores = rollout.evaluate_scripted(
+            umbrella.random, umbrella, split="eval", episodes=episodes, seed=3, draw_seed=0
+        )
+        return scores.metrics["return"]
+
+    np.testing.assert_array_equal(play(5), play(12)[:5])
+    best = rollout.evaluate_scripted(umbrella.optimal, umbrella, split="eval", episodes=50, seed=3, draw_seed=0)
+    assert best.means()["first_action_accuracy"] == 1
