@@ -21,6 +21,18 @@ ENVS = Catalogue(
             "bsuite umbrella_length and umbrella_distract (Osband et al. 2020, arXiv:1908.03568)",
             "dsbench.envs.tasks.umbrella:umbrella",
         ),
+        Entry(
+            "memory-len",
+            "memory: a bit shown at the start is asked for at the end",
+            "bsuite memory_len (Osband et al. 2020, arXiv:1908.03568)",
+            "dsbench.envs.tasks.memory:memory_len",
+        ),
+        Entry(
+            "memory-size",
+            "memory: of several bits shown at the start one is asked for",
+            "bsuite memory_size (Osband et al. 2020, arXiv:1908.03568)",
+            "dsbench.envs.tasks.memory:memory_size",
+        ),
     ],
     group="dsbench.envs",
 )
