@@ -33,6 +33,20 @@ ENVS = Catalogue(
             "bsuite memory_size (Osband et al. 2020, arXiv:1908.03568)",
             "dsbench.envs.tasks.memory:memory_size",
         ),
+        Entry(
+            "repeat-first",
+            "memory: the suit of the first card is named while others go by",
+            "popgym RepeatFirst (Morad et al. 2023, arXiv:2303.01859)",
+            "dsbench.envs.tasks.repeat:repeat_first",
+            extra="popgym",
+        ),
+        Entry(
+            "repeat-previous",
+            "memory: the suit of the card some timesteps ago is named",
+            "popgym RepeatPrevious (Morad et al. 2023, arXiv:2303.01859)",
+            "dsbench.envs.tasks.repeat:repeat_previous",
+            extra="popgym",
+        ),
     ],
     group="dsbench.envs",
 )
