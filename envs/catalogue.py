@@ -47,6 +47,12 @@ ENVS = Catalogue(
             "dsbench.envs.tasks.repeat:repeat_previous",
             extra="popgym",
         ),
+        Entry(
+            "key-to-door",
+            "credit assignment over a gap: a key taken early opens a door much later",
+            "Hung et al. 2019 (arXiv:1810.06721), Chen et al. 2021 (arXiv:2106.01345)",
+            "dsbench.envs.tasks.key_to_door:key_to_door",
+        ),
     ],
     group="dsbench.envs",
 )

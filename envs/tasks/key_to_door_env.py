@@ -76,7 +76,7 @@ class KeyToDoorEnv(gym.Env[np.ndarray, np.integer[Any]]):
             self.cell, self.clock = rooms.PLACES[rooms.ENTRANCES[self.phase]][1], 0
         return self._observe(), reward, over, False, {}
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]  # gymnasium's union of many types
+    def render(self) -> NDArray[np.uint8]:
         """(H, W, 3) picture of the room."""
         marks = {}
         if self.phase == DISTRACTOR:
