@@ -48,6 +48,42 @@ ENVS = Catalogue(
             extra="popgym",
         ),
         Entry(
+            "door-key",
+            "credit assignment: fetch the key, open the door, walk to the goal; only the goal pays",
+            "minigrid DoorKey (Chevalier-Boisvert et al. 2023, arXiv:2306.13831)",
+            "dsbench.envs.tasks.door_key:door_key",
+        ),
+        Entry(
+            "graph-walk",
+            "stitching: shortest paths in a random graph, learnt from random walks",
+            "the Decision Transformer's illustration (Chen et al. 2021, arXiv:2106.01345)",
+            "dsbench.envs.tasks.graph_walk:graph_walk",
+        ),
+        Entry(
+            "cartpole",
+            "control: a pole on a cart is balanced, the whole state seen",
+            "gymnasium CartPole-v1 (Barto, Sutton and Anderson 1983)",
+            "dsbench.envs.tasks.cartpole:cartpole",
+        ),
+        Entry(
+            "cartpole-position",
+            "memory and control: a pole on a cart is balanced, the velocities hidden",
+            "gymnasium CartPole-v1 seen as in popgym PositionOnlyCartPole (Morad et al. 2023, arXiv:2303.01859)",
+            "dsbench.envs.tasks.cartpole:cartpole_position",
+        ),
+        Entry(
+            "cartpole-velocity",
+            "control: a pole on a cart is balanced, the positions hidden",
+            "gymnasium CartPole-v1 seen as in popgym VelocityOnlyCartPole (Morad et al. 2023, arXiv:2303.01859)",
+            "dsbench.envs.tasks.cartpole:cartpole_velocity",
+        ),
+        Entry(
+            "cartpole-noisy",
+            "memory and control: a pole on a cart is balanced, its positions seen through noise",
+            "gymnasium CartPole-v1 seen as in popgym NoisyPositionOnlyCartPole (Morad et al. 2023, arXiv:2303.01859)",
+            "dsbench.envs.tasks.cartpole:cartpole_noisy",
+        ),
+        Entry(
             "key-to-door",
             "credit assignment over a gap: a key taken early opens a door much later",
             "Hung et al. 2019 (arXiv:1810.06721), Chen et al. 2021 (arXiv:2106.01345)",
