@@ -105,6 +105,7 @@ class EnvSpec:
         recipes: offline data on offer, by name.
         stored: what defines this instance beyond its options (a drawn graph), as JSON values; kept with the data.
         probe: a question to be answered from memory, where the task has one.
+        data_vector: in place of `vector` where data is generated, for a task whose data leaves out what is evaluated.
     """
 
     id: str
@@ -127,6 +128,7 @@ class EnvSpec:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
     probe: Probe | None = None
+    data_vector: Callable[[Sequence[int]], VectorEpisodes] | None = None
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UnknownName` with the closest match otherwise."""

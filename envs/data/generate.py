@@ -46,7 +46,7 @@ def _block(
 ) -> Episodes:
     """Step the episodes of a block together until each has ended, at the latest at the horizon, where it is cut."""
     rows = len(env_seeds)
-    env = spec.vector(env_seeds)
+    env = (spec.data_vector or spec.vector)(env_seeds)
     alive, steps = np.ones(rows, bool), []
     for timestep in range(spec.horizon):
         draws = generator.random((BLOCK, 2))[:rows]

@@ -1,0 +1,264 @@
+"""Shortest paths in a fixed random graph, learnt from random walks: the Decision Transformer's own illustration.
+
+The Markov decision process (Chen et al. 2021, arXiv:2106.01345, section 1 and figure 2):
+
+- The graph is directed: each ordered pair of different nodes is an edge with probability edge_probability; drawn once
+  from graph_seed, and again while some node cannot reach the goal, node 0, within walk_length steps (`draw_graph`).
+- Observation, Discrete(nodes): the node one stands on. An episode begins on a node drawn uniformly, never the goal.
+- Action, Discrete(nodes): the node to go to; ``info["action_mask"]`` marks those that an edge leads to. Any other one
+  costs a step and leads nowhere.
+- Reward: -1 a step, the arriving one included, so that arriving in k steps has return -k. A walk that has not arrived by
+  its last step receives -(walk_length + 1) there.
+- End: terminated on the goal, truncated after walk_length steps.
+
+Three edges to the goal, walk_length 10, ``6 -> 13 -> 4 -> 0``::
+
+    t               0    1    2
+    node            6   13    4       (then 0: arrived)
+    action         13    4    0
+    reward         -1   -1   -1
+    return-to-go   -3   -2   -1
+
+How this was settled: the paper counts "0 at the goal and -1 otherwise", which is the same -k, as the k nodes that one
+leaves on the way are not the goal. For walks that miss, a public replication has the return -infinity, which no network can be
+fed. At -1 a step, a miss two steps before its end would bear the same return-to-go as an arrival in two; with
+-(walk_length + 1) at its end, each return-to-go of a miss is below that of any arrival (the whole return is -2 walk_length).
+
+``split="stitch"`` asks for more than following the best walk seen. Up to a quarter of the nodes become test starts:
+evaluation begins on these alone, and data walks that have stood on one are cut (with the reward of a miss) where the next
+step could arrive. So no trajectory of the data reaches the goal from a test start, while other walks show a shortest path
+from each of its neighbours: two halves must be put together. The data's best return there would ask for a miss, so the
+target is the shortest path's return.
+
+Seeding: ``reset(seed=s)`` draws the start by one uniform number of numpy's ``RandomState(s mod 2**32)``; nothing else is
+random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.graphs import GOAL, Graph, draw_graph, picture, separable_starts
+from dsbench.envs.spec import EnvSpec, Recipe
+from dsbench.envs.targets import BestFromStart, TargetRule
+from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, score, start_of
+from dsbench.episodes import Observations
+from dsbench.errors import UsageError
+
+MAX_NODES = 500
+MAX_WALK_LENGTH = 10_000
+SPLITS = ("uniform", "stitch")
+TEST_SHARE = 0.25  # of the nodes besides the goal, at most; "stitch" alone
+MEDIUM_EPSILON = 0.65  # about half-way between random and shortest in return (a test recomputes it)
+SEEDS = 2**32  # numpy's RandomState takes no larger seed
+
+
+@dataclass(frozen=True)
+class Walks:
+    """What the options come to.
+
+    Attributes:
+        starts: nodes on which evaluated episodes begin.
+        cut: (n,) bool, test starts, after which data walks may not arrive; all False without a split.
+    """
+
+    graph: Graph
+    walk_length: int
+    starts: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+
+
+class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
+    """One walk; see the module for the rules."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 2}  # noqa: RUF012  gymnasium's own attribute
+
+    def __init__(
+        self,
+        nodes: int = 20,
+        edge_probability: float = 0.1,
+        walk_length: int = 10,
+        graph_seed: int = 0,
+        split: str = "uniform",
+        render_mode: str | None = None,
+    ) -> None:
+        self.render_mode = render_mode
+        self.walks = _walks(nodes, edge_probability, walk_length, graph_seed, split)
+        self.observation_space = gym.spaces.Discrete(nodes)
+        self.action_space = gym.spaces.Discrete(nodes)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.integer[Any], dict[str, Any]]:
+        super().reset(seed=seed)
+        start_seed = int(self.np_random.integers(SEEDS)) if seed is None else seed
+        self.path = [int(_starts([start_seed], self.walks.starts)[0])]
+        return self._seen()
+
+    def step(self, action: np.integer[Any]) -> tuple[np.integer[Any], float, bool, bool, dict[str, Any]]:
+        node = self.path[-1]
+        self.path.append(int(action) if self.walks.graph.edges[node, int(action)] else node)
+        arrived = self.path[-1] == GOAL
+        missed = not arrived and len(self.path) > self.walks.walk_length
+        observation, info = self._seen()
+        return observation, -(self.walks.walk_length + 1.0) if missed else -1.0, arrived, missed, info
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """(320, 320, 3) the nodes on a circle, the goal green, the walk so far in orange; None without a render mode."""
+        return picture(self.walks.graph, self.path) if self.render_mode == "rgb_array" else None
+
+    def _seen(self) -> tuple[np.integer[Any], dict[str, Any]]:
+        node = self.path[-1]
+        return np.int64(node), {"action_mask": self.walks.graph.edges[node].copy()}
+
+
+class GraphWalkEpisodes:
+    """Many walks at once in numpy, equal to `GraphWalkEnv` draw for draw (a test holds it).
+
+    Args:
+        starts: nodes to begin on.
+        cut: (n,) bool; a walk that has stood on one of these is cut where the next step could arrive.
+    """
+
+    observations: Observations
+    action_mask: np.ndarray | None
+
+    def __init__(self, seeds: Sequence[int], walks: Walks, starts: NDArray[np.int64], cut: NDArray[np.bool_]) -> None:
+        self.graph, self.length, self.cut, self.t = walks.graph, walks.walk_length, cut, 0
+        self.before_goal = walks.graph.edges[:, GOAL]
+        self.node = _starts(seeds, starts)
+        self.over = np.zeros(len(seeds), bool)
+        self.marked = cut[self.node]
+        self.observations, self.action_mask = self.node, self.graph.edges[self.node]
+
+    def step(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
+        before = self.over
+        free = ~before
+        self.node = np.where(free & self.graph.edges[self.node, actions], actions, self.node)
+        self.t += 1
+        self.marked = self.marked | self.cut[self.node]
+        arrived = free & (self.node == GOAL)
+        missed = free & ~arrived & ((self.t >= self.length) | (self.marked & self.before_goal[self.node]))
+        rewards = np.where(missed, np.float32(-self.length - 1), -free.astype(np.float32))
+        self.over = before | arrived | missed
+        self.observations, self.action_mask = self.node, self.graph.edges[self.node]
+        return self.observations, rewards, before | arrived, missed
+
+
+def graph_walk(
+    nodes: int = 20,
+    edge_probability: float = 0.1,
+    walk_length: int = 10,
+    graph_seed: int = 0,
+    split: str = "uniform",
+) -> EnvSpec:
+    """Shortest paths in a random graph.
+
+    Args:
+        nodes: of the graph, the goal included.
+        edge_probability: of each ordered pair of nodes.
+        walk_length: steps after which a walk that has not arrived is a miss.
+        graph_seed: which graph.
+        split: ``uniform``, evaluation from every node; ``stitch``, from nodes whose walks never arrive in the data.
+    """
+    walks = _walks(nodes, edge_probability, walk_length, graph_seed, split)
+    graph, everywhere, nowhere = walks.graph, np.arange(1, nodes), np.zeros(nodes, bool)
+    best = -graph.distances.astype(np.float64)
+    target: TargetRule = BestFromStart(nodes, start_of) if split == "uniform" else ShortestFromStart(best)
+    options = {
+        "nodes": nodes,
+        "edge_probability": edge_probability,
+        "walk_length": walk_length,
+        "graph_seed": graph_seed,
+        "split": split,
+    }
+    return EnvSpec(
+        id="graph-walk-v0",
+        name="graph-walk",
+        summary="shortest paths in a random graph, put together from walks that mostly took others",
+        options=options,
+        make=lambda render_mode=None: GraphWalkEnv(**options, render_mode=render_mode),  # type: ignore[arg-type]
+        vector=lambda seeds: GraphWalkEpisodes(seeds, walks, walks.starts, nowhere),
+        data_vector=lambda seeds: GraphWalkEpisodes(seeds, walks, everywhere, walks.cut),
+        score=lambda episodes: score(episodes, graph, walk_length),
+        success_metric="optimal",
+        horizon=walk_length,
+        random_return=graph.mean_return(1.0, walk_length, walks.starts),
+        optimal_return=graph.mean_return(0.0, walk_length, walks.starts),
+        references="exact, by dynamic programming over the remaining steps, for evaluation's starts",
+        tests=("stitching",),
+        needs_memory=False,
+        random=uniform(nodes),
+        optimal=shortest_path,
+        target=target,
+        recipes={
+            "random": Recipe("uniformly random edges", uniform(nodes)),
+            "medium": Recipe(
+                f"a shortest path, but at a rate of {MEDIUM_EPSILON} a random edge",
+                noisy(shortest_path, nodes, MEDIUM_EPSILON),
+            ),
+            "expert": Recipe("a shortest path, any of them", shortest_path),
+            "mixed": Recipe(
+                "of each walk a rate of random edges out of 0, 0.25, 0.5, 0.75 and 1",
+                noisy(shortest_path, nodes, levels(0, 0.25, 0.5, 0.75, 1)),
+            ),
+            "replay": Recipe(
+                "of each walk a rate of random edges between 0 and 1", noisy(shortest_path, nodes, spread)
+            ),
+        },
+        stored={
+            "goal": GOAL,
+            "edges": [[int(a), int(b)] for a, b in zip(*np.nonzero(graph.edges), strict=True) if a != GOAL],
+            "starts": walks.starts.tolist(),
+        },
+    )
+
+
+def shortest_path(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+    """An edge that begins a shortest path, uniformly among them."""
+    return uniform_actions(draws[:, 1], env.graph.nodes, env.graph.shortest[env.node])
+
+
+def _walks(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> Walks:
+    """The graph and the starts behind these options; `UsageError` for options that cannot be."""
+    _check_options(nodes, edge_probability, walk_length, graph_seed, split)
+    graph = draw_graph(nodes, float(edge_probability), walk_length, graph_seed)
+    if split == "uniform":
+        return Walks(graph, walk_length, np.arange(1, nodes), np.zeros(nodes, bool))
+    starts = separable_starts(graph, TEST_SHARE, graph_seed)
+    if not len(starts):
+        raise UsageError(
+            f"env.split is 'stitch' and the graph of env.graph_seed={graph_seed} has no node that could be a test start; "
+            "take another seed or more nodes"
+        )
+    return Walks(graph, walk_length, starts, np.isin(np.arange(nodes), starts))
+
+
+def _starts(seeds: Sequence[int], nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(rows,) the node on which the walk of each seed begins, uniform over `nodes`; one generator re-seeded for each row."""
+    generator = np.random.RandomState(0)
+    draws = np.empty(len(seeds))
+    for row, seed in enumerate(seeds):
+        generator.seed(seed % SEEDS)
+        draws[row] = generator.random_sample()
+    return nodes[(draws * len(nodes)).astype(np.int64)]
+
+
+def _check_options(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> None:
+    if type(nodes) is not int or not 3 <= nodes <= MAX_NODES:
+        raise UsageError(f"env.nodes is {nodes!r}; expected an integer from 3 to {MAX_NODES}")
+    if type(edge_probability) not in (int, float) or not 0 < edge_probability <= 1:
+        raise UsageError(f"env.edge_probability is {edge_probability!r}; expected a number above 0, at most 1")
+    if type(walk_length) is not int or not 1 <= walk_length <= MAX_WALK_LENGTH:
+        raise UsageError(f"env.walk_length is {walk_length!r}; expected an integer from 1 to {MAX_WALK_LENGTH}")
+    if type(graph_seed) is not int or graph_seed < 0:
+        raise UsageError(f"env.graph_seed is {graph_seed!r}; expected an integer from 0")
+    if split not in SPLITS:
+        raise UsageError(f"env.split is {split!r}; expected one of {', '.join(SPLITS)}")

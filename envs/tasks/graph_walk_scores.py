@@ -1,0 +1,86 @@
+"""What is read from recorded graph walks: their scores, the return to ask for, and what the data could teach a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsbench.envs.graphs import Graph, distances
+from dsbench.envs.spec import EnvSpec
+from dsbench.envs.targets import Target
+from dsbench.episodes import Episodes, Observations
+
+
+def start_of(observations: Observations) -> NDArray[np.int64]:
+    """(rows,) the nodes behind (rows,) observations; a start is its node."""
+    return np.asarray(observations, np.int64)
+
+
+def score(episodes: Episodes, graph: Graph, walk_length: int) -> dict[str, np.ndarray]:
+    """Per-episode measures.
+
+    Returns:
+        ``return``; ``success``, the goal was reached; ``optimal``, on a shortest path; ``path_excess``, steps beyond a
+        shortest path, where a miss counts as a walk of walk_length + 1 steps.
+    """
+    shortest = graph.distances[start_of(episodes.observations)[episodes.starts[:-1]]]
+    arrived = episodes.terminated[episodes.starts[1:] - 1]
+    steps = np.where(arrived, episodes.lengths, walk_length + 1)
+    return {
+        "return": episodes.returns(),
+        "success": arrived.astype(np.float64),
+        "optimal": (steps == shortest).astype(np.float64),
+        "path_excess": (steps - shortest).astype(np.float64),
+    }
+
+
+@dataclass(frozen=True)
+class ShortestFromStart:
+    """For each start the return of a shortest path.
+
+    Where the data shows no arrival from a start, its best return there would ask for a miss.
+
+    Attributes:
+        best: (nodes,) that return.
+    """
+
+    best: NDArray[np.float64]
+    text: str = "shortest path from the start"
+
+    def __call__(self, episodes: Episodes, quantile: float, opposite_quantile: float) -> Mapping[str, Target]:
+        seen = np.unique(start_of(episodes.observations))
+        return {"target": Target(float(self.best[seen].mean()), self.best, start_of)}
+
+
+class HindsightBound(NamedTuple):
+    """Share of the evaluated starts that a table from (node, return-to-go) to action solves by a shortest path.
+
+    Attributes:
+        suffixes: with the end of every walk, from any of its nodes on, as hindsight relabelling uses them.
+        whole: with whole walks alone, from the nodes on which they began.
+    """
+
+    suffixes: float
+    whole: float
+
+
+def hindsight_bound(spec: EnvSpec, episodes: Episodes) -> HindsightBound:
+    """What this data can teach without parts of different walks being put together.
+
+    Asked for the shortest path's return, the table finds at a node the walks that took one from there, if there are any;
+    the rest of such a walk then serves each later step.
+    """
+    edges = np.zeros((spec.options["nodes"],) * 2, bool)
+    edges[tuple(np.asarray(spec.stored["edges"]).T)] = True
+    nodes = start_of(episodes.observations)
+    shown = episodes.returns_to_go() == -distances(edges)[nodes]
+    begins = episodes.timesteps() == 0
+    starts = np.asarray(spec.stored["starts"])
+    return HindsightBound(
+        suffixes=float(np.isin(starts, nodes[shown]).mean()),
+        whole=float(np.isin(starts, nodes[shown & begins]).mean()),
+    )
