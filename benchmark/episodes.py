@@ -102,6 +102,25 @@ class Episodes:
             action_mask=None if self.action_mask is None else self.action_mask[rows],
         )
 
+    def heads(self, timesteps: int) -> Episodes:
+        """The first `timesteps` of each episode; one that goes on is marked as truncated there."""
+        within, lengths = self.timesteps() < timesteps, np.minimum(self.lengths, timesteps)
+        starts, cut = np.concatenate([[0], np.cumsum(lengths)]), self.lengths > timesteps
+        ends, next_ones = starts[1:][cut] - 1, self.starts[:-1][cut] + timesteps
+        truncated = self.truncated[within]
+        truncated[ends] = True
+        named = dict(observation_leaves(self.observations))
+        final = {name: array.copy() for name, array in observation_leaves(self.final_observations)}
+        for name, array in final.items():
+            array[cut] = named[name][next_ones]
+        arrays = {
+            name: array[within]
+            for name, array in self.arrays().items()
+            if name not in ("starts", *(f"final_{leaf}" for leaf in final))
+        }
+        arrays |= {f"final_{name}": array for name, array in final.items()}
+        return Episodes.from_arrays(arrays | {"starts": starts, "truncated": truncated})
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array under a flat name (``observations.key`` for dictionaries), for saving and hashing."""
         named = dict(observation_leaves(self.observations))

@@ -1,4 +1,4 @@
-"""Offline training of a Decision-Sequence model: AdamW with the backbone's own parameter groups, warm-up, clipping.
+"""Offline training of a model on batches: AdamW with the backbone's own parameter groups, warm-up, clipping.
 
 The whole state of a training is the update's number, the weights and the optimiser's moments: batches and dropout are
 functions of the seed and the update, so a resumed run continues bit for bit.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from torch import Tensor, nn
 from dsbench import seeds
 from dsbench.batches import Batch, BatchSampler
 from dsbench.config import TrainConfig
-from dsbench.decision import DecisionSequence
 from dsbench.errors import DsbenchError
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -26,11 +26,26 @@ class Diverged(DsbenchError):
     """The loss or a gradient is no longer finite; the message names the update and the first bad layer."""
 
 
+class Trainable(Protocol):
+    """What can be trained: a torch module with a loss on batches and groups of parameters."""
+
+    @property
+    def tokens_per_decision(self) -> int: ...
+    def loss(self, batch: Batch) -> Tensor: ...
+    def param_groups(self) -> list[dict[str, Any]]: ...
+    def train(self, mode: bool = True) -> Any: ...
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
 class Trainer:
     """Trains `model` on the batches of `sampler`, one `update` at a time.
 
     Args:
-        model: the policy, on its device.
+        model: what is trained, on its device.
         sampler: draws the batch of an update.
         config: the ``train.*`` settings.
         seed: root seed; dropout has a stream of its own per update.
@@ -39,7 +54,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: DecisionSequence,
+        model: Trainable,
         sampler: BatchSampler,
         config: TrainConfig,
         *,
@@ -110,7 +125,7 @@ class Trainer:
         return f"update {number}: {what}; first bad layer: {place}; try a lower train.lr (now {self.config.lr:g})"
 
 
-def make_optimizer(model: DecisionSequence, config: TrainConfig) -> torch.optim.AdamW:
+def make_optimizer(model: Trainable, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW over the model's groups: relative learning rates kept, decay only where a group allows it."""
     groups = [
         {
@@ -142,7 +157,7 @@ def seeded(device: torch.device, root: int, *names: str | int) -> Iterator[None]
 
 
 @torch.no_grad()
-def first_bad_layer(model: nn.Module, batch: Batch) -> str | None:
+def first_bad_layer(model: Trainable, batch: Batch) -> str | None:
     """Name of the first module, innermost first, whose parameters or output hold a NaN or infinity on this batch."""
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
@@ -159,7 +174,7 @@ def first_bad_layer(model: nn.Module, batch: Batch) -> str | None:
 
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
     try:
-        model.loss(batch)  # type: ignore[operator]
+        model.loss(batch)
     finally:
         for handle in handles:
             handle.remove()

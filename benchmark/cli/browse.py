@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+
+if TYPE_CHECKING:
+    from dsbench.envs import EnvSpec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets")
@@ -55,8 +58,23 @@ def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
             for spec in specs
             for name, recipe in spec.recipes.items()
         ]
-    catalogue = BACKBONES if kind == "backbones" else ENVS
-    return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in catalogue.lines()]
+    if kind == "envs":
+        return [_env_line(get_spec(name), ENVS.entry(name).source) for name in ([env] if env else ENVS.names())]
+    return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
+
+
+def _env_line(spec: EnvSpec, source: str) -> dict[str, str]:
+    return {
+        "name": spec.name,
+        "tests": ", ".join(spec.tests),
+        "horizon": str(spec.horizon),
+        "random": f"{spec.random_return:.3g}",
+        "optimal": f"{spec.optimal_return:.3g}",
+        "target": spec.target.text,
+        "recipes": ", ".join(spec.recipes),
+        "summary": spec.summary,
+        "source": source,
+    }
 
 
 def check(

@@ -17,6 +17,16 @@ ConfigFile = Annotated[
 ]
 PresetName = Annotated[Optional[str], typer.Option("--preset", help="smoke, quick (default) or paper.")]  # noqa: UP045
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Policy = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--policy", metavar="NAME", help="Scripted control in the place of a backbone: random or optimal."),
+]
+Data = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--data", metavar="RECIPE", help="Offline data: a recipe, d4rl:FILE, minari:ID, imported:NAME, folder:DIR."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
 
 
@@ -26,6 +36,8 @@ def run(
         typer.Option("--backbone", metavar="NAME", help="Built-in name, package.module:Class or path/file.py:Class."),
     ] = None,
     env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Environment.")] = None,  # noqa: UP045
+    policy: Policy = None,
+    data: Data = None,
     seed: Annotated[Optional[int], typer.Option("--seed", help="Seed of initialisation and batches.")] = None,  # noqa: UP045
     preset: PresetName = None,
     set_: Overrides = None,
@@ -42,6 +54,10 @@ def run(
     dsbench run --backbone mine.py:MyBackbone --env umbrella --preset smoke
 
     dsbench run --backbone gpt --env umbrella --seed 3 --set train.lr=1e-3 --set env.chain_length=20
+
+    dsbench run --policy optimal --env key-to-door
+
+    dsbench run --backbone lstm --env key-to-door --set wrapper.condition=none --set data.top_percent=10
     """
     from dsbench.cli.summary import print_pairs, run_table
     from dsbench.config import resolve
@@ -49,7 +65,10 @@ def run(
     from dsbench.running.progress import display
     from dsbench.running.worker_process import folder_of
 
-    settings = resolve(preset=preset, config_file=config, overrides=set_ or (), backbone=backbone, env=env, seed=seed)
+    settings = resolve(
+        preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
+        seed=seed,
+    )  # fmt: skip
     folder = folder_of(settings, results)
     state = launcher.state_of(settings, results, force)
     print_pairs(
@@ -67,9 +86,15 @@ def run(
     return outcome.exit_code
 
 
+def _overrides(set_: list[str] | None, data: str | None) -> list[str]:
+    return [*(set_ or ()), *([f"data.recipe={data}"] if data else ())]
+
+
 def sweep(
-    backbone: Annotated[str, typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas.")],
     env: Annotated[str, typer.Option("--env", metavar="A,B", help="Environments, separated by commas.")],
+    backbone: Annotated[str, typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas.")] = "",
+    policy: Annotated[str, typer.Option("--policy", metavar="A,B", help="Scripted controls: random, optimal.")] = "",
+    data: Data = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="3 means 0,1,2; a list means itself.")] = "3",
     jobs: Annotated[
         Optional[int],  # noqa: UP045
@@ -88,13 +113,17 @@ def sweep(
     dsbench sweep --backbone gpt,s4 --env umbrella --seeds 3
 
     dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
+
+    dsbench sweep --backbone lstm,mlp --policy random,optimal --env memory-len,repeat-first
     """
     from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
     from dsbench.running import launcher
     from dsbench.running.progress import display
     from dsbench.running.sweep import default_jobs, expand
 
-    configs = expand(backbone, env, seeds, preset=preset, config_file=config, overrides=set_ or ())
+    configs = expand(
+        backbone, env, seeds, policies=policy, preset=preset, config_file=config, overrides=_overrides(set_, data)
+    )
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)
     outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))

@@ -16,29 +16,68 @@ _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[tuple[str, str]]:
     """(what, value) of one finished run, the next command last."""
+    lines = [
+        ("backbone" if config.policy == "learned" else "policy", str(row.get("backbone", _MISSING))),
+        ("environment", str(row.get("env", _MISSING))),
+        ("seed", str(row.get("seed", _MISSING))),
+        ("status", _status(row)),
+        *(_answers(row) if "probe_auc" in row else _scores(row)),
+        *(_costs(row) if "parameters_total" in row else ()),
+        ("folder", str(folder)),
+    ]
+    return lines + [("next", command) for command in next_commands(config, folder.parent.parent)]
+
+
+def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     latency = " / ".join(_number(row.get(f"latency_{point}_us"), "{:,.0f}") for point in ("p50", "p90", "p99"))
-    accuracy = [_number(row.get(f"first_action_accuracy{which}"), "{:.3f}") for which in ("", "_opposite")]
     parameters = [_number(row.get(f"parameters_{which}"), "{:,}") for which in ("total", "backbone")]
     speed = _number(row.get("train_tokens_per_second"), "{:,.0f}")
     implementation = str(row.get("implementation") or _MISSING)
     reason = row.get("implementation_reason")
-    lines = [
-        ("backbone", str(row.get("backbone", _MISSING))),
-        ("environment", str(row.get("env", _MISSING))),
-        ("seed", str(row.get("seed", _MISSING))),
-        ("status", _status(row)),
-        ("first-action accuracy", f"{accuracy[0]} at the target, {accuracy[1]} at the opposite target"),
-        ("regret", _number(row.get("regret"), "{:.3f}")),
-        ("return", f"{_number(row.get('return_mean', row.get('return')), '{:.2f}')} ({_targets(row)})"),
+    return [
         ("parameters", f"{parameters[0]} total, {parameters[1]} backbone"),
         ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s"),
         ("decision latency", f"{latency} us (p50 / p90 / p99)"),
         ("peak memory", _size(row.get("peak_rss_bytes"))),
         ("state", _size(row.get("state_bytes"), exact=True)),
         ("implementation", f"{implementation} ({reason})" if reason else implementation),
-        ("folder", str(folder)),
     ]
-    return lines + [("next", command) for command in next_commands(config, folder.parent.parent)]
+
+
+def _answers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A probe's answers beside those of the Bayes predictor and of the base rate alone."""
+    measures = (("probe AUC", "auc"), ("probe log-loss", "log_loss"))
+    return [("question", str(row.get("question", _MISSING)))] + [
+        (
+            name,
+            f"{_number(row.get(f'probe_{key}'), '{:.4f}')} (Bayes {_number(row.get(f'bayes_{key}'), '{:.4f}')}, "
+            f"base rate {_number(row.get(f'base_rate_{key}'), '{:.4f}')})",
+        )
+        for name, key in measures
+    ]
+
+
+def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The task's own measure, by decoding and target, and the return on the scale from random (0) to best (100)."""
+    metric = str(row.get("success_metric", "return_mean"))
+    first = str(row.get("decode", ""))
+    shown = [f"{_number(row.get(metric), '{:.3f}')}{f' ({first})' if first else ''}"]
+    shown += [
+        f"{_number(value, '{:.3f}')} ({name.removeprefix(metric + '_').replace('_', ' ')})"
+        for name, value in row.items()
+        if name.removeprefix(metric) in (f"_{decode}" for decode in ("sample", "argmax", "opposite"))
+    ]
+    lines = [(_words(metric), ", ".join(shown))]
+    if row.get("return_mean") is not None:
+        scale = _number(row.get("score_normalised"), "{:.1f}")
+        lines.append(
+            ("return", f"{row['return_mean']:.2f} ({_targets(row)}); {scale} between random (0) and best (100)")
+        )
+    return lines
+
+
+def _words(metric: str) -> str:
+    return "mean return" if metric == "return_mean" else metric.replace("_", " ")
 
 
 def next_commands(config: RunConfig, results: Path) -> list[str]:
@@ -51,27 +90,27 @@ def next_commands(config: RunConfig, results: Path) -> list[str]:
     ]
 
 
-SWEEP_HEADER = ("run", "status", "accuracy", "opposite", "regret", "parameters", "train s", "p50 us")
+SWEEP_HEADER = ("run", "status", "measure", "score", "return", "normalised", "parameters", "train s", "p50 us")
 
 
 def sweep_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
     """A row a run, under `SWEEP_HEADER`."""
     formats = {
-        "first_action_accuracy": "{:.3f}",
-        "first_action_accuracy_opposite": "{:.3f}",
-        "regret": "{:.3f}",
+        "return_mean": "{:.2f}",
+        "score_normalised": "{:.1f}",
         "parameters_total": "{:,}",
         "train_seconds": "{:.1f}",
         "latency_p50_us": "{:,.0f}",
     }
-    return [
-        (
-            outcome.run_id,
-            outcome.status,
-            *(_number((outcome.row or {}).get(key), form) for key, form in formats.items()),
+    rows = []
+    for outcome in outcomes:
+        row = outcome.row or {}
+        metric = row.get("success_metric")
+        score = (_MISSING, _MISSING) if metric is None else (_words(metric), _number(row.get(metric), "{:.3f}"))
+        rows.append(
+            (outcome.run_id, outcome.status, *score, *(_number(row.get(key), form) for key, form in formats.items()))
         )
-        for outcome in outcomes
-    ]
+    return rows
 
 
 def print_pairs(pairs: Sequence[tuple[str, str]], write: Callable[[str], None] = print) -> None:

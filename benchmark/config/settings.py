@@ -1,17 +1,13 @@
-"""Settings of a run: typed, frozen, checked before any work, and the run's name that follows from them.
+"""Settings of a run: typed, frozen, checked before any work.
 
-`resolve` layers presets, a file, arguments and ``--set a.b=value``; nothing here imports torch. Options of a backbone
-(``backbone.<option>``) and of an environment (``env.<option>``) are checked against their owner by the worker.
+Options of a backbone (``backbone.<option>``) and of an environment (``env.<option>``) are checked against their owner by
+the worker. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -20,19 +16,13 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 
-import dsbench
-from dsbench.config.errors import problems, usage_error
-from dsbench.config.presets import DEFAULT, get_preset
-from dsbench.config.sources import Lines, parse_override, read_config_file
-from dsbench.errors import UsageError
-from dsbench.registry import Catalogue, source_hash
+from dsbench.config.presets import DEFAULT
 
-RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
+SCRIPTED = ("random", "optimal")  # policies without a backbone
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
@@ -104,6 +94,9 @@ class DataConfig(Section):
     episodes: Count = Field(default=10_000, description="how many")
     seed: Seed = Field(default=0, description="seed of the data, apart from the run's seed")
     permute_returns: bool = Field(default=False, description="control: deal the returns out to the episodes at random")
+    top_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=None, description="keep the best x % of the episodes by return; null: all (%BC: condition none and 10)"
+    )
 
 
 class WrapperConfig(Section):
@@ -137,6 +130,9 @@ class TrainConfig(Section):
         default=None, description="timesteps in a row of segments that fit; null: the longest"
     )
     mean_last_k: Count = Field(default=5, description="last evaluations that the mean-of-last-k score averages")
+    objective: Literal["action", "probe"] = Field(
+        default="action", description="learn to act, or to answer the environment's probe question from memory"
+    )
     log_every: Count = Field(default=20, description="updates between recorded losses")
     eval_every: Count | None = Field(default=None, description="updates between evaluations; null: ten in all")
     checkpoint_every: Count = Field(default=200, description="updates between checkpoints")
@@ -156,6 +152,7 @@ class EvalConfig(Section):
     episodes: Count = Field(default=500, description="held-out episodes that are reported")
     selection_episodes: Count = Field(default=100, description="other episodes that choose the best checkpoint")
     seed: Seed = Field(default=0, description="seed of the episodes, apart from the run's seed")
+    target_return: float | None = Field(default=None, description="target return; null: by the environment's rule")
     target_quantile: Quantile = Field(default=0.95, description="target return, as a quantile of the data's returns")
     opposite_quantile: Quantile = Field(default=0.05, description="the same for the opposite target")
     decode: Annotated[tuple[Literal["argmax", "sample"], ...], BeforeValidator(_as_tuple)] = Field(
@@ -188,135 +185,28 @@ class RunConfig(Section):
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="arithmetic of the training pass; acting is fp32"
     )
+    policy: Literal["learned", "random", "optimal"] = Field(
+        default="learned", description="who acts: the trained backbone, or a scripted policy as a control"
+    )
     time_limit_s: Positive | None = Field(default=None, description="seconds after which the run is ended; null: none")
+    stall_limit_s: Positive | None = Field(
+        default=600.0, description="seconds without any progress after which the run is ended; null: none"
+    )
     preset: str = Field(default=DEFAULT, description="preset that the settings began from")
 
-
-def resolve(
-    *,
-    preset: str | None = None,
-    config_file: Path | str | None = None,
-    overrides: Sequence[str] = (),
-    backbone: str | None = None,
-    env: str | None = None,
-    **arguments: Any,
-) -> RunConfig:
-    """The configuration of one run: preset, then file, then arguments, then `overrides`; the later wins.
-
-    Args:
-        preset: ``smoke``, ``quick`` (default) or ``paper``; None takes the file's, else the default.
-        config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
-        overrides: ``a.b=value`` texts, as given to ``--set``.
-        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``.
-        env: catalogue name of the environment.
-        **arguments: other top-level settings (``seed``, ``threads``, ``device``, ...); None means not given.
-
-    Raises:
-        UsageError: naming every key and value that cannot be used, all at once.
-    """
-    from_file, lines = read_config_file(Path(config_file)) if config_file is not None else ({}, Lines())
-    given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
-    given |= {key: {"name": name} for key, name in (("backbone", backbone), ("env", env)) if name is not None}
-    for text in overrides:
-        path, value = parse_override(text)
-        given = _merge(given, _nested(path, value))
-        lines = lines.without(path)
-    asked = _merge(from_file, given)
-    chosen = get_preset(preset or asked.get("preset") or DEFAULT)
-    settings = _merge(chosen.settings, chosen.per_env.get(_name_of(asked.get("env")), {}))
-    return from_dict({**_merge(settings, asked), "preset": chosen.name}, lines)
-
-
-def from_dict(settings: Mapping[str, Any], lines: Lines | None = None) -> RunConfig:
-    """The configuration in nested dictionaries (what `to_dict` gives).
-
-    Raises:
-        UsageError: naming all that is wrong, names that are in no catalogue included.
-    """
-    config, wrong = None, _unknown_names(settings, lines or Lines())
-    try:
-        config = RunConfig.model_validate(dict(settings))
-    except ValidationError as error:
-        wrong += problems(error, RunConfig, lines)
-    if wrong or config is None:
-        raise usage_error(wrong)
-    return config
+    @model_validator(mode="after")
+    def _probe_sees_no_return(self) -> RunConfig:
+        if self.train.objective == "probe" and self.wrapper.condition != "none":
+            raise ValueError(
+                "train.objective is 'probe' and wrapper.condition is 'return', which would tell the answer; "
+                "add wrapper.condition=none"
+            )
+        return self
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """Nested dictionaries of JSON values; `from_dict` gives the same configuration back."""
     return config.model_dump(mode="json")
-
-
-def _unknown_names(settings: Mapping[str, Any], lines: Lines) -> list[str]:
-    """What is wrong with the names of the backbone and the environment; files are looked for, modules not imported."""
-    from dsbench.backbones.catalogue import BACKBONES
-    from dsbench.envs import ENVS
-
-    wrong = []
-    for part, catalogue in (("backbone", BACKBONES), ("env", ENVS)):
-        name = _name_of(settings.get(part))
-        try:
-            if catalogue.is_reference(name):
-                source_hash(name)
-            elif name:
-                catalogue.entry(name)
-        except UsageError as error:
-            wrong.append(f"{lines.place(f'{part}.name')}{error}")
-    return wrong
-
-
-def run_id(config: RunConfig) -> str:
-    """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
-
-    The hash covers all that can change a result, the version of dsbench and the source of ``file.py:Class`` included;
-    paths, logging and time limits are left out.
-    """
-    from dsbench.backbones.catalogue import BACKBONES
-    from dsbench.envs import ENVS
-
-    settings = to_dict(config)
-    for key in ("preset", "time_limit_s"):
-        del settings[key]
-    for key in ("log_every", "checkpoint_every"):
-        del settings["train"][key]
-    for part in ("backbone", "env"):
-        name = settings[part]["name"]
-        if (source := source_hash(name)) is not None:
-            settings[part]["name"] = [name.rpartition(":")[2], source]
-    settings["versions"] = {"dsbench": dsbench.__version__, "result": RESULT_VERSION}
-    text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    names = (_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS))
-    return f"{'-'.join(names)}-s{config.seed}-{digest}"
-
-
-def _slug(name: str, catalogue: Catalogue) -> str:
-    """`name` as a part of a file name: ``path/file.py:MyClass`` becomes ``myclass``, ``hf:gpt2`` ``hf_gpt2``."""
-    short = name.rpartition(":")[2] if catalogue.is_reference(name) else name
-    return re.sub(r"[^a-z0-9]+", "_", short.lower()).strip("_")[:40] or "x"
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        if key in ("backbone", "env") and isinstance(merged.get(key), str):
-            merged[key] = {"name": merged[key]}
-        old = merged.get(key)
-        if key in ("backbone", "env") and isinstance(value, str) and isinstance(old, Mapping):
-            value = {"name": value}
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    head, _, rest = path.partition(".")
-    return {head: _nested(rest, value) if rest else value}
-
-
-def _name_of(part: Any) -> str:
-    name = part.get("name") if isinstance(part, Mapping) else part
-    return name if isinstance(name, str) else ""
 
 
 def _is_plain(value: Any) -> bool:

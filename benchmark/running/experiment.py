@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 
@@ -17,21 +18,18 @@ from dsbench.config import RunConfig, run_id
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy, policy_spec
-from dsbench.envs.data import DataInfo, load_or_generate, permuted_returns
+from dsbench.envs.data import DataInfo, best_episodes, load_or_generate, permuted_returns
 from dsbench.envs.spec import EnvSpec
+from dsbench.envs.targets import Target
 from dsbench.episodes import Episodes
 from dsbench.errors import DsbenchError, UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
-from dsbench.train import Trainer, seeded
+from dsbench.running.progress import Report
+from dsbench.running.rows import score_columns
+from dsbench.train import Trainable, Trainer, seeded
 
 EVALUATIONS_PER_RUN = 10  # selection evaluations during training, when train.eval_every leaves it open
-
-
-class Report(Protocol):
-    """Where progress goes: ``report(phase, done, total, message)``."""
-
-    def __call__(self, phase: str, done: int, total: int, message: str = "") -> None: ...
 
 
 class Interrupted(DsbenchError):
@@ -78,7 +76,8 @@ class Experiment:
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
-        folder.checkpoints.save("final", self._weights(), {"policy": self.policy_spec, "targets": targets})
+        asked = {role: None if target is None else target.to_json() for role, target in targets.items()}
+        folder.checkpoints.save("final", self._weights(), {"policy": self.policy_spec, "targets": asked})
         row = self._row(trainer, progress, targets, scores, info) | costs
         self.report("done", 1, 1)
         return row
@@ -95,20 +94,24 @@ class Experiment:
         )
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)
+        if data.top_percent is not None:
+            episodes = best_episodes(episodes, data.top_percent, data.seed)
         known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
         folder.journal.append(event_record("data", detail=known))
         self.report("data", data.episodes, data.episodes)
         return episodes, info
 
-    def _targets(self, episodes: Episodes) -> dict[str, float | None]:
+    def _targets(self, episodes: Episodes) -> dict[str, Target | None]:
         """Returns to ask for, by role; behaviour cloning asks for none."""
+        settings = self.config.eval
         if self.config.wrapper.condition == "none":
             return {"target": None}
-        settings = self.config.eval
+        if settings.target_return is not None:
+            return {"target": Target(settings.target_return)}
         targets = self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile)
-        return {role: target.value for role, target in targets.items()}
+        return dict(targets)
 
-    def _train(self, folder: RunFolder, episodes: Episodes, target: float | None) -> tuple[Trainer, Progress]:
+    def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
         sampler = BatchSampler(
             episodes,
@@ -118,7 +121,7 @@ class Experiment:
             seed=self.config.seed,
         )
         precision = torch.bfloat16 if self.config.precision == "bf16" else None
-        trainer = Trainer(self.model, sampler, settings, seed=self.config.seed, autocast_dtype=precision)
+        trainer = Trainer(self.trained, sampler, settings, seed=self.config.seed, autocast_dtype=precision)
         progress = self._resume(folder, trainer)
         eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
         losses: list[dict[str, Any]] = []
@@ -128,9 +131,9 @@ class Experiment:
             progress.seconds += time.perf_counter() - begin
             done = trainer.updates_done
             last = done == settings.updates
+            self.report("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
             if done % settings.log_every == 0 or last:
                 losses.append(metric_record(phase="train", step=done, metric="loss", value=progress.last_loss))
-                self.report("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
             if done % eval_every == 0 or last:
                 losses += self._selection(progress, done, target)
             if done % settings.checkpoint_every == 0 or last or self.stop_signal is not None:
@@ -141,7 +144,7 @@ class Experiment:
                 raise Interrupted(f"interrupted after update {done} of {settings.updates}; the same command continues")
         return trainer, progress
 
-    def _selection(self, progress: Progress, step: int, target: float | None) -> list[dict[str, Any]]:
+    def _selection(self, progress: Progress, step: int, target: Target | None) -> list[dict[str, Any]]:
         """Score the weights of now on the selection episodes and on the reported ones (argmax, at the target)."""
         entry: dict[str, float] = {"step": step}
         records = []
@@ -150,32 +153,39 @@ class Experiment:
             ("eval", self.config.eval.episodes),
         ]
         for split, count in splits:
-            means = self._roll(split, count, target, self.config.eval.decode[0]).means()
+            means = self._roll(
+                split, count, target, self.config.eval.decode[0],
+                on_step=lambda: self.report("train", step, self.config.train.updates, "evaluating"),
+            ).means()  # fmt: skip
             for metric, value in means.items():
                 entry[f"{split}/{metric}"] = value
                 records.append(
                     metric_record(
                         phase="train", split=split, step=step, metric=metric, value=value,
-                        decode=self.config.eval.decode[0], acting=self.acting, target_return=target,
+                        decode=self.config.eval.decode[0], acting=self.acting, target_return=_value(target),
                     )
                 )  # fmt: skip
         progress.history = [*(progress.history or []), entry]
         return records
 
-    def _evaluate(self, folder: RunFolder, targets: dict[str, float | None]) -> dict[str, dict[str, dict[str, float]]]:
+    def _evaluate(self, folder: RunFolder, targets: dict[str, Target | None]) -> dict[str, dict[str, dict[str, float]]]:
         """Held-out scores of the last weights: decode -> role of the target -> means."""
         decodes = self.config.eval.decode
         scores: dict[str, dict[str, dict[str, float]]] = {decode: {} for decode in decodes}
         total, done = len(decodes) * len(targets), 0
+
+        def on_step() -> None:
+            self.report("evaluate", done, total)
+
         for decode in decodes:
             for role, target in targets.items():
                 self.report("evaluate", done, total)
-                result = self._roll("eval", self.config.eval.episodes, target, decode)
+                result = self._roll("eval", self.config.eval.episodes, target, decode, on_step)
                 scores[decode][role] = result.means()
                 folder.journal.append_many(
                     metric_record(
                         phase="evaluate", split="eval", metric=metric, value=value, decode=decode, acting=self.acting,
-                        target_return=target, selection="last", step=self.config.train.updates,
+                        target_return=_value(target), selection="last", step=self.config.train.updates,
                     )
                     for metric, value in result.means().items()
                 )  # fmt: skip
@@ -234,6 +244,11 @@ class Experiment:
     # ------------------------------------------------------------------ pieces
 
     @property
+    def trained(self) -> Trainable:
+        """What the trainer updates."""
+        return self.model
+
+    @property
     def acting(self) -> Literal["stateful", "windowed"]:
         """As asked for, else as trained: stateful on whole episodes, windowed on windows shorter than the horizon."""
         window = self.config.train.window
@@ -266,11 +281,16 @@ class Experiment:
             environment.close()
 
     def _roll(
-        self, split: rollout.Split, episodes: int, target: float | None, decode: rollout.Decode
+        self,
+        split: rollout.Split,
+        episodes: int,
+        target: Target | None,
+        decode: rollout.Decode,
+        on_step: Callable[[], None],
     ) -> rollout.Scores:
         return rollout.evaluate(
-            self.model, self.spec, split=split, episodes=episodes, seed=self.config.eval.seed, target_return=target,
-            decode=decode, acting=self.acting, window=self.window,
+            self.model, self.spec, split=split, episodes=episodes, seed=self.config.eval.seed, target=target,
+            decode=decode, acting=self.acting, window=self.window, on_step=on_step,
         )  # fmt: skip
 
     def _resume(self, folder: RunFolder, trainer: Trainer) -> Progress:
@@ -304,34 +324,35 @@ class Experiment:
         self,
         trainer: Trainer,
         progress: Progress,
-        targets: dict[str, float | None],
-        scores: dict[str, dict[str, dict[str, float]]],
+        targets: dict[str, Target | None],
+        scores: Mapping[str, Mapping[str, Mapping[str, float]]],
         info: DataInfo,
     ) -> dict[str, Any]:
-        config = self.config
-        headline = scores[config.eval.decode[0]]
+        config, kernel = self.config, self.model.backbone.kernel()
+        target = targets["target"]
         row: dict[str, Any] = {
             "run_id": run_id(config),
             "backbone": config.backbone.name,
             "env": config.env.name,
             "seed": config.seed,
-            "target_return": targets["target"],
-            "opposite_return": targets.get("opposite"),
+            "target_rule": self._target_rule(target),
+            "target_return": _value(target),
+            "opposite_return": _value(targets.get("opposite")),
             "decode": config.eval.decode[0],
             "acting": self.acting,
             "data_sha256": info.sha256,
-            "implementation": self.model.backbone.kernel().name,
-            "implementation_reason": self.model.backbone.kernel().reason,
+            "implementation": kernel.name,
+            "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
         }
-        for role, suffix in (("target", ""), ("opposite", "_opposite")):
-            for metric, value in headline.get(role, {}).items():
-                row[_column(metric) + suffix] = value
-            for decode in config.eval.decode[1:]:
-                for metric, value in scores[decode].get(role, {}).items():
-                    row[f"{_column(metric)}{suffix}_{decode}"] = value
-        return row | self._selected(progress)
+        return row | score_columns(self.spec, config.eval.decode, scores) | self._selected(progress)
+
+    def _target_rule(self, target: Target | None) -> str | None:
+        """In words, how the return that is asked for came about."""
+        if target is None:
+            return None
+        return self.spec.target.text if self.config.eval.target_return is None else "eval.target_return"
 
     def _selected(self, progress: Progress) -> dict[str, Any]:
         """The success measure by selection rule: of the last weights, of the best on selection episodes, mean of the last."""
@@ -348,9 +369,8 @@ class Experiment:
         }
 
 
-def _column(metric: str) -> str:
-    """Name of a measure in the final row; a bare "return" would say neither of what nor how many."""
-    return "return_mean" if metric == "return" else metric
+def _value(target: Target | None) -> float | None:
+    return None if target is None else target.value
 
 
 def pick_device(name: str) -> torch.device:
@@ -360,6 +380,3 @@ def pick_device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"device is {name!r} and this torch ({torch.__version__}) sees no CUDA device; use device=cpu")
     return torch.device(name)
-
-
-__all__ = ["Experiment", "Interrupted", "Report", "pick_device"]

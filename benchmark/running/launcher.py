@@ -152,7 +152,7 @@ class _Batch:
             name = worker.folder.run_id
             for event in worker.read():
                 self.display.event(name, event)
-            worker.enforce_time_limit()
+            worker.enforce_limits()
             ended = worker.process.poll() is not None
             if (worker.at_end or ended) and worker.pipe in self._selector.get_map():
                 self._selector.unregister(worker.pipe)  # a pipe at its end would wake the selector without rest
@@ -209,6 +209,6 @@ def _check_writable(results: Path) -> None:
 
 def _ended(outcome: Outcome, done: int, total: int) -> str:
     row: Mapping[str, Any] = outcome.row or {}
-    accuracy = row.get("first_action_accuracy")
-    result = f"first-action accuracy {accuracy:.3f}" if accuracy is not None else outcome.message or ""
+    metric = row.get("success_metric")
+    result = f"{metric} {row[metric]:.3f}" if metric in row else outcome.message or ""
     return f"[{done}/{total}] {outcome.run_id}: {outcome.status}{', ' if result else ''}{result}"

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 10.0
 
 
+class Report(Protocol):
+    """Where a worker tells its progress: ``report(phase, done, total, message)``."""
+
+    def __call__(self, phase: str, done: int, total: int, message: str = "") -> None: ...
+
+
 class Display(Protocol):
     """Where progress of one or several runs is shown."""
 

@@ -1,9 +1,10 @@
-"""The runs of a sweep: backbones x environments x seeds."""
+"""The runs of a sweep: backbones and scripted policies x environments x seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.errors import UsageError
@@ -15,6 +16,7 @@ def expand(
     envs: str,
     seeds: str,
     *,
+    policies: str = "",
     preset: str | None = None,
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
@@ -24,13 +26,21 @@ def expand(
     Args:
         backbones: names separated by commas.
         envs: names separated by commas.
+        policies: scripted policies separated by commas; at least one of them or of the backbones.
         seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
         preset, config_file, overrides: as for `resolve`, the same for all.
     """
+    actors: list[dict[str, Any]] = [{"backbone": name} for name in _names(backbones)] + [
+        {"policy": name} for name in _names(policies)
+    ]
+    if not actors:
+        raise UsageError("nothing to run: give --backbone names, or --policy random,optimal")
+    if not _names(envs):
+        raise UsageError("--env is empty; give names separated by commas")
     runs = [
-        resolve(preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, seed=seed)
-        for env in _names(envs, "--env")
-        for backbone in _names(backbones, "--backbone")
+        resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
+        for env in _names(envs)
+        for actor in actors
         for seed in parse_seeds(seeds)
     ]
     return list({run_id(config): config for config in runs}.values())
@@ -54,8 +64,5 @@ def default_jobs(threads: int) -> int:
     return max(1, available_cores() // threads)
 
 
-def _names(text: str, option: str) -> list[str]:
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    if not names:
-        raise UsageError(f"{option} is empty; give names separated by commas")
-    return list(dict.fromkeys(names))
+def _names(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

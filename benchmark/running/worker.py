@@ -31,6 +31,9 @@ from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
 from dsbench.running.experiment import Experiment, Interrupted
+from dsbench.running.probe import ProbeExperiment
+from dsbench.running.progress import Report
+from dsbench.running.scripted import ScriptedExperiment
 from dsbench.train import Diverged
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -87,7 +90,7 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
     pipe("prepare", 0, 1)
-    experiment = Experiment(config, pipe)  # bad names and options end here, before anything is written
+    experiment = experiment_for(config, pipe)  # bad names and options end here, before anything is written
     folder = RunFolder.open(results, run_id(config))
     with folder.claim(force=force) as plan:
         if plan.action == "done":
@@ -97,7 +100,14 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
         return _attempt(experiment, folder)
 
 
-def _attempt(experiment: Experiment, folder: RunFolder) -> int:
+def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedExperiment:
+    """What kind of run this is: a scripted policy, a probe of memory, or a policy to be trained."""
+    if config.policy != "learned":
+        return ScriptedExperiment(config, report)
+    return (ProbeExperiment if config.train.objective == "probe" else Experiment)(config, report)
+
+
+def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
     received = _stop_on_signals(experiment)
     folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
     base: dict[str, Any] = {"backbone": experiment.config.backbone.name, "env": experiment.config.env.name}
@@ -123,7 +133,7 @@ def _finish(folder: RunFolder, status: str, row: dict[str, Any]) -> int:
     return 0 if status == "ok" else 1
 
 
-def _stop_on_signals(experiment: Experiment) -> list[int]:
+def _stop_on_signals(experiment: Experiment | ScriptedExperiment) -> list[int]:
     """The first SIGINT or SIGTERM asks the experiment to stop at the next update; a second one ends the process."""
     received: list[int] = []
 

@@ -59,8 +59,10 @@ class WorkerProcess:
         self._stderr = Path(self._files.name) / "stderr.txt"
         self._oom_kills = _oom_kills()
         self._asked_to_stop: int | None = None
-        self._timed_out = False
-        self._deadline = time.monotonic() + config.time_limit_s if config.time_limit_s else None
+        self._overdue: str | None = None  # why it is being ended
+        self._kill_at = 0.0
+        self._phase = "start"
+        self._began = self._last_word = time.monotonic()
         self._unread, self.at_end = b"", False
         self.pipe = self._start(force, command)
 
@@ -99,6 +101,7 @@ class WorkerProcess:
                     self.error = event
                 elif "phase" in event:
                     events.append(event)
+                    self._last_word, self._phase = time.monotonic(), str(event["phase"])
         return events
 
     def stop(self, number: int) -> None:
@@ -106,12 +109,28 @@ class WorkerProcess:
         again, self._asked_to_stop = self._asked_to_stop is not None, number
         self._signal(signal.SIGKILL if again else number)
 
-    def enforce_time_limit(self) -> None:
-        """SIGTERM when the time is over, SIGKILL when that did not help."""
-        if self._deadline is None or time.monotonic() < self._deadline:
+    def enforce_limits(self) -> None:
+        """SIGTERM when its time is over or it has long said nothing, SIGKILL when that did not help."""
+        now = time.monotonic()
+        if self._overdue is not None:
+            if now >= self._kill_at:
+                self._signal(signal.SIGKILL)
             return
-        self._signal(signal.SIGKILL if self._timed_out else signal.SIGTERM)
-        self._timed_out, self._deadline = True, time.monotonic() + GRACE_S
+        self._overdue = self._limit_passed(now)
+        if self._overdue is not None:
+            self._kill_at = now + GRACE_S
+            self._signal(signal.SIGTERM)
+
+    def _limit_passed(self, now: float) -> str | None:
+        limit, stall = self.config.time_limit_s, self.config.stall_limit_s
+        if limit is not None and now - self._began >= limit:
+            return f"longer than the time limit of {limit:g} s; raise time_limit_s"
+        if stall is not None and now - self._last_word >= stall:
+            return (
+                f"no progress for {stall:g} s while in phase {self._phase!r}; the environment or the backbone hangs, or a "
+                "single step of it takes longer: then raise stall_limit_s"
+            )
+        return None
 
     def outcome(self) -> Outcome:
         """How it ended (waits for that). Writes the final status when the worker could not."""
@@ -141,8 +160,8 @@ class WorkerProcess:
 
     def _cause_of_death(self, code: int) -> tuple[str, str]:
         number = -code if code < 0 else code - 128 if code > 128 else 0
-        if self._timed_out:
-            return "timeout", f"longer than the time limit of {self.config.time_limit_s:g} s; raise time_limit_s"
+        if self._overdue is not None:
+            return "timeout", self._overdue
         if self._asked_to_stop is not None:
             return "interrupted", "interrupted; the same command continues"
         if number in (signal.SIGINT, signal.SIGTERM):

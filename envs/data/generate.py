@@ -7,6 +7,7 @@ are stepped together.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def generate(
     """Make the episodes 0 .. n_episodes - 1 of a recipe.
 
     Args:
-        on_block: called with the number of episodes made so far, for progress.
+        on_block: called at every timestep with the number of episodes made so far, for progress.
     """
     if n_episodes < 1:
         raise UsageError(f"data.episodes is {n_episodes}; expected at least 1")
@@ -36,13 +37,18 @@ def generate(
         generator = seeds.stream(seed, "data", spec.id, recipe, first)
         env_seeds = generator.integers(2**32, size=BLOCK)[:rows]
         episode_draw = generator.random(BLOCK)[:rows]
-        blocks.append(_block(spec, behaviour, env_seeds.tolist(), generator, episode_draw))
+        blocks.append(_block(spec, behaviour, env_seeds.tolist(), generator, episode_draw, partial(on_block, first)))
         on_block(first + rows)
     return concatenate(blocks)
 
 
 def _block(
-    spec: EnvSpec, behaviour: Behaviour, env_seeds: list[int], generator: np.random.Generator, episode_draw: np.ndarray
+    spec: EnvSpec,
+    behaviour: Behaviour,
+    env_seeds: list[int],
+    generator: np.random.Generator,
+    episode_draw: np.ndarray,
+    on_step: Callable[[], None],
 ) -> Episodes:
     """Step the episodes of a block together until each has ended, at the latest at the horizon, where it is cut."""
     rows = len(env_seeds)
@@ -57,6 +63,7 @@ def _block(
             truncated = truncated | ~terminated
         steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))
         alive = alive & ~(terminated | truncated)
+        on_step()
         if not alive.any():
             break
     return collect(steps)

@@ -60,7 +60,10 @@ def main() -> int:
             time.sleep(0.02)
         send(phase="train", done=2, total=2, message="loss 0.1")
         row = {"backbone": config.backbone.name, "env": config.env.name, "seed": config.seed, "regret": 0.25}
-        folder.finish("ok", {**row, "first_action_accuracy": 0.97, "parameters_total": 12345, "state_bytes": 2048})
+        folder.finish(
+            "ok",
+            {**row, "success_metric": "accuracy", "accuracy": 0.97, "parameters_total": 12345, "state_bytes": 2048},
+        )
     return 0
 
 

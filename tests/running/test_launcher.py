@@ -57,7 +57,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path, behave) -> None:  # typ
     assert first == second
     assert (first.status, first.exit_code) == ("ok", 0)
     assert first.row is not None
-    assert first.row["first_action_accuracy"] == 0.97
+    assert first.row["accuracy"] == 0.97
     assert len(starts(tmp_path)) == 1
     once(tmp_path, force=True)
     assert len(starts(tmp_path)) == 2
@@ -131,6 +131,13 @@ def test_a_worker_that_ignores_the_time_limit_is_killed(
     monkeypatch.setattr("dsbench.running.worker_process.GRACE_S", 0.3)
     behave("deaf")
     assert once(tmp_path, "time_limit_s=0.5").status == "timeout"
+
+
+def test_a_worker_that_says_nothing_any_more_is_ended_as_timeout_with_the_phase(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    outcome = once(tmp_path, "stall_limit_s=0.5")
+    assert (outcome.status, outcome.exit_code) == ("timeout", 1)
+    assert "no progress for 0.5 s while in phase" in str(outcome.message)
 
 
 def test_bad_input_found_by_the_worker_is_an_error_and_leaves_nothing(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]

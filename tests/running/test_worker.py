@@ -19,6 +19,7 @@ from dsbench import rollout
 from dsbench.config import from_dict, resolve, run_id, to_dict
 from dsbench.decision.policy import load_policy
 from dsbench.envs import get_spec
+from dsbench.envs.targets import Target
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
@@ -175,7 +176,7 @@ def test_a_loaded_policy_scores_what_the_row_says(bench: Bench) -> None:
     for decode, suffix in (("argmax", ""), ("sample", "_sample")):
         means = rollout.evaluate(
             policy, get_spec("umbrella", chain_length=3, n_distractor=1), split="eval", seed=settings["eval"]["seed"],
-            episodes=settings["eval"]["episodes"], target_return=row["target_return"], decode=decode,  # type: ignore[arg-type]
+            episodes=settings["eval"]["episodes"], target=Target(row["target_return"]), decode=decode,  # type: ignore[arg-type]
         ).means()  # fmt: skip
         assert means["return"] == row[f"return_mean{suffix}"]
         assert means["first_action_accuracy"] == row[f"first_action_accuracy{suffix}"]

@@ -1,0 +1,66 @@
+"""The name of a run: what it is, and a hash of all that can change its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import dsbench
+from dsbench.config.settings import RunConfig, to_dict
+from dsbench.registry import Catalogue, source_hash
+
+RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
+
+NOT_NAMED = ("preset", "time_limit_s", "stall_limit_s", "train.log_every", "train.checkpoint_every")
+# Settings that came later: at these values everything is as it was before them, so that old runs keep their names.
+LATER: dict[str, Any] = {
+    "policy": "learned",
+    "data.top_percent": None,
+    "eval.target_return": None,
+    "train.objective": "action",
+}
+
+
+def run_id(config: RunConfig) -> str:
+    """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
+
+    The hash covers all that can change a result, the version of dsbench and the source of ``file.py:Class`` included;
+    paths, logging and time limits are left out.
+    """
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS
+
+    settings = to_dict(config)
+    for path in NOT_NAMED:
+        _remove(settings, path)
+    for path, before in LATER.items():
+        _remove(settings, path, only=before)
+    for part in ("backbone", "env"):
+        name = settings[part]["name"]
+        if (source := source_hash(name)) is not None:
+            settings[part]["name"] = [name.rpartition(":")[2], source]
+    settings["versions"] = {"dsbench": dsbench.__version__, "result": RESULT_VERSION}
+    text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    names = (_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS))
+    return f"{'-'.join(names)}-s{config.seed}-{digest}"
+
+
+_ANY = object()
+
+
+def _remove(settings: dict[str, Any], path: str, only: Any = _ANY) -> None:
+    """Take out the setting at a dotted path, or only when it has the value `only`."""
+    *parents, key = path.split(".")
+    for parent in parents:
+        settings = settings[parent]
+    if only is _ANY or settings[key] == only:
+        del settings[key]
+
+
+def _slug(name: str, catalogue: Catalogue) -> str:
+    """`name` as a part of a file name: ``path/file.py:MyClass`` becomes ``myclass``, ``hf:gpt2`` ``hf_gpt2``."""
+    short = name.rpartition(":")[2] if catalogue.is_reference(name) else name
+    return re.sub(r"[^a-z0-9]+", "_", short.lower()).strip("_")[:40] or "x"

@@ -1,0 +1,120 @@
+"""From what a user typed to a configuration: preset, file, arguments and ``--set``, the later over the earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dsbench.config.errors import problems, usage_error
+from dsbench.config.presets import DEFAULT, get_preset
+from dsbench.config.settings import SCRIPTED, RunConfig
+from dsbench.config.sources import Lines, parse_override, read_config_file
+from dsbench.errors import UsageError
+from dsbench.registry import source_hash
+
+
+def resolve(
+    *,
+    preset: str | None = None,
+    config_file: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    backbone: str | None = None,
+    env: str | None = None,
+    **arguments: Any,
+) -> RunConfig:
+    """The configuration of one run: preset, then file, then arguments, then `overrides`; the later wins.
+
+    Args:
+        preset: ``smoke``, ``quick`` (default) or ``paper``; None takes the file's, else the default.
+        config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
+        overrides: ``a.b=value`` texts, as given to ``--set``.
+        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``.
+        env: catalogue name of the environment.
+        **arguments: other top-level settings (``seed``, ``threads``, ``device``, ...); None means not given.
+
+    Raises:
+        UsageError: naming every key and value that cannot be used, all at once.
+    """
+    from_file, lines = read_config_file(Path(config_file)) if config_file is not None else ({}, Lines())
+    given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
+    given |= {key: {"name": name} for key, name in (("backbone", backbone), ("env", env)) if name is not None}
+    for text in overrides:
+        path, value = parse_override(text)
+        given = _merge(given, _nested(path, value))
+        lines = lines.without(path)
+    asked = _with_policy(_merge(from_file, given))
+    chosen = get_preset(preset or asked.get("preset") or DEFAULT)
+    settings = _merge(chosen.settings, chosen.per_env.get(_name_of(asked.get("env")), {}))
+    return from_dict({**_merge(settings, asked), "preset": chosen.name}, lines)
+
+
+def _with_policy(asked: dict[str, Any]) -> dict[str, Any]:
+    """A scripted policy stands where the backbone would, so that runs and tables name it."""
+    policy = asked.get("policy")
+    if policy not in SCRIPTED:
+        return asked
+    named = _name_of(asked.get("backbone"))
+    if named not in ("", policy):
+        raise UsageError(f"policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}")
+    return asked | {"backbone": {"name": policy}}
+
+
+def from_dict(settings: Mapping[str, Any], lines: Lines | None = None) -> RunConfig:
+    """The configuration in nested dictionaries (what `to_dict` gives).
+
+    Raises:
+        UsageError: naming all that is wrong, names that are in no catalogue included.
+    """
+    config, wrong = None, _unknown_names(settings, lines or Lines())
+    try:
+        config = RunConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        wrong += problems(error, RunConfig, lines)
+    if wrong or config is None:
+        raise usage_error(wrong)
+    return config
+
+
+def _unknown_names(settings: Mapping[str, Any], lines: Lines) -> list[str]:
+    """What is wrong with the names of the backbone and the environment; files are looked for, modules not imported."""
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS
+
+    wrong = []
+    for part, catalogue in (("backbone", BACKBONES), ("env", ENVS)):
+        name = _name_of(settings.get(part))
+        if part == "backbone" and name == settings.get("policy") and name in SCRIPTED:
+            continue
+        try:
+            if catalogue.is_reference(name):
+                source_hash(name)
+            elif name:
+                catalogue.entry(name)
+        except UsageError as error:
+            wrong.append(f"{lines.place(f'{part}.name')}{error}")
+    return wrong
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if key in ("backbone", "env") and isinstance(merged.get(key), str):
+            merged[key] = {"name": merged[key]}
+        old = merged.get(key)
+        if key in ("backbone", "env") and isinstance(value, str) and isinstance(old, Mapping):
+            value = {"name": value}
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    head, _, rest = path.partition(".")
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _name_of(part: Any) -> str:
+    name = part.get("name") if isinstance(part, Mapping) else part
+    return name if isinstance(name, str) else ""

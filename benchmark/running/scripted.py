@@ -1,0 +1,46 @@
+"""A run whose actions are scripted: the random or the best policy, evaluated as trained ones are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsbench import envs, rollout
+from dsbench.config import RunConfig, run_id
+from dsbench.envs.spec import EnvSpec
+from dsbench.records.run_folder import RunFolder
+from dsbench.records.tables import metric_record
+from dsbench.running.progress import Report
+from dsbench.running.rows import score_columns
+
+DECODE = "scripted"  # stands in the column that tells how actions were chosen
+
+
+class ScriptedExperiment:
+    """One evaluation of ``config.policy``; there is nothing to train, to checkpoint or to resume."""
+
+    def __init__(self, config: RunConfig, report: Report) -> None:
+        self.config, self.report = config, report
+        self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
+        self.behaviour = self.spec.random if config.policy == "random" else self.spec.optimal
+        self.stop_signal: int | None = None
+
+    def run(self, folder: RunFolder) -> dict[str, Any]:
+        """Play the evaluation episodes; returns the final row (without status)."""
+        settings = self.config.eval
+        self.report("evaluate", 0, 1)
+        means = rollout.evaluate_scripted(
+            self.behaviour, self.spec, split="eval", episodes=settings.episodes, seed=settings.seed,
+            draw_seed=self.config.seed, on_step=lambda: self.report("evaluate", 0, 1),
+        ).means()  # fmt: skip
+        folder.journal.append_many(
+            metric_record(phase="evaluate", split="eval", metric=metric, value=value, decode=DECODE)
+            for metric, value in means.items()
+        )
+        self.report("done", 1, 1)
+        return {
+            "run_id": run_id(self.config),
+            "backbone": self.config.backbone.name,
+            "env": self.config.env.name,
+            "seed": self.config.seed,
+            "decode": DECODE,
+        } | score_columns(self.spec, [DECODE], {DECODE: {"target": means}})

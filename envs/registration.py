@@ -1,0 +1,29 @@
+"""Our tasks under stable gymnasium ids.
+
+``gymnasium.make("dsbench.envs.registration:dsbench/key-to-door-v0", distractor_length=90)`` imports this module, which
+registers them; after ``import dsbench.envs.registration`` the id alone will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+from dsbench.envs.catalogue import ENVS, get_spec
+
+VERSION = 0  # of all ids so far
+
+
+def make(task: str, render_mode: str | None = None, **options: Any) -> gym.Env[Any, Any]:
+    """One environment of the task under these options; faults as in `get_spec`."""
+    return get_spec(task, **options).make(render_mode)
+
+
+def _register() -> None:
+    for name in ENVS.names():
+        if (env_id := f"dsbench/{name}-v{VERSION}") not in gym.registry:
+            gym.register(env_id, entry_point=f"{__name__}:make", kwargs={"task": name})
+
+
+_register()
