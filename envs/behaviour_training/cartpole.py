@@ -57,9 +57,10 @@ def measured_returns(ensemble: Ensemble, max_steps: int = MAX_STEPS, episodes: i
 
 
 def save(path: Path, ensemble: Ensemble, header: dict[str, Any]) -> None:
-    """Write the ensemble and its header; the same weights and header give the same bytes."""
+    """Write the ensemble and its header, not compressed: the same weights and header give the same bytes everywhere."""
     text = np.frombuffer(json.dumps(header, indent=1).encode(), np.uint8)
-    np.savez_compressed(path, allow_pickle=False, header=text, **ensemble.arrays())
+    weights = {name: array.astype(np.float32) for name, array in ensemble.arrays().items()}
+    np.savez(path, allow_pickle=False, header=text, **weights)
 
 
 def _actor(policy: Any) -> dict[str, np.ndarray]:
@@ -79,7 +80,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     actors = [actor for seed in options.seeds for actor in train(seed, options.checkpoints)]
-    ensemble = Ensemble(**{name: np.stack([actor[name] for actor in actors]) for name in actors[0]})
+    ensemble = Ensemble(**{name: np.stack([actor[name] for actor in actors]).astype(np.float64) for name in actors[0]})
     returns = measured_returns(ensemble)
     members = [
         {"seed": seed, "timesteps": timesteps, "mean_return": returns.pop(0)}
