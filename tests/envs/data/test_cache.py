@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import time
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_the_cache_gives_back_what_was_made_and_says_what_it_is(spec: EnvSpec, t
     assert all(np.array_equal(a, cached.arrays()[name]) for name, a in made.arrays().items())
     manifest = json.loads((Path(info.path) / "manifest.json").read_text())
     assert manifest["options"] == {"chain_length": 3, "n_distractor": 2}
-    assert manifest["libraries"].keys() == {"bsuite", "gymnasium", "numpy"}
+    assert manifest["libraries"].keys() >= {"bsuite", "dsbench", "gymnasium", "numpy"}
     assert info.return_quantiles["1"] == made.returns().max()
 
 
@@ -57,14 +58,39 @@ def test_a_flipped_bit_is_found_wherever_it_is(spec: EnvSpec, tmp_path: Path) ->
             offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
 
 
-def test_a_manifest_that_lacks_something_is_named_with_what(spec: EnvSpec, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"file_sha256": None}, {"manifest_sha256": None}, {"format": 1}])
+def test_a_manifest_of_an_older_form_is_made_anew(spec: EnvSpec, tmp_path: Path, change: dict[str, object]) -> None:
     _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
     file = Path(info.path) / "manifest.json"
-    manifest = json.loads(file.read_text())
-    del manifest["file_sha256"]
-    file.write_text(json.dumps(manifest))
-    with pytest.raises(DatasetError, match=r"lacks \['file_sha256'\]; delete the folder"):
+    whole = file.read_text()
+    manifest = json.loads(whole) | change
+    file.write_text(json.dumps({key: value for key, value in manifest.items() if value is not None or key == "source"}))
+    assert offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)[1] == info
+    assert file.read_text() == whole
+
+
+def test_a_changed_manifest_is_named(spec: EnvSpec, tmp_path: Path) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    file = Path(info.path) / "manifest.json"
+    file.write_text(file.read_text().replace('"timesteps": 90', '"timesteps": 91'))
+    with pytest.raises(DatasetError, match=r"manifest was changed after it was written; delete the folder"):
         offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+
+
+def test_data_made_twice_is_byte_equal(spec: EnvSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [offline.load_or_generate(spec, "mixed", 30, 0, cache_dir=tmp_path / name)[1].path for name in "ab"]
+    later = time.time() + 1e6
+    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(later))
+    folders.append(offline.load_or_generate(spec, "mixed", 30, 0, cache_dir=tmp_path / "c")[1].path)
+    for name in ("arrays.npz", "manifest.json"):
+        assert len({(Path(folder) / name).read_bytes() for folder in folders}) == 1
+
+
+def test_what_numpy_reads_is_what_was_stored(spec: EnvSpec, tmp_path: Path) -> None:
+    episodes, info = offline.load_or_generate(spec, "mixed", 30, 0, cache_dir=tmp_path)
+    with np.load(Path(info.path) / "arrays.npz") as archive:
+        assert all(np.array_equal(archive[name], array) for name, array in episodes.arrays().items())
 
 
 def test_a_missing_file_is_named(spec: EnvSpec, tmp_path: Path) -> None:

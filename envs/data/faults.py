@@ -1,0 +1,80 @@
+"""One way to say what is wrong with a data set: file, field, episode, index, what was found, the way out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from dsbench.errors import DatasetError
+
+GIB = 1 << 30
+DEFAULT_MAX_BYTES = 8 * GIB
+MAX_JSON_BYTES = 8 << 20
+
+
+class BadEpisode(DatasetError):
+    """One episode is at fault and the others are not: it may be dropped as a whole."""
+
+
+def fault(
+    file: Path | str,
+    field: str,
+    what: str,
+    way_out: str,
+    *,
+    episode: int | None = None,
+    index: int | None = None,
+    kind: type[DatasetError] = DatasetError,
+) -> DatasetError:
+    """The error to raise; ``FILE: FIELD, episode E, index I: WHAT; WAY OUT``."""
+    place = [field] if field else []
+    place += [f"episode {episode}"] if episode is not None else []
+    place += [f"index {index}"] if index is not None else []
+    return kind(f"{': '.join([str(file), *([', '.join(place)] if place else [])])}: {what}; {way_out}")
+
+
+def check_file(path: Path, max_bytes: int) -> int:
+    """Size in bytes of an existing, regular, readable, non-empty file that is not larger than `max_bytes`."""
+    try:
+        if not path.exists():
+            raise fault(path, "", "no such file", "check the path")
+        if not path.is_file():
+            raise fault(path, "", "not a regular file", "name the file itself")
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        raise fault(path, "", f"cannot be read ({error})", "check the path and its rights") from error
+    if size == 0:
+        raise fault(path, "", "the file is empty", "get it again")
+    if size > max_bytes:
+        raise fault(path, "", f"{size:,} bytes, more than the limit of {max_bytes:,}", "raise it with --max-gb")
+    return size
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise fault(path, "", f"cannot be read ({error.strerror})", "check the path and its rights") from error
+
+
+def read_foreign_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """A JSON object from a file that is not trusted: limited in size, nothing in it is executed."""
+    check_file(path, max_bytes)
+    return parse_json_object(path.read_bytes(), path)
+
+
+def parse_json_object(data: bytes | str, path: Path | str) -> dict[str, Any]:
+    """A JSON object; anything else is a fault of the file at `path`."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise fault(path, "", f"not valid JSON ({error})", "get the file again") from error
+    if not isinstance(value, dict):
+        raise fault(path, "", f"holds {type(value).__name__} where a JSON object is expected", "get the file again")
+    return value

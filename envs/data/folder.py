@@ -1,0 +1,268 @@
+"""A data set on disk: a folder with ``arrays.npz`` and ``manifest.json``, written whole or not at all, hashed throughout.
+
+The manifest holds a sha256 for the file, one for each array, one over all arrays and one over itself, so no changed byte
+of the folder goes unnoticed. The same episodes give the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import math
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_sha256, read_foreign_json
+from dsbench.envs.data.report import return_quantiles
+from dsbench.episodes import Episodes
+from dsbench.errors import DatasetError
+from dsbench.files import cannot_write, fsync_folder, to_json
+
+FORMAT = 2
+ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
+LIBRARIES = ("bsuite", "dsbench", "gymnasium", "minigrid", "numpy", "popgym")
+MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
+    "arrays": dict,
+    "env": str,
+    "episodes": int,
+    "file_sha256": str,
+    "format": int,
+    "libraries": dict,
+    "manifest_sha256": str,
+    "mean_return": (int, float),
+    "options": dict,
+    "recipe": str,
+    "return_quantiles": dict,
+    "seed": (int, type(None)),
+    "sha256": str,
+    "source": (dict, type(None)),
+    "stored": dict,
+    "timesteps": int,
+}
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+NOT_AN_ARCHIVE = (
+    zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError,
+    MemoryError, SyntaxError, OverflowError, TypeError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a data set is; stored in its manifest and in every run that used it.
+
+    Attributes:
+        recipe: the recipe, or the kind and name of an imported set.
+        seed: of a recipe; None for data from elsewhere.
+        sha256: over all arrays.
+        source: where imported data comes from, with the file's own sha256 and what the loader reported; None for recipes.
+    """
+
+    env: str
+    options: dict[str, Any]
+    recipe: str
+    seed: int | None
+    episodes: int
+    timesteps: int
+    sha256: str
+    return_quantiles: dict[str, float]
+    path: str
+    mean_return: float
+    libraries: dict[str, str] = field(default_factory=dict)
+    source: dict[str, Any] | None = None
+
+
+class IncompleteManifest(DatasetError):
+    """A manifest of an older format, or one that lacks something."""
+
+
+def store_folder(folder: Path, episodes: Episodes, header: Mapping[str, Any]) -> None:
+    """Write a data set: into a folder beside it, read back and compared, then renamed; an existing `folder` is replaced.
+
+    Args:
+        header: ``env``, ``options``, ``stored``, ``recipe``, ``seed`` and, for imported data, ``source``.
+
+    Raises:
+        CannotWrite: no rights, or the disk is full.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        try:
+            temporary.chmod(0o755)
+            data = pack(episodes.arrays())
+            manifest = describe(episodes, header) | {"file_sha256": hashlib.sha256(data).hexdigest()}
+            manifest |= {"manifest_sha256": hashlib.sha256(to_json(manifest)).hexdigest()}
+            _write(temporary / ARRAYS, data)
+            _write(temporary / MANIFEST, to_json(manifest))
+            if file_sha256(temporary / ARRAYS) != manifest["file_sha256"]:
+                raise OSError(None, "what was written does not read back as it was")
+            fsync_folder(temporary)
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.rename(temporary, folder)
+            fsync_folder(folder.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def describe(episodes: Episodes, header: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a data set, but for the hashes of the file and of the manifest itself."""
+    hashes = {name: array_sha256(array) for name, array in episodes.arrays().items()}
+    return (
+        {"source": None, "seed": None, "stored": {}}
+        | dict(header)
+        | {
+            "format": FORMAT,
+            "arrays": hashes,
+            "episodes": len(episodes),
+            "libraries": dict(sorted(_versions())),
+            "mean_return": float(episodes.returns().mean()),
+            "return_quantiles": return_quantiles(episodes),
+            "sha256": hashlib.sha256("".join(hashes[name] for name in sorted(hashes)).encode()).hexdigest(),
+            "timesteps": episodes.n_timesteps,
+        }
+    )
+
+
+def load_folder(folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[Episodes, DataInfo]:
+    """The episodes and what they are, every hash compared before a number is given out.
+
+    Raises:
+        IncompleteManifest: the manifest is of another format or lacks something.
+        DatasetError: the folder is damaged; the message names what to delete.
+    """
+    manifest = read_manifest(folder)
+    file, way_out = folder / ARRAYS, _way_out(folder)
+    try:
+        check_file(file, max_bytes)
+        data = file.read_bytes()
+    except (DatasetError, OSError) as error:
+        raise DatasetError(f"{file} cannot be read ({error}); {way_out}") from error
+    if hashlib.sha256(data).hexdigest() != manifest["file_sha256"]:  # before anything in it is parsed
+        raise DatasetError(f"{file} is not what its manifest says; {way_out}")
+    arrays = unpack(data, file, max_bytes)
+    for name in arrays.keys() | manifest["arrays"].keys():
+        if name not in arrays or array_sha256(arrays[name]) != manifest["arrays"].get(name):
+            raise fault(file, name, "is not what the manifest says", way_out)
+    try:
+        episodes, info = Episodes.from_arrays(arrays), info_of(manifest, folder)
+        if (info.episodes, info.timesteps) != (
+            len(episodes),
+            episodes.n_timesteps,
+        ) or episodes.starts.dtype != np.int64:
+            raise ValueError("the manifest counts others")
+        return episodes, info
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise DatasetError(f"{file} does not hold episodes ({error}); {way_out}") from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, complete and unchanged."""
+    path = folder / MANIFEST
+    if not path.exists():
+        raise fault(folder, "", f"no data set: it has no {MANIFEST}", "name a folder that dsbench wrote")
+    manifest = read_foreign_json(path)
+    lacking = sorted(MANIFEST_TYPES.keys() - manifest.keys())
+    if lacking or manifest["format"] != FORMAT:
+        what = f"lacks {lacking}" if lacking else f"has format {manifest['format']}, and {FORMAT} is read here"
+        raise IncompleteManifest(f"{path} {what}; {_way_out(folder)}")
+    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    if hashlib.sha256(_json(rest, path)).hexdigest() != manifest["manifest_sha256"]:
+        raise fault(path, "", "the manifest was changed after it was written", _way_out(folder))
+    for key, kind in MANIFEST_TYPES.items():
+        if not isinstance(manifest[key], kind):
+            raise fault(path, key, f"is {manifest[key]!r}", _way_out(folder))
+    return manifest
+
+
+def info_of(manifest: Mapping[str, Any], folder: Path) -> DataInfo:
+    """What a manifest says about the data in `folder`."""
+    known = {name: manifest[name] for name in DataInfo.__dataclass_fields__ if name != "path"}
+    return DataInfo(path=str(folder), **known)
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An .npz archive whose bytes depend on nothing but the arrays (numpy's own carries the time of day)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy", ZIP_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, file: Path, max_bytes: int) -> dict[str, np.ndarray]:
+    """The arrays of an .npz archive: nothing unpickled, nothing larger than it says, no more than `max_bytes` in all."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > max_bytes:
+                raise fault(
+                    file, "", f"unpacks to more than the limit of {max_bytes:,} bytes", "raise it with --max-gb"
+                )
+            return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+    except DatasetError:
+        raise
+    except NOT_AN_ARCHIVE as error:
+        raise fault(file, "", f"not an archive of plain arrays ({error})", _way_out(file.parent)) from error
+
+
+def array_sha256(array: np.ndarray) -> str:
+    """sha256 over dtype, shape and bytes."""
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _array(data: bytes) -> np.ndarray:
+    """The array of one .npy file, whose header must promise exactly the bytes that follow."""
+    file = io.BytesIO(data)
+    major = np.lib.format.read_magic(file)[0]
+    read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError(f"a header of shape {shape} and {dtype} over {len(data) - file.tell()} bytes")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = []
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append((name, version(name)))
+    return found
+
+
+def _json(value: Any, path: Path) -> bytes:
+    try:
+        return to_json(value)
+    except (ValueError, RecursionError) as error:
+        raise fault(path, "", f"holds what is no JSON ({error})", _way_out(path.parent)) from error
+
+
+def _way_out(folder: Path) -> str:
+    return f"delete the folder {folder} and run again to make it anew"

@@ -1,0 +1,196 @@
+"""Where episodes come from, as one text: a recipe, or a kind and a place.
+
+=====================  =================================================================
+``mixed``              a recipe of the environment, made and cached
+``d4rl:FILE``          an HDF5 file in D4RL's layout
+``minari:ID``          a Minari data set under its root; ``minari:FOLDER`` works as well
+``imported:NAME``      a set stored by ``dsbench data import``
+``folder:FOLDER``      a folder written by ``dsbench data export`` or found in the cache
+=====================  =================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from dsbench.envs.data.cache import IMPORTED, data_folder, load_or_generate, lock_of
+from dsbench.envs.data.contract import RawData, build_episodes
+from dsbench.envs.data.d4rl import known_file_warning, read_d4rl
+from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, fault, file_sha256, read_foreign_json
+from dsbench.envs.data.folder import (
+    MANIFEST,
+    DataInfo,
+    describe,
+    info_of,
+    load_folder,
+    read_manifest,
+    store_folder,
+)
+from dsbench.envs.data.minari import MAIN, METADATA, find_minari, own_entry, read_minari
+from dsbench.envs.data.report import Report
+from dsbench.envs.spec import EnvSpec
+from dsbench.episodes import Episodes
+from dsbench.errors import DatasetError, UnknownName, UsageError
+from dsbench.files import check_name, locked
+
+KINDS = ("d4rl", "minari", IMPORTED, "folder")
+
+
+def load_source(
+    spec: EnvSpec,
+    text: str,
+    n_episodes: int,
+    seed: int,
+    *,
+    cache_dir: Path | None = None,
+    on_block: Callable[[int], None] = lambda episodes: None,
+    **options: Any,
+) -> tuple[Episodes, DataInfo]:
+    """Episodes for `spec` from the source that `text` names.
+
+    Args:
+        n_episodes, seed: of a recipe; what comes from elsewhere is taken whole.
+        **options: of `read_source`.
+
+    Raises:
+        UsageError: no such source.
+        DatasetError: the data cannot be trusted or belongs to another environment.
+    """
+    kind, place = split_source(text)
+    if kind is None:
+        return load_or_generate(spec, text, n_episodes, seed, cache_dir, on_block)
+    if kind in (IMPORTED, "folder"):
+        return _load_own(spec, _own_folder(kind, place, cache_dir))
+    episodes, header, _ = read_source(spec, text, **options)
+    return episodes, info_of(describe(episodes, header), Path(place))
+
+
+def import_source(
+    spec: EnvSpec, text: str, name: str, *, cache_dir: Path | None = None, force: bool = False, **options: Any
+) -> tuple[DataInfo, Report]:
+    """Read a source from elsewhere once, and keep what came out as ``imported:NAME``.
+
+    Args:
+        force: replace a set of that name.
+        **options: of `read_source`.
+    """
+    folder = _own_folder(IMPORTED, check_name(name, "name of the set"), cache_dir)
+    if split_source(text)[0] not in ("d4rl", "minari"):
+        raise UsageError(f"{text!r} cannot be imported; expected d4rl:FILE or minari:ID")
+    with locked(lock_of(folder)):
+        if folder.exists() and not force:
+            raise UsageError(f"{folder} exists already; choose another --name, or replace it with --force")
+        episodes, header, report = read_source(spec, text, **options)
+        store_folder(folder, episodes, header)
+        return load_folder(folder)[1], report
+
+
+def read_source(
+    spec: EnvSpec,
+    text: str,
+    *,
+    drop_bad_episodes: bool = False,
+    max_episode_steps: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    download: bool = False,
+    sha256: str | None = None,
+) -> tuple[Episodes, dict[str, Any], Report]:
+    """Episodes of a d4rl or minari source, the header of their manifest, and the loader's report.
+
+    Args:
+        drop_bad_episodes: leave out episodes with a fault instead of refusing them all.
+        max_episode_steps: for D4RL files without ``timeouts``.
+        max_bytes: largest file, and largest sum of what is read from it.
+        download: let Minari fetch an id that is not here.
+        sha256: what the file's sum must be.
+    """
+    kind, place = split_source(text)
+    folder = find_minari(place, download) if kind == "minari" else Path(place)
+    file = folder / MAIN if kind == "minari" else folder
+    found = file_sha256(file) if file.is_file() else ""
+    if sha256 is not None and found != sha256.lower():
+        raise fault(file, "", f"its sha256 is {found or 'none'}, not {sha256}", "get the file again")
+    if kind == "minari":
+        raw = read_minari(spec, folder, drop_bad_episodes, max_bytes)
+    else:
+        raw = _d4rl(file, found, max_episode_steps, max_bytes)
+    episodes, report = build_episodes(spec, raw, drop_bad_episodes)
+    header = {
+        "env": spec.id,
+        "options": dict(spec.options),
+        "stored": dict(spec.stored),
+        "recipe": f"{kind}:{_short_name(folder)}",
+        "source": {"file": file.name, "file_sha256": found, "report": asdict(report)},
+    }
+    if kind == "minari" and not report.dropped_episodes:
+        _compare_with_export(folder, episodes, header)
+    return episodes, header, report
+
+
+def source_hash(text: str, cache_dir: Path | None = None) -> str:
+    """What stands for a source in the name of a run: the text of a recipe, else kind and hash of the content."""
+    kind, place = split_source(text)
+    if kind is None:
+        return text
+    if kind in (IMPORTED, "folder"):
+        return f"{kind}:{read_manifest(_own_folder(kind, place, cache_dir))['sha256']}"
+    if kind == "minari":
+        folder = find_minari(place)
+        sums = file_sha256(folder / METADATA) + file_sha256(folder / MAIN)
+        return f"{kind}:{hashlib.sha256(sums.encode()).hexdigest()}"
+    return f"{kind}:{file_sha256(Path(place))}"
+
+
+def split_source(text: str) -> tuple[str | None, str]:
+    """(kind, place); the kind is None for a recipe."""
+    kind, colon, place = text.partition(":")
+    if not colon:
+        return None, text
+    if kind not in KINDS:
+        raise UnknownName("kind of data source", kind, KINDS, where="such as d4rl:FILE or minari:ID")
+    if not place or "\0" in place:
+        raise UsageError(f"data source {text!r} names nothing after the colon")
+    return kind, place
+
+
+def _d4rl(file: Path, sha256: str, max_episode_steps: int | None, max_bytes: int) -> RawData:
+    raw = read_d4rl(file, max_episode_steps, max_bytes)
+    warning = known_file_warning(file, sha256)
+    return raw if warning is None else replace(raw, warnings=(*raw.warnings, warning))
+
+
+def _own_folder(kind: str, place: str, cache_dir: Path | None) -> Path:
+    if kind == "folder":
+        return Path(place)
+    return (cache_dir or data_folder()) / IMPORTED / check_name(place, "name of the set")
+
+
+def _load_own(spec: EnvSpec, folder: Path) -> tuple[Episodes, DataInfo]:
+    """A folder of ours, whoever gave it to us: the hashes first, then the same judgement as for foreign data."""
+    if not folder.is_dir():
+        raise UsageError(f"no data set in {folder}; see dsbench data list")
+    manifest = read_manifest(folder)
+    for key, mine in (("env", spec.id), ("options", dict(spec.options)), ("stored", dict(spec.stored))):
+        if manifest[key] != mine:
+            what = f"made in {manifest[key]!r}, and this is {mine!r}"
+            raise fault(folder / MANIFEST, key, what, "choose the same with --env and --set env.OPTION=VALUE")
+    episodes, info = load_folder(folder)
+    raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
+    judged, _ = build_episodes(spec, raw)
+    return judged, info
+
+
+def _compare_with_export(folder: Path, episodes: Episodes, header: dict[str, Any]) -> None:
+    """What we exported must come back as it was."""
+    entry = own_entry(read_foreign_json(folder / METADATA))
+    if entry is not None and describe(episodes, header)["sha256"] != entry["sha256"]:
+        raise DatasetError(f"{folder / MAIN} is not what was exported; export it again")
+
+
+def _short_name(folder: Path) -> str:
+    """A name without the path: records travel, paths do not."""
+    return folder.parent.name if folder.name == "data" else folder.name
