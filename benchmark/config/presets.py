@@ -1,4 +1,8 @@
-"""Presets: named sets of settings. ``quick`` is the defaults of `dsbench.config`; the others say what they change."""
+"""Presets: named sets of settings. ``quick`` is the defaults of `dsbench.config`; the others say what they change.
+
+Tasks differ in the length of their episodes and in what data teaches them, so each has settings of its own: `TASKS` under
+every preset, `Preset.per_env` on top of one.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,22 @@ class Preset:
     per_env: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # env name -> settings on top
 
 
+# What each task is about: the data it is learned from and how its headline is decoded. Under every preset.
+TASKS: Mapping[str, Mapping[str, Any]] = {
+    "memory-len": {},
+    "memory-size": {},
+    "door-key": {"data": {"recipe": "mixed"}},
+    "key-to-door": {"eval": {"decode": ["sample", "argmax"]}},
+    "key-to-apples": {"data": {"recipe": "mixed"}},
+    "graph-walk": {},
+    "cartpole": {"data": {"recipe": "mixed"}},
+    "cartpole-position": {"data": {"recipe": "mixed"}},
+    "cartpole-velocity": {"data": {"recipe": "mixed"}},
+    "cartpole-noisy": {"data": {"recipe": "mixed"}},
+    "repeat-first": {"data": {"recipe": "mixed"}},
+    "repeat-previous": {"data": {"recipe": "mixed"}},
+}
+
 PRESETS = {
     preset.name: preset
     for preset in [
@@ -30,6 +50,11 @@ PRESETS = {
                 "train": {"updates": 20, "warmup": 5, "batch_size": 32, "log_every": 5, "checkpoint_every": 10},
                 "eval": {"episodes": 20, "selection_episodes": 20},
                 "measure": {"warmup": 10, "steps": 50},
+            },
+            per_env={
+                name: {"train": {"batch_size": 8, "eval_every": 20}, "data": {"episodes": 50}}
+                for name in TASKS
+                if name.startswith("cartpole") or name in ("door-key", "key-to-apples", "key-to-door")
             },
         ),
         Preset("quick", "the default: about a minute on two CPU cores"),

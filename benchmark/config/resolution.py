@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dsbench.config.errors import problems, usage_error
-from dsbench.config.presets import DEFAULT, get_preset
+from dsbench.config.presets import DEFAULT, TASKS, get_preset
 from dsbench.config.settings import SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.errors import UsageError
@@ -25,7 +25,7 @@ def resolve(
     env: str | None = None,
     **arguments: Any,
 ) -> RunConfig:
-    """The configuration of one run: preset, then file, then arguments, then `overrides`; the later wins.
+    """The configuration of one run: the task's and the preset's settings, then file, then arguments, then `overrides`; the later wins.
 
     Args:
         preset: ``smoke``, ``quick`` (default) or ``paper``; None takes the file's, else the default.
@@ -47,7 +47,8 @@ def resolve(
         lines = lines.without(path)
     asked = _with_policy(_merge(from_file, given))
     chosen = get_preset(preset or asked.get("preset") or DEFAULT)
-    settings = _merge(chosen.settings, chosen.per_env.get(_name_of(asked.get("env")), {}))
+    env_name = _name_of(asked.get("env"))
+    settings = _merge(_merge(TASKS.get(env_name, {}), chosen.settings), chosen.per_env.get(env_name, {}))
     return from_dict({**_merge(settings, asked), "preset": chosen.name}, lines)
 
 
