@@ -61,7 +61,7 @@ class CartPoleEpisodes:
         self.observations: Observations = self._observe()
 
     def step(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
-        over, before = self.over, self.observations
+        over, before = self.over, np.asarray(self.observations)
         self.t = min(self.t + 1, self.max_steps)
         self.state = np.where(over, self.state, pushed(self.state, actions))
         fallen = (np.abs(self.state[0]) > X_LIMIT) | (np.abs(self.state[2]) > THETA_LIMIT)
