@@ -52,6 +52,22 @@ def test_selected_episodes_are_slices_of_the_original(lengths: list[int], data: 
     assert selected.final_observations["b"].tolist() == chosen
 
 
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=6), kept=st.integers(1, 7))
+def test_heads_are_the_first_timesteps_and_say_what_came_next(lengths: list[int], kept: int) -> None:
+    whole = episodes_of(lengths)
+    heads = whole.heads(kept)
+    assert heads.lengths.tolist() == [min(length, kept) for length in lengths]
+    for episode, (begin, length) in enumerate(zip(whole.starts[:-1], lengths, strict=True)):
+        head = heads.select([episode])
+        rows = slice(begin, begin + min(length, kept))
+        assert np.array_equal(head.observations["b"], whole.observations["b"][rows])
+        assert np.array_equal(head.rewards, whole.rewards[rows])
+        assert head.truncated[-1] == (length > kept)
+        after = whole.observations["a"][begin + kept] if length > kept else whole.final_observations["a"][episode]
+        assert np.array_equal(head.final_observations["a"][0], after)
+
+
 def test_arrays_and_parts_give_the_same_episodes_back() -> None:
     whole = episodes_of([2, 3, 1])
     again = concatenate([Episodes.from_arrays(whole.arrays()).select([0]), whole.select([1, 2])])
