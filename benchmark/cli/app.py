@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import browse, results, runs
+from dsbench.cli import browse, pictures, results, runs
 
 app = typer.Typer(
     name="dsbench",
@@ -44,4 +44,5 @@ app.command("check")(browse.check)
 app.command("report")(results.report)
 app.command("export")(results.export)
 app.command("export-model")(results.export_model)
+app.command("watch")(pictures.watch)
 app.command("doctor")(browse.doctor)

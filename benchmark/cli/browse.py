@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from dsbench.envs import EnvSpec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-KINDS = ("backbones", "envs", "recipes", "presets")
+KINDS = ("backbones", "envs", "recipes", "presets", "controls")
 
 
 def list_names(
-    kind: Annotated[Optional[str], typer.Argument(metavar="[backbones|envs|recipes|presets]")] = None,  # noqa: UP045
+    kind: Annotated[Optional[str], typer.Argument(metavar="[backbones|envs|recipes|presets|controls]")] = None,  # noqa: UP045
     env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Recipes of this one only.")] = None,  # noqa: UP045
     as_json: AsJson = False,
 ) -> int:
@@ -46,11 +46,14 @@ def list_names(
 
 def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
     from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.config.controls import CONTROLS
     from dsbench.config.presets import PRESETS
     from dsbench.envs import ENVS, get_spec
 
     if kind == "presets":
         return [{"name": preset.name, "summary": preset.summary} for preset in PRESETS.values()]
+    if kind == "controls":
+        return [{"name": control.name, "summary": control.summary} for control in CONTROLS.values()]
     if kind == "recipes":
         specs = [get_spec(name) for name in ([env] if env else ENVS.names())]
         return [

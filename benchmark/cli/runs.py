@@ -91,9 +91,11 @@ def _overrides(set_: list[str] | None, data: str | None) -> list[str]:
 
 
 def sweep(
-    env: Annotated[str, typer.Option("--env", metavar="A,B", help="Environments, separated by commas.")],
+    env: Annotated[str, typer.Option("--env", metavar="A,B", help="Environments, separated by commas, or all.")],
     backbone: Annotated[str, typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas.")] = "",
-    policy: Annotated[str, typer.Option("--policy", metavar="A,B", help="Scripted controls: random, optimal.")] = "",
+    control: Annotated[
+        str, typer.Option("--control", metavar="A,B", help="Controls beside them: random, optimal, memoryless, bc, ...")
+    ] = "",
     data: Data = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="3 means 0,1,2; a list means itself.")] = "3",
     jobs: Annotated[
@@ -114,7 +116,7 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
 
-    dsbench sweep --backbone lstm,mlp --policy random,optimal --env memory-len,repeat-first
+    dsbench sweep --backbone gpt,lstm --control memoryless,random,optimal --env memory-len,repeat-first
     """
     from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
     from dsbench.running import launcher
@@ -122,7 +124,7 @@ def sweep(
     from dsbench.running.sweep import default_jobs, expand
 
     configs = expand(
-        backbone, env, seeds, policies=policy, preset=preset, config_file=config, overrides=_overrides(set_, data)
+        backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data)
     )
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)

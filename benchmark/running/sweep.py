@@ -1,14 +1,18 @@
-"""The runs of a sweep: backbones and scripted policies x environments x seeds."""
+"""The runs of a sweep: backbones and controls x environments x seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, resolve, run_id
+from dsbench.config.controls import get_control
+from dsbench.envs import ENVS
 from dsbench.errors import UsageError
 from dsbench.running.process import available_cores
+
+EVERY = "all"  # in the place of names: every built-in environment
 
 
 def expand(
@@ -16,7 +20,7 @@ def expand(
     envs: str,
     seeds: str,
     *,
-    policies: str = "",
+    controls: str = "",
     preset: str | None = None,
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
@@ -25,21 +29,20 @@ def expand(
 
     Args:
         backbones: names separated by commas.
-        envs: names separated by commas.
-        policies: scripted policies separated by commas; at least one of them or of the backbones.
+        envs: names separated by commas, or ``all``.
+        controls: names of `dsbench.config.controls` separated by commas; at least one of them or of the backbones.
         seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
         preset, config_file, overrides: as for `resolve`, the same for all.
     """
-    actors: list[dict[str, Any]] = [{"backbone": name} for name in _names(backbones)] + [
-        {"policy": name} for name in _names(policies)
-    ]
+    actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
+    actors += [get_control(name).settings for name in _names(controls)]
     if not actors:
-        raise UsageError("nothing to run: give --backbone names, or --policy random,optimal")
+        raise UsageError("nothing to run: give --backbone names, or --control random,optimal,bc")
     if not _names(envs):
-        raise UsageError("--env is empty; give names separated by commas")
+        raise UsageError("--env is empty; give names separated by commas, or all")
     runs = [
         resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
-        for env in _names(envs)
+        for env in (ENVS.names() if envs == EVERY else _names(envs))
         for actor in actors
         for seed in parse_seeds(seeds)
     ]

@@ -41,10 +41,13 @@ def test_a_scripted_policy_has_no_backbone() -> None:
         resolve(policy="random", backbone="s4", env="umbrella")
 
 
-def test_a_sweep_takes_backbones_and_scripted_policies_together() -> None:
-    configs = expand("lstm,mlp", "umbrella", "2", policies="random,optimal")
-    assert [(one.backbone.name, one.policy) for one in configs[::2]] == [
-        ("lstm", "learned"), ("mlp", "learned"), ("random", "random"), ("optimal", "optimal"),
+def test_a_sweep_takes_backbones_and_controls_together() -> None:
+    configs = expand("gpt", "umbrella", "2", controls="random,memoryless,top10-bc")
+    assert [(one.backbone.name, one.policy, one.wrapper.condition, one.data.top_percent) for one in configs[::2]] == [
+        ("gpt", "learned", "return", None), ("random", "random", "return", None), ("mlp", "learned", "return", None),
+        ("lstm", "learned", "none", 10),
     ]  # fmt: skip
     with pytest.raises(UsageError, match="nothing to run"):
         expand("", "umbrella", "2")
+    with pytest.raises(UsageError, match="Did you mean 'bc'"):
+        expand("", "umbrella", "2", controls="bcc")
