@@ -19,6 +19,7 @@ from dsbench.envs.data.hdf5 import NO_CHECKSUMS, SafeFile, open_hdf5
 
 NAMES = {"terminated": "terminals", "truncated": "timeouts", "final_observations": "next_observations"}
 REQUIRED = ("observations", "actions", "rewards", "terminals")
+IGNORED = ("infos", "metadata")
 OPTIONAL = ("timeouts", "next_observations")
 # Published sums of known files, to notice one that was changed on its way.
 KNOWN_SHA256 = {
@@ -85,6 +86,8 @@ def _arrays(file: SafeFile) -> dict[str, np.ndarray]:
     present = set(file.names())
     if missing := [name for name in REQUIRED if name not in present]:
         raise fault(file.path, missing[0], "is missing", f"a D4RL file holds {', '.join(REQUIRED)}")
+    if unknown := sorted(present - {*REQUIRED, *OPTIONAL, *IGNORED}):  # it may be a known name with a flipped bit
+        raise fault(file.path, unknown[0], "is nothing that a D4RL file holds", "take it out of the file")
     arrays = {name: file.read(name) for name in (*REQUIRED, *OPTIONAL) if name in present}
     file.finish()
     n = len(arrays["rewards"])

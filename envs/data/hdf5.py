@@ -161,19 +161,21 @@ class SafeFile:
         chunk_bytes = math.prod(chunk) * dataset.dtype.itemsize
         if not 0 < chunk_bytes <= MAX_CHUNK_BYTES:
             raise fault(self.path, name, f"chunks of {chunk_bytes:,} bytes", "write it with smaller chunks")
-        expected = math.prod(-(-size // step) for size, step in zip(dataset.shape, chunk, strict=True))
+        counts = [-(-size // step) for size, step in zip(dataset.shape, chunk, strict=True)]
+        expected = math.prod(counts)
         if expected > self.size:  # each takes at least a byte; a list of all of them would not fit in memory either
             raise fault(self.path, name, f"{expected:,} chunks in {self.size:,} bytes", AGAIN)
         found: list[Any] = []
         if expected:
             dataset.chunk_iter(found.append)
-        whole = len({one.chunk_offset for one in found}) == len(found) == expected
-        if not whole or any(one.filter_mask or (not filtered and one.size != chunk_bytes) for one in found):
-            raise fault(self.path, name, f"{len(found)} of {expected} chunks are there, or some are not whole", AGAIN)
-        grid = [all(a % b == 0 and a < c for a, b, c in zip(one.chunk_offset, chunk, dataset.shape, strict=True))
-                for one in found]  # fmt: skip
-        if not all(grid):
-            raise fault(self.path, name, "a chunk lies outside the array", AGAIN)
+        corners = {tuple(a * b for a, b in zip(place, chunk, strict=True)) for place in np.ndindex(*counts)}
+        if len(found) != expected or {one.chunk_offset for one in found} != corners:
+            raise fault(self.path, name, f"{len(found)} of {expected} chunks are in their places", AGAIN)
+        for one in found:  # fetched the way that reading does it: what is listed and not found would be read as zeros
+            if len(dataset.read_direct_chunk(one.chunk_offset)[1]) != one.size:
+                raise fault(self.path, name, "a chunk is not whole", AGAIN)
+        if any(one.filter_mask or (not filtered and one.size != chunk_bytes) for one in found):
+            raise fault(self.path, name, "a chunk is not whole", AGAIN)
         self._ranges += [(one.byte_offset, one.size) for one in found]
 
 
