@@ -15,6 +15,10 @@ from dsbench.errors import UsageError
 
 GOAL = 0
 MAX_DRAWS = 10_000
+MAX_NODES = 500
+MAX_WALK_LENGTH = 10_000
+SPLITS = ("uniform", "stitch")
+TEST_SHARE = 0.25  # of the nodes besides the goal, at most; "stitch" alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,36 @@ class Graph:
             value = steps @ value - 1
             value[GOAL] = 0.0
         return float(value[starts].mean())
+
+
+@dataclass(frozen=True)
+class Walks:
+    """What the options come to.
+
+    Attributes:
+        starts: nodes on which evaluated episodes begin.
+        cut: (n,) bool, test starts, after which data walks may not arrive; all False without a split.
+    """
+
+    graph: Graph
+    walk_length: int
+    starts: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+
+
+def walks_of(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> Walks:
+    """The graph and the starts behind these options; `UsageError` for options that cannot be."""
+    _check_options(nodes, edge_probability, walk_length, graph_seed, split)
+    graph = draw_graph(nodes, float(edge_probability), walk_length, graph_seed)
+    if split == "uniform":
+        return Walks(graph, walk_length, np.arange(1, nodes), np.zeros(nodes, bool))
+    starts = separable_starts(graph, TEST_SHARE, graph_seed)
+    if not len(starts):
+        raise UsageError(
+            f"env.split is 'stitch' and the graph of env.graph_seed={graph_seed} has no node that could be a test start; "
+            "take another seed or more nodes"
+        )
+    return Walks(graph, walk_length, starts, np.isin(np.arange(nodes), starts))
 
 
 def distances(edges: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -111,6 +145,19 @@ def separable_starts(graph: Graph, share: float, seed: int) -> NDArray[np.int64]
         if (distances(graph.edges & ~chosen[None, :]) != graph.distances).any():
             chosen[node] = False
     return np.flatnonzero(chosen)
+
+
+def _check_options(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> None:
+    if type(nodes) is not int or not 3 <= nodes <= MAX_NODES:
+        raise UsageError(f"env.nodes is {nodes!r}; expected an integer from 3 to {MAX_NODES}")
+    if type(edge_probability) not in (int, float) or not 0 < edge_probability <= 1:
+        raise UsageError(f"env.edge_probability is {edge_probability!r}; expected a number above 0, at most 1")
+    if type(walk_length) is not int or not 1 <= walk_length <= MAX_WALK_LENGTH:
+        raise UsageError(f"env.walk_length is {walk_length!r}; expected an integer from 1 to {MAX_WALK_LENGTH}")
+    if type(graph_seed) is not int or graph_seed < 0:
+        raise UsageError(f"env.graph_seed is {graph_seed!r}; expected an integer from 0")
+    if split not in SPLITS:
+        raise UsageError(f"env.split is {split!r}; expected one of {', '.join(SPLITS)}")
 
 
 def picture(graph: Graph, path: Sequence[int]) -> NDArray[np.uint8]:

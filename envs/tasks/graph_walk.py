@@ -19,16 +19,15 @@ Three edges to the goal, walk_length 10, ``6 -> 13 -> 4 -> 0``::
     reward         -1   -1   -1
     return-to-go   -3   -2   -1
 
-How this was settled: the paper counts "0 at the goal and -1 otherwise", which is the same -k, as the k nodes that one
-leaves on the way are not the goal. For walks that miss, a public replication has the return -infinity, which no network can be
-fed. At -1 a step, a miss two steps before its end would bear the same return-to-go as an arrival in two; with
--(walk_length + 1) at its end, each return-to-go of a miss is below that of any arrival (the whole return is -2 walk_length).
+How this was settled: the paper counts 0 at the goal and -1 otherwise, which is the same -k. For walks that miss, a public
+replication has -infinity, which no network can be fed. If the last step of a miss paid as the others do, its end would
+bear the returns-to-go of arrivals; with -(walk_length + 1) there, every return-to-go of a miss lies below that of any
+arrival. The whole return of a miss is -2 walk_length.
 
 ``split="stitch"`` asks for more than following the best walk seen. Up to a quarter of the nodes become test starts:
-evaluation begins on these alone, and data walks that have stood on one are cut (with the reward of a miss) where the next
-step could arrive. So no trajectory of the data reaches the goal from a test start, while other walks show a shortest path
-from each of its neighbours: two halves must be put together. The data's best return there would ask for a miss, so the
-target is the shortest path's return.
+evaluation begins on these alone, and data walks that have stood on one are cut, with the reward of a miss, where the next
+step could arrive. So no trajectory of the data reaches the goal from a test start, while others show a shortest path from
+each of its neighbours. The data's best return there would ask for a miss; the target is the shortest path's return.
 
 Seeding: ``reset(seed=s)`` draws the start by one uniform number of numpy's ``RandomState(s mod 2**32)``; nothing else is
 random.
@@ -37,7 +36,6 @@ random.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -45,34 +43,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
-from dsbench.envs.graphs import GOAL, Graph, draw_graph, picture, separable_starts
+from dsbench.envs.graphs import GOAL, Walks, picture, walks_of
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import BestFromStart, TargetRule
 from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, score, start_of
 from dsbench.episodes import Observations
-from dsbench.errors import UsageError
 
-MAX_NODES = 500
-MAX_WALK_LENGTH = 10_000
-SPLITS = ("uniform", "stitch")
-TEST_SHARE = 0.25  # of the nodes besides the goal, at most; "stitch" alone
 MEDIUM_EPSILON = 0.65  # about half-way between random and shortest in return (a test recomputes it)
 SEEDS = 2**32  # numpy's RandomState takes no larger seed
-
-
-@dataclass(frozen=True)
-class Walks:
-    """What the options come to.
-
-    Attributes:
-        starts: nodes on which evaluated episodes begin.
-        cut: (n,) bool, test starts, after which data walks may not arrive; all False without a split.
-    """
-
-    graph: Graph
-    walk_length: int
-    starts: NDArray[np.int64]
-    cut: NDArray[np.bool_]
 
 
 class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
@@ -90,7 +68,7 @@ class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
         render_mode: str | None = None,
     ) -> None:
         self.render_mode = render_mode
-        self.walks = _walks(nodes, edge_probability, walk_length, graph_seed, split)
+        self.walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split)
         self.observation_space = gym.spaces.Discrete(nodes)
         self.action_space = gym.spaces.Discrete(nodes)
 
@@ -110,7 +88,7 @@ class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
         observation, info = self._seen()
         return observation, -(self.walks.walk_length + 1.0) if missed else -1.0, arrived, missed, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """(320, 320, 3) the nodes on a circle, the goal green, the walk so far in orange; None without a render mode."""
         return picture(self.walks.graph, self.path) if self.render_mode == "rgb_array" else None
 
@@ -153,11 +131,7 @@ class GraphWalkEpisodes:
 
 
 def graph_walk(
-    nodes: int = 20,
-    edge_probability: float = 0.1,
-    walk_length: int = 10,
-    graph_seed: int = 0,
-    split: str = "uniform",
+    nodes: int = 20, edge_probability: float = 0.1, walk_length: int = 10, graph_seed: int = 0, split: str = "uniform"
 ) -> EnvSpec:
     """Shortest paths in a random graph.
 
@@ -168,7 +142,7 @@ def graph_walk(
         graph_seed: which graph.
         split: ``uniform``, evaluation from every node; ``stitch``, from nodes whose walks never arrive in the data.
     """
-    walks = _walks(nodes, edge_probability, walk_length, graph_seed, split)
+    walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split)
     graph, everywhere, nowhere = walks.graph, np.arange(1, nodes), np.zeros(nodes, bool)
     best = -graph.distances.astype(np.float64)
     target: TargetRule = BestFromStart(nodes, start_of) if split == "uniform" else ShortestFromStart(best)
@@ -226,21 +200,6 @@ def shortest_path(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.n
     return uniform_actions(draws[:, 1], env.graph.nodes, env.graph.shortest[env.node])
 
 
-def _walks(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> Walks:
-    """The graph and the starts behind these options; `UsageError` for options that cannot be."""
-    _check_options(nodes, edge_probability, walk_length, graph_seed, split)
-    graph = draw_graph(nodes, float(edge_probability), walk_length, graph_seed)
-    if split == "uniform":
-        return Walks(graph, walk_length, np.arange(1, nodes), np.zeros(nodes, bool))
-    starts = separable_starts(graph, TEST_SHARE, graph_seed)
-    if not len(starts):
-        raise UsageError(
-            f"env.split is 'stitch' and the graph of env.graph_seed={graph_seed} has no node that could be a test start; "
-            "take another seed or more nodes"
-        )
-    return Walks(graph, walk_length, starts, np.isin(np.arange(nodes), starts))
-
-
 def _starts(seeds: Sequence[int], nodes: NDArray[np.int64]) -> NDArray[np.int64]:
     """(rows,) the node on which the walk of each seed begins, uniform over `nodes`; one generator re-seeded for each row."""
     generator = np.random.RandomState(0)
@@ -249,16 +208,3 @@ def _starts(seeds: Sequence[int], nodes: NDArray[np.int64]) -> NDArray[np.int64]
         generator.seed(seed % SEEDS)
         draws[row] = generator.random_sample()
     return nodes[(draws * len(nodes)).astype(np.int64)]
-
-
-def _check_options(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> None:
-    if type(nodes) is not int or not 3 <= nodes <= MAX_NODES:
-        raise UsageError(f"env.nodes is {nodes!r}; expected an integer from 3 to {MAX_NODES}")
-    if type(edge_probability) not in (int, float) or not 0 < edge_probability <= 1:
-        raise UsageError(f"env.edge_probability is {edge_probability!r}; expected a number above 0, at most 1")
-    if type(walk_length) is not int or not 1 <= walk_length <= MAX_WALK_LENGTH:
-        raise UsageError(f"env.walk_length is {walk_length!r}; expected an integer from 1 to {MAX_WALK_LENGTH}")
-    if type(graph_seed) is not int or graph_seed < 0:
-        raise UsageError(f"env.graph_seed is {graph_seed!r}; expected an integer from 0")
-    if split not in SPLITS:
-        raise UsageError(f"env.split is {split!r}; expected one of {', '.join(SPLITS)}")
