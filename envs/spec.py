@@ -128,6 +128,7 @@ class EnvSpec:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
     probe: Probe | None = None
+    yardsticks: Callable[[Episodes], Mapping[str, float]] = lambda episodes: {}
     data_vector: Callable[[Sequence[int]], VectorEpisodes] | None = None
 
     def recipe(self, name: str) -> Recipe:

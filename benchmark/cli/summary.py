@@ -68,6 +68,11 @@ def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         if name.removeprefix(metric) in (f"_{decode}" for decode in ("sample", "argmax", "opposite"))
     ]
     lines = [(_words(metric), ", ".join(shown))]
+    yardsticks = {
+        name.removeprefix("yardstick_"): value for name, value in row.items() if name.startswith("yardstick_")
+    }
+    if yardsticks:
+        lines.append(("yardsticks", ", ".join(f"{value:.3f} ({_words(name)})" for name, value in yardsticks.items())))
     if row.get("return_mean") is not None:
         scale = _number(row.get("score_normalised"), "{:.1f}")
         lines.append(

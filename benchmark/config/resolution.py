@@ -25,7 +25,7 @@ def resolve(
     env: str | None = None,
     **arguments: Any,
 ) -> RunConfig:
-    """The configuration of one run: the task's and the preset's settings, then file, then arguments, then `overrides`; the later wins.
+    """The configuration of one run: settings of the task, then of the preset, file, arguments, `overrides`; the later wins.
 
     Args:
         preset: ``smoke``, ``quick`` (default) or ``paper``; None takes the file's, else the default.

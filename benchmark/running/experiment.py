@@ -64,6 +64,7 @@ class Experiment:
         if isinstance(self.model.time, TableTime):  # of acting too, where episodes may outlast those of the data
             self.model.time.check_horizon(self.spec.horizon)
         self.stop_signal: int | None = None
+        self.yardsticks: dict[str, float] = {}
 
     # ------------------------------------------------------------------ phases
 
@@ -92,12 +93,17 @@ class Experiment:
             data.seed,
             on_block=lambda done: self.report("data", done, data.episodes),
         )
+        self.yardsticks = dict(self.spec.yardsticks(episodes))
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)
         if data.top_percent is not None:
             episodes = best_episodes(episodes, data.top_percent, data.seed)
         known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
         folder.journal.append(event_record("data", detail=known))
+        folder.journal.append_many(
+            metric_record(phase="data", metric=self.spec.success_metric, value=value, implementation=name)
+            for name, value in self.yardsticks.items()
+        )
         self.report("data", data.episodes, data.episodes)
         return episodes, info
 
@@ -346,6 +352,7 @@ class Experiment:
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
         }
+        row |= {f"yardstick_{name}": value for name, value in self.yardsticks.items()}
         return row | score_columns(self.spec, config.eval.decode, scores) | self._selected(progress)
 
     def _target_rule(self, target: Target | None) -> str | None:

@@ -209,6 +209,6 @@ def _check_writable(results: Path) -> None:
 
 def _ended(outcome: Outcome, done: int, total: int) -> str:
     row: Mapping[str, Any] = outcome.row or {}
-    metric = row.get("success_metric")
+    metric = str(row.get("success_metric"))
     result = f"{metric} {row[metric]:.3f}" if metric in row else outcome.message or ""
     return f"[{done}/{total}] {outcome.run_id}: {outcome.status}{', ' if result else ''}{result}"
