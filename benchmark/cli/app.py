@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import browse, pictures, results, runs
+from dsbench.cli import browse, data, pictures, results, runs
 
 app = typer.Typer(
     name="dsbench",
@@ -45,4 +45,5 @@ app.command("report")(results.report)
 app.command("export")(results.export)
 app.command("export-model")(results.export_model)
 app.command("watch")(pictures.watch)
+app.add_typer(data.app)
 app.command("doctor")(browse.doctor)

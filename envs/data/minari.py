@@ -8,6 +8,7 @@ nothing of Minari runs here but, when asked for, its download. An episode is a g
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from dsbench.envs.data.hdf5 import NO_CHECKSUMS, SafeFile, open_hdf5
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Observations
 from dsbench.errors import DatasetError, MissingExtra, UsageError
+from dsbench.files import to_json
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
 OWN_KEY = "dsbench"  # our entry in the metadata of what we export
@@ -225,7 +227,7 @@ def _check_env(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> list[str]
     """Compare the environment that the data names with `spec`; warnings where it names none."""
     entry = own_entry(metadata)
     if entry is not None:
-        if entry.get("env") != spec.id or entry.get("options") != dict(spec.options):
+        if entry.get("env") != spec.id or entry.get("options") != json.loads(to_json(dict(spec.options))):
             made = f"{entry.get('env')} with {entry.get('options')}"
             raise fault(file, OWN_KEY, f"made in {made}, not in {spec.id} with {dict(spec.options)}", OTHER_ENV)
         return []

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from dsbench.envs.data.report import Report
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError, UnknownName, UsageError
-from dsbench.files import check_name, locked
+from dsbench.files import check_name, locked, to_json
 
 KINDS = ("d4rl", "minari", IMPORTED, "folder")
 
@@ -89,6 +90,16 @@ def import_source(
         return load_folder(folder)[1], report
 
 
+def export_folder(spec: EnvSpec, episodes: Episodes, info: DataInfo, folder: Path) -> Path:
+    """Write episodes as a folder that ``folder:FOLDER`` reads back; an existing one is never replaced."""
+    with locked(lock_of(folder)):
+        if folder.exists():
+            raise UsageError(f"{folder} exists already; delete it, or choose another folder")
+        origin = {"recipe": info.recipe, "seed": info.seed, "source": info.source}
+        store_folder(folder, episodes, _made_in(spec) | origin)
+    return folder
+
+
 def read_source(
     spec: EnvSpec,
     text: str,
@@ -119,10 +130,7 @@ def read_source(
     else:
         raw = _d4rl(file, found, max_episode_steps, max_bytes)
     episodes, report = build_episodes(spec, raw, drop_bad_episodes)
-    header = {
-        "env": spec.id,
-        "options": dict(spec.options),
-        "stored": dict(spec.stored),
+    header = _made_in(spec) | {
         "recipe": f"{kind}:{_short_name(folder)}",
         "source": {"file": file.name, "file_sha256": found, "report": asdict(report)},
     }
@@ -174,7 +182,7 @@ def _load_own(spec: EnvSpec, folder: Path) -> tuple[Episodes, DataInfo]:
     if not folder.is_dir():
         raise UsageError(f"no data set in {folder}; see dsbench data list")
     manifest = read_manifest(folder)
-    for key, mine in (("env", spec.id), ("options", dict(spec.options)), ("stored", dict(spec.stored))):
+    for key, mine in _made_in(spec).items():
         if manifest[key] != mine:
             what = f"made in {manifest[key]!r}, and this is {mine!r}"
             raise fault(folder / MANIFEST, key, what, "choose the same with --env and --set env.OPTION=VALUE")
@@ -182,6 +190,12 @@ def _load_own(spec: EnvSpec, folder: Path) -> tuple[Episodes, DataInfo]:
     raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
     judged, _ = build_episodes(spec, raw)
     return judged, info
+
+
+def _made_in(spec: EnvSpec) -> dict[str, Any]:
+    """What says in which environment data was made, as JSON gives it back."""
+    made_in = {"env": spec.id, "options": dict(spec.options), "stored": dict(spec.stored)}
+    return json.loads(to_json(made_in))
 
 
 def _compare_with_export(folder: Path, episodes: Episodes, header: dict[str, Any]) -> None:

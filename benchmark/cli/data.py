@@ -1,0 +1,285 @@
+"""``dsbench data``: make, list, look at, import and export offline data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from dsbench.envs import EnvSpec
+    from dsbench.envs.data import DataInfo
+    from dsbench.episodes import Episodes
+
+app = typer.Typer(
+    name="data",
+    help="Offline data: make, list, look at, import, export.",
+    epilog="Example: dsbench data make --env umbrella --recipe mixed",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Env = Annotated[str, typer.Option("--env", metavar="NAME", help="Environment.")]
+Options = Annotated[
+    Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
+    typer.Option("--set", metavar="env.X=VALUE", help="Option of the environment. Repeatable."),
+]
+Count = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--episodes", min=1, help="How many; by default as many as a run of this environment takes."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the data.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command()
+def make(
+    env: Env,
+    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="Behaviour that makes the episodes.")],
+    episodes: Count = None,
+    seed: Seed = 0,
+    set_: Options = None,
+) -> int:
+    """Make a data set and keep it in the cache, where runs find it; what is there already is not made again.
+
+    Examples:
+
+    dsbench data make --env umbrella --recipe mixed
+
+    dsbench data make --env umbrella --recipe expert --episodes 1000 --seed 3 --set env.chain_length=20
+    """
+    from dsbench.cli.summary import print_pairs
+
+    spec, default = _spec(env, set_)
+    spec.recipe(recipe)
+    _, info = _load(spec, recipe, episodes or default, seed)
+    print_pairs([*_described(info), ("next", f"dsbench run --backbone s4 --env {env} --set data.recipe={recipe}")])
+    return 0
+
+
+@app.command("list")
+def list_sets(as_json: AsJson = False) -> int:
+    """Show the sets in the cache, made and imported.
+
+    Examples:
+
+    dsbench data list
+
+    dsbench data list --json
+    """
+    from dsbench.cli.summary import print_table
+    from dsbench.envs.data import data_folder
+    from dsbench.envs.data.browse import stored_sets
+
+    found = stored_sets(data_folder())
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return 0
+    if not found:
+        print(f"no data in {data_folder()}; make some with dsbench data make")
+        return 0
+    header = ("set", "env", "recipe", "episodes", "timesteps", "bytes", "mean return")
+    rows = [
+        (one["set"], one["problem"], "-", "-", "-", f"{one['bytes']:,}", "-")
+        if one["problem"]
+        else (
+            one["set"], one["env"], one["recipe"], f"{one['episodes']:,}", f"{one['timesteps']:,}",
+            f"{one['bytes']:,}", f"{one['mean_return']:.3f}",
+        )
+        for one in found
+    ]  # fmt: skip
+    print_table(header, rows)
+    print(f"\nin {data_folder()}")
+    return 0
+
+
+@app.command("info")
+def show(
+    which: Annotated[str, typer.Argument(metavar="SET|FOLDER", help="As in dsbench data list, or a folder.")],
+    as_json: AsJson = False,
+) -> int:
+    """What a set is, with every hash of it compared.
+
+    Examples:
+
+    dsbench data info imported/mine
+
+    dsbench data info exported/umbrella-mixed --json
+    """
+    from dsbench.cli.summary import print_pairs
+    from dsbench.envs.data import data_folder
+    from dsbench.envs.data.browse import find_set
+    from dsbench.envs.data.folder import load_folder, read_manifest
+
+    folder = find_set(which, data_folder())
+    _, info = load_folder(folder)
+    manifest = read_manifest(folder)
+    if as_json:
+        print(json.dumps({**manifest, "path": str(folder), "verified": True}, indent=2))
+        return 0
+    pairs = _described(info)
+    pairs += [("options", _settings(info.options)), ("made with", _settings(info.libraries))]
+    if info.source is not None:
+        pairs += _reported(info.source)
+    pairs += [(f"sha256 of {name}", f"{digest}, verified") for name, digest in manifest["arrays"].items()]
+    print_pairs(pairs)
+    return 0
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="d4rl:FILE, minari:ID or minari:FOLDER.")],
+    env: Env,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call it: imported:NAME in runs.")],
+    set_: Options = None,
+    drop_bad_episodes: Annotated[
+        bool, typer.Option("--drop-bad-episodes", help="Leave out episodes with a fault, whole, and count them.")
+    ] = False,
+    download: Annotated[bool, typer.Option("--download", help="Let Minari fetch an id that is not here.")] = False,
+    max_gb: Annotated[float, typer.Option("--max-gb", min=0.001, help="Read no more than so many GiB.")] = 8.0,
+    max_episode_steps: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--max-episode-steps", min=1, help="Where a D4RL file does not say when episodes were cut."),
+    ] = None,
+    sha256: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--sha256", metavar="HEX", help="What the sum of the file must be."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a set of that name.")] = False,
+) -> int:
+    """Read a data set from elsewhere, check all of it, keep it.
+
+    Examples:
+
+    dsbench data import d4rl:hopper_medium-v2.hdf5 --env my-hopper --name hopper-medium
+
+    dsbench data import minari:dsbench/umbrella/mixed-v0 --env umbrella --name mine --drop-bad-episodes
+    """
+    from dsbench.cli.summary import print_pairs
+    from dsbench.envs.data.faults import GIB
+    from dsbench.envs.data.source import import_source
+    from dsbench.running.progress import display
+
+    spec, _ = _spec(env, set_)
+    with display() as shown:
+        shown.event("data", {"phase": f"reading {source}", "done": 0, "total": 1})
+        info, _ = import_source(
+            spec,
+            source,
+            name,
+            force=force,
+            drop_bad_episodes=drop_bad_episodes,
+            download=download,
+            max_bytes=int(max_gb * GIB),
+            max_episode_steps=max_episode_steps,
+            sha256=sha256,
+        )
+    assert info.source is not None
+    run = f"dsbench run --backbone s4 --env {env} --set data.recipe=imported:{name}"
+    print_pairs([*_described(info), *_reported(info.source), ("next", run)])
+    return 0
+
+
+@app.command()
+def export(
+    env: Env,
+    recipe: Annotated[str, typer.Option("--recipe", metavar="SOURCE", help="A recipe, or imported:NAME.")],
+    to: Annotated[str, typer.Option("--to", metavar="minari:ID|folder:PATH", help="Where to.")],
+    episodes: Count = None,
+    seed: Seed = 0,
+    set_: Options = None,
+) -> int:
+    """Write a data set for others: as a Minari data set, or as a plain folder of arrays with a manifest.
+
+    Examples:
+
+    dsbench data export --env umbrella --recipe mixed --to minari:dsbench/umbrella/mixed-v0
+
+    dsbench data export --env umbrella --recipe mixed --episodes 500 --to folder:umbrella-mixed
+    """
+    from dsbench.envs.data.minari_export import export_minari
+    from dsbench.envs.data.source import export_folder
+    from dsbench.errors import UsageError
+    from dsbench.running.progress import display
+
+    kind, _, place = to.partition(":")
+    if kind not in ("minari", "folder") or not place:
+        raise UsageError(f"--to {to!r} is not of the form minari:ID or folder:PATH")
+    spec, default = _spec(env, set_)
+    loaded, info = _load(spec, recipe, episodes or default, seed)
+    if kind == "folder":
+        folder = export_folder(spec, loaded, info, Path(place))
+    else:
+        with display() as shown:
+            total = len(loaded)
+            folder = export_minari(
+                spec,
+                loaded,
+                info,
+                place,
+                lambda done: shown.event("data", {"phase": "exporting", "done": done, "total": total}),
+            )
+    print(f"Saved   {folder} ({info.episodes:,} episodes)")
+    return 0
+
+
+def _spec(env: str, overrides: list[str] | None) -> tuple[EnvSpec, int]:
+    """The environment under its options, and how many episodes a run of it takes."""
+    from dsbench.config import resolve
+    from dsbench.envs import get_spec
+    from dsbench.errors import UsageError
+
+    for text in overrides or ():
+        if not text.startswith("env."):
+            raise UsageError(f"--set {text!r} is no option of the environment; expected env.OPTION=VALUE")
+    config = resolve(backbone="gpt", env=env, overrides=overrides or ())
+    return get_spec(config.env.name, **config.env.options), config.data.episodes
+
+
+def _load(spec: EnvSpec, recipe: str, episodes: int, seed: int) -> tuple[Episodes, DataInfo]:
+    """Episodes of any source, with progress where they are made."""
+    from dsbench.envs.data.source import load_source
+    from dsbench.running.progress import display
+
+    with display() as shown:
+        return load_source(
+            spec,
+            recipe,
+            episodes,
+            seed,
+            on_block=lambda done: shown.event("data", {"phase": "data", "done": done, "total": episodes}),
+        )
+
+
+def _described(info: DataInfo) -> list[tuple[str, str]]:
+    quantiles = ", ".join(f"{float(q):.0%} {value:g}" for q, value in info.return_quantiles.items())
+    return [
+        ("environment", info.env),
+        ("recipe", info.recipe if info.seed is None else f"{info.recipe}, seed {info.seed}"),
+        ("episodes", f"{info.episodes:,} ({info.timesteps:,} timesteps)"),
+        ("mean return", f"{info.mean_return:g}"),
+        ("returns", quantiles),
+        ("sha256", info.sha256),
+        ("folder", info.path),
+    ]
+
+
+def _reported(source: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the loader said when the set was imported."""
+    report = source["report"]
+    left_out = f"{report['dropped_episodes']} episodes with faults, {report['dropped_timesteps']} unfinished timesteps"
+    constant = report["constant_features"]
+    return [
+        ("from", f"{source['file']}, sha256 {source['file_sha256']}"),
+        ("left out", left_out),
+        ("clipped", f"{report['clipped']} action entries"),
+        ("duplicates", f"{report['duplicates']} episodes"),
+        *([("constant", ", ".join(constant))] if constant else []),
+        *[("warning", text) for text in report["warnings"]],
+    ]
+
+
+def _settings(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items()) or "-"
