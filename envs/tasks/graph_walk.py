@@ -46,7 +46,7 @@ from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actio
 from dsbench.envs.graphs import GOAL, Walks, picture, walks_of
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import BestFromStart, TargetRule
-from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, score, start_of
+from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, hindsight_bounds, score, start_of
 from dsbench.episodes import Observations
 
 MEDIUM_EPSILON = 0.65  # about half-way between random and shortest in return (a test recomputes it)
@@ -187,6 +187,7 @@ def graph_walk(
                 "of each walk a rate of random edges between 0 and 1", noisy(shortest_path, nodes, spread)
             ),
         },
+        yardsticks=lambda episodes: hindsight_bounds(episodes, graph, walks.starts),
         stored={
             "goal": GOAL,
             "edges": [[int(a), int(b)] for a, b in zip(*np.nonzero(graph.edges), strict=True) if a != GOAL],

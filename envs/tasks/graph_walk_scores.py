@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.graphs import Graph, distances
-from dsbench.envs.spec import EnvSpec
+from dsbench.envs.graphs import Graph
 from dsbench.envs.targets import Target
 from dsbench.episodes import Episodes, Observations
 
@@ -56,31 +54,20 @@ class ShortestFromStart:
         return {"target": Target(float(self.best[seen].mean()), self.best, start_of)}
 
 
-class HindsightBound(NamedTuple):
-    """Share of the evaluated starts that a table from (node, return-to-go) to action solves by a shortest path.
-
-    Attributes:
-        suffixes: with the end of every walk, from any of its nodes on, as hindsight relabelling uses them.
-        whole: with whole walks alone, from the nodes on which they began.
-    """
-
-    suffixes: float
-    whole: float
-
-
-def hindsight_bound(spec: EnvSpec, episodes: Episodes) -> HindsightBound:
-    """What this data can teach without parts of different walks being put together.
+def hindsight_bounds(episodes: Episodes, graph: Graph, starts: NDArray[np.int64]) -> dict[str, float]:
+    """Shares of the evaluated starts that a table from (node, return-to-go) to action solves by a shortest path.
 
     Asked for the shortest path's return, the table finds at a node the walks that took one from there, if there are any;
-    the rest of such a walk then serves each later step.
+    the rest of such a walk then serves each later step. Parts of different walks are never put together.
+
+    Returns:
+        ``hindsight_bound``, with the end of every walk, from any of its nodes on, as hindsight relabelling uses them;
+        ``whole_walk_bound``, with whole walks alone, from the nodes on which they began.
     """
-    edges = np.zeros((spec.options["nodes"],) * 2, bool)
-    edges[tuple(np.asarray(spec.stored["edges"]).T)] = True
     nodes = start_of(episodes.observations)
-    shown = episodes.returns_to_go() == -distances(edges)[nodes]
+    shown = episodes.returns_to_go() == -graph.distances[nodes]
     begins = episodes.timesteps() == 0
-    starts = np.asarray(spec.stored["starts"])
-    return HindsightBound(
-        suffixes=float(np.isin(starts, nodes[shown]).mean()),
-        whole=float(np.isin(starts, nodes[shown & begins]).mean()),
-    )
+    return {
+        "hindsight_bound": float(np.isin(starts, nodes[shown]).mean()),
+        "whole_walk_bound": float(np.isin(starts, nodes[shown & begins]).mean()),
+    }
