@@ -18,6 +18,7 @@ from dsbench import seeds
 from dsbench.episodes import Episodes, map_observations
 
 Observation: TypeAlias = "Tensor | dict[str, Tensor]"
+RETURN_RANGES = 10  # equal parts of what lies between the worst return and the best, for `return_weights`
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,21 @@ class BatchSampler:
         window: longest segment in timesteps; None takes whole episodes.
         row_length: timesteps a row may hold; segments share a row while they fit. None means the longest segment.
         seed: root of the stream that picks segments.
+        balance_returns: pick the range of returns first, each as often, then an episode in it (`return_weights`).
 
     With a window, an episode is picked in proportion to its length and the window ends at a timestep drawn uniformly, so
     every timestep is equally likely to be the last one; without, episodes are picked uniformly.
     """
 
     def __init__(
-        self, episodes: Episodes, *, batch_size: int, window: int | None, row_length: int | None, seed: int
+        self,
+        episodes: Episodes,
+        *,
+        batch_size: int,
+        window: int | None,
+        row_length: int | None,
+        seed: int,
+        balance_returns: bool = False,
     ) -> None:
         self.episodes, self.batch_size, self.window, self.seed = episodes, batch_size, window, seed
         longest = int(episodes.lengths.max())
@@ -82,6 +91,10 @@ class BatchSampler:
         self.row_length = max(self.segment_length, row_length or 0)
         self._timesteps = episodes.timesteps()
         self._returns_to_go = episodes.returns_to_go().astype(np.float32)
+        self._cumulative: NDArray[np.float64] | None = None  # of the weights of what is picked, None for equal ones
+        if balance_returns:
+            weights = return_weights(episodes.returns())
+            self._cumulative = np.cumsum(weights if window is None else np.repeat(weights, episodes.lengths))
 
     def draw(self, update: int) -> Batch:
         """The batch of this update; a pure function of the seed and `update`."""
@@ -93,10 +106,17 @@ class BatchSampler:
     def _segments(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         starts = self.episodes.starts
         if self.window is None:
-            chosen = generator.integers(len(self.episodes), size=self.batch_size)
+            chosen = self._pick(generator, len(self.episodes))
             return starts[chosen], starts[chosen + 1]
-        last = generator.integers(self.episodes.n_timesteps, size=self.batch_size)
+        last = self._pick(generator, self.episodes.n_timesteps)
         return np.maximum(last + 1 - self.window, last - self._timesteps[last]), last + 1
+
+    def _pick(self, generator: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """`batch_size` of `count` things (episodes or timesteps), by their weights."""
+        if self._cumulative is None:
+            return generator.integers(count, size=self.batch_size)
+        places = generator.random(self.batch_size) * self._cumulative[-1]
+        return np.minimum(np.searchsorted(self._cumulative, places, side="right"), count - 1)
 
     def _gather(
         self,
@@ -133,6 +153,19 @@ class BatchSampler:
             episode_id=spread(np.searchsorted(episodes.starts, source, side="right") - 1, fill=-1),
             action_mask=None if episodes.action_mask is None else spread(episodes.action_mask[source]),
         )
+
+
+def return_weights(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E,) weights that give every occupied range of returns the same share, and so rare returns a voice.
+
+    What is learned under them is unchanged where the return is asked for: P(action | history, return) does not depend on
+    how often a return is shown, only how well it is learned does. (For behaviour cloning that would not hold.)
+    """
+    low, high = returns.min(), returns.max()
+    place = (returns - low) / max(high - low, 1e-12)
+    ranges = np.minimum((place * RETURN_RANGES).astype(np.int64), RETURN_RANGES - 1)
+    counts = np.bincount(ranges, minlength=RETURN_RANGES)
+    return 1.0 / counts[ranges]
 
 
 def pack(lengths: NDArray[np.int64], row_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,3 +139,21 @@ def test_dictionaries_masks_and_continuous_actions_are_gathered_alike(make_episo
     assert batch.action_mask is not None
     np.testing.assert_array_equal(batch.action_mask.numpy()[mask], arrays["action_mask"][source])
     assert not batch.action_mask.numpy()[~mask].any()
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_balanced_batches_show_every_range_of_returns_as_often(window: int | None) -> None:
+    """97 worthless episodes and 3 good ones: the good ones make half of what is drawn."""
+    rewards = np.repeat(np.array([0.0] * 97 + [1.0] * 3, np.float32), 2)
+    total = len(rewards)
+    episodes = Episodes(
+        observations=np.zeros((total, 1), np.float32), actions=np.zeros(total, np.int64), rewards=rewards,
+        terminated=np.zeros(total, bool), truncated=np.zeros(total, bool), starts=np.arange(0, total + 1, 2),
+        final_observations=np.zeros((100, 1), np.float32),
+    )  # fmt: skip
+    sampler = BatchSampler(episodes, batch_size=4_000, window=window, row_length=None, seed=0, balance_returns=True)
+    batch = sampler.draw(0)
+    drawn = batch.episode_id[batch.reset & batch.mask]
+    assert abs(float((drawn >= 97).float().mean()) - 0.5) < 0.04
+    assert set(drawn[drawn >= 97].tolist()) == {97, 98, 99}
+    assert len(set(drawn.tolist())) == 100

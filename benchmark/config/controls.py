@@ -12,6 +12,7 @@ from typing import Any
 from dsbench.errors import UnknownName
 
 CLONING_BACKBONE = "lstm"
+CLONING = {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}, "train": {"balance_returns": False}}
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ CONTROLS = {
         Control(
             "bc",
             f"behaviour cloning ({CLONING_BACKBONE}): no return is asked for",
-            {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}},
+            CLONING,
         ),
         Control(
             "top10-bc",
             f"behaviour cloning ({CLONING_BACKBONE}) of the 10 % of the episodes with the highest returns",
-            {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}, "data": {"top_percent": 10.0}},
+            {**CLONING, "data": {"top_percent": 10.0}},
         ),
     ]
 }

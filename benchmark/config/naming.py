@@ -20,6 +20,7 @@ LATER: dict[str, Any] = {
     "data.top_percent": None,
     "eval.target_return": None,
     "train.objective": "action",
+    "train.balance_returns": False,
 }
 
 

@@ -28,7 +28,7 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "memory-len": {},
     "memory-size": {},
     "door-key": {"data": {"recipe": "mixed"}},
-    "key-to-door": {"eval": {"decode": ["sample", "argmax"]}},
+    "key-to-door": {"eval": {"decode": ["sample", "argmax"]}, "train": {"balance_returns": True}},
     "key-to-apples": {"data": {"recipe": "mixed"}},
     "graph-walk": {},
     "cartpole": {"data": {"recipe": "mixed"}},

@@ -125,6 +125,7 @@ class Experiment:
             window=settings.window,
             row_length=settings.row_length,
             seed=self.config.seed,
+            balance_returns=settings.balance_returns,
         )
         precision = torch.bfloat16 if self.config.precision == "bf16" else None
         trainer = Trainer(self.trained, sampler, settings, seed=self.config.seed, autocast_dtype=precision)
