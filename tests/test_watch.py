@@ -82,10 +82,10 @@ def test_the_file_has_a_frame_for_every_timestep_and_one_for_the_end(
     assert again.path.read_bytes() == seen.path.read_bytes()
 
 
-@pytest.mark.parametrize("acting", ["stateful", "windowed"])
-def test_it_is_the_episode_that_was_evaluated(make_run: MakeRun, tmp_path: Path, acting: Any) -> None:
-    run = make_run("graph-walk", list(np.linspace(-6, -1, 20)), row={"acting": acting})
-    spec, start_of = envs.get_spec("graph-walk"), lambda observations: observations
+@pytest.mark.parametrize(("acting", "split"), [("stateful", "uniform"), ("windowed", "stitch")])
+def test_it_is_the_episode_that_was_evaluated(make_run: MakeRun, tmp_path: Path, acting: Any, split: str) -> None:
+    run = make_run("graph-walk", list(np.linspace(-6, -1, 20)), row={"acting": acting}, split=split)
+    spec, start_of = envs.get_spec("graph-walk", split=split), lambda observations: observations
     target = Target(0.0, np.linspace(-6, -1, 20), start_of)
     scores = rollout.evaluate(
         load_policy(run), spec, split="eval", episodes=5, seed=0, target=target, decode="argmax", acting=acting, window=10,

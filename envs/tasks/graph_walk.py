@@ -145,7 +145,7 @@ def graph_walk(
     walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split)
     graph, everywhere, nowhere = walks.graph, np.arange(1, nodes), np.zeros(nodes, bool)
     best = -graph.distances.astype(np.float64)
-    target: TargetRule = BestFromStart(nodes, start_of) if split == "uniform" else ShortestFromStart(best)
+    target: TargetRule = BestFromStart(nodes, start_of) if split == "uniform" else ShortestFromStart(best, walks.starts)
     options = {
         "nodes": nodes,
         "edge_probability": edge_probability,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,14 +44,17 @@ class ShortestFromStart:
 
     Attributes:
         best: (nodes,) that return.
+        starts: nodes on which evaluated episodes begin.
+        start_of: (rows,) index of the start in (rows,) observations.
     """
 
     best: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    start_of: Callable[[Observations], NDArray[np.int64]] = start_of
     text: str = "shortest path from the start"
 
     def __call__(self, episodes: Episodes, quantile: float, opposite_quantile: float) -> Mapping[str, Target]:
-        seen = np.unique(start_of(episodes.observations))
-        return {"target": Target(float(self.best[seen].mean()), self.best, start_of)}
+        return {"target": Target(float(self.best[self.starts].mean()), self.best, self.start_of)}
 
 
 def hindsight_bounds(episodes: Episodes, graph: Graph, starts: NDArray[np.int64]) -> dict[str, float]:

@@ -249,6 +249,7 @@ def test_evaluation_begins_on_the_test_starts_alone_and_asks_for_the_shortest_pa
     assert set(stitch.vector(list(range(200))).observations) == set(starts)
     target = stitch.target(generate(stitch, "random", 100, seed=0), 0.95, 0.05)["target"]
     assert np.array_equal(target.of(starts, len(starts)), -shortest_by_powers(edges_of(stitch))[starts])
+    assert target.value == stitch.optimal_return
     as_evaluated = replace(stitch, data_vector=None)
     assert stitch.score(generate(as_evaluated, "expert", 50, seed=0))["optimal"].all()
 
