@@ -70,7 +70,10 @@ class SafeFile:
 
     def names(self, group: str = "") -> list[str]:
         """What a group holds, in order of name; "" is the root."""
-        return sorted(name.decode("utf-8", "backslashreplace") for name in self._group(group))
+        found = sorted(name.decode("utf-8", "backslashreplace") for name in self._group(group))
+        if len(set(found)) < len(found):
+            raise fault(self.path, group, "has two things of one name", AGAIN)
+        return found
 
     def is_group(self, name: str) -> bool:
         """Whether `name` is a group; a link that leads elsewhere is a fault."""

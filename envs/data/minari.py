@@ -238,9 +238,9 @@ def _check_env(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> list[str]
         raise fault(file, "env_spec", f"is {type(described).__name__}, not text", "get the file again")
     name = parse_json_object(described, f"{file}: env_spec").get("id")
     env = spec.make()
-    own_ids = {f"dsbench/{spec.id}", env.spec.id if env.spec is not None else None} - {None}
+    own_ids = {f"dsbench/{spec.id}"} | ({env.spec.id} if env.spec is not None else set())
     env.close()
-    if name not in own_ids and (not isinstance(name, str) or SAME_ENV.get(name) != spec.name):
+    if not isinstance(name, str) or (name not in own_ids and SAME_ENV.get(name) != spec.name):
         raise fault(file, "env_spec", f"made in {name!r}, which is not the environment {spec.name}", OTHER_ENV)
     return []
 
