@@ -32,10 +32,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import Fixed
+from dsbench.envs.tasks.bsuite_picture import picture
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import UsageError
 
@@ -48,7 +50,7 @@ BSUITE_SEEDS = 2**32  # numpy's RandomState takes no larger seed
 class MemoryEnv(gym.Env[np.ndarray, np.integer[Any]]):
     """bsuite's environment behind gymnasium's interface; one fresh bsuite environment an episode."""
 
-    metadata = {"render_modes": []}  # noqa: RUF012  gymnasium's own attribute
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  gymnasium's own attribute
 
     def __init__(self, memory_length: int = 20, num_bits: int = 1, render_mode: str | None = None) -> None:
         _check_options(memory_length, num_bits)
@@ -67,11 +69,23 @@ class MemoryEnv(gym.Env[np.ndarray, np.integer[Any]]):
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(BSUITE_SEEDS)) if seed is None else seed % BSUITE_SEEDS
         self._bsuite = MemoryChain(self.memory_length, self.num_bits, seed=episode_seed)
-        return self._bsuite.reset().observation[0], {}
+        self._seen, self._words = self._bsuite.reset().observation[0], "to be remembered:"
+        return self._seen, {}
 
     def step(self, action: np.integer[Any]) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         step = self._bsuite.step(int(action))
-        return step.observation[0], float(step.reward), bool(step.last()), False, {}
+        self._seen = step.observation[0]
+        if step.last():
+            self._words = f"answered {int(action)}: {'right' if step.reward > 0 else 'wrong'}"
+        elif self._seen[0] * self.memory_length < 1.5:  # the clock's last timestep
+            self._words = f"bit {int(self._seen[1])} is asked for"
+        elif self._seen[0] < 1:
+            self._words = "nothing to see"
+        return self._seen, float(step.reward), bool(step.last()), False, {}
+
+    def render(self) -> NDArray[np.uint8]:
+        """(H, W, 3) the observation: the time left, what is asked for, and the context while it is shown."""
+        return picture({"time left": float(self._seen[0])}, self._words, self._seen[FIXED_FEATURES:])
 
 
 class MemoryEpisodes:

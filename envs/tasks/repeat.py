@@ -36,13 +36,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import Epsilon, levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.drawing import INK, RED, WHITE, Canvas
 from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
 from dsbench.envs.targets import Fixed
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import MissingExtra, UsageError
 
 SUITS = ("spades", "diamonds", "clubs", "hearts")
+RED_SUITS = (1, 3)
 DECK = 52
+LAST_CARDS, CARD_WIDTH = 6, 50  # of the picture
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,10 @@ FIRST = {"easy": Game(1), "medium": Game(8), "hard": Game(16)}
 PREVIOUS = {"easy": Game(1, 4), "medium": Game(2, 32), "hard": Game(3, 64)}
 
 
-class RepeatEnv(gym.Env[int, np.integer[Any]]):
+class RepeatEnv(gym.Env[np.int64, np.int64]):
     """popgym's environment behind plain spaces; raises `MissingExtra` without popgym."""
 
-    metadata = {"render_modes": []}  # noqa: RUF012  gymnasium's own attribute
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  gymnasium's own attribute
 
     def __init__(self, game: Game, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
@@ -83,14 +86,32 @@ class RepeatEnv(gym.Env[int, np.integer[Any]]):
         self.observation_space = gym.spaces.Discrete(len(SUITS))
         self.action_space = gym.spaces.Discrete(len(SUITS))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.int64, dict[str, Any]]:
         super().reset(seed=seed)
         card, _ = self._popgym.reset(seed=int(self.np_random.integers(2**32)) if seed is None else seed)
-        return int(card), {}
+        self._seen, self._words = [int(card)], ""
+        return np.int64(card), {}
 
-    def step(self, action: np.integer[Any]) -> tuple[int, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
         card, reward, terminated, truncated, _ = self._popgym.step(int(action))
-        return int(card), float(reward), bool(terminated), bool(truncated), {}
+        self._seen.append(int(card))
+        verdict = "right" if reward > 0 else "wrong" if reward < 0 else "does not count"
+        self._words = f"named {SUITS[int(action)]}: {verdict}"
+        return np.int64(card), float(reward), bool(terminated), bool(truncated), {}
+
+    def render(self) -> NDArray[np.uint8]:
+        """(H, W, 3) the last cards, the newest at the right, each by the first letter of its suit; the last answer."""
+        canvas = Canvas(height=120)
+        canvas.text((10, 8), f"card {len(self._seen)} of {self.game.steps + 1}: {SUITS[self._seen[-1]]}")
+        canvas.text((10, 98), self._words)
+        for place, card in enumerate(reversed(self._seen[-LAST_CARDS:])):
+            right = canvas.image.width - 10 - place * CARD_WIDTH
+            canvas.draw.rectangle((right - CARD_WIDTH + 6, 30, right, 88), fill=WHITE, outline=INK)
+            letter, colour = SUITS[card][0].upper(), RED if card in RED_SUITS else INK
+            canvas.text((right - CARD_WIDTH / 2 + 3, 59), letter, size=24, colour=colour, anchor="mm")
+        return canvas.array()
 
 
 def _popgym_env(game: Game) -> Any:

@@ -28,9 +28,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import uniform
 from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
+from dsbench.envs.tasks.bsuite_picture import picture
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import UsageError
 
@@ -43,7 +45,7 @@ BSUITE_SEEDS = 2**32  # numpy's RandomState takes no larger seed
 class UmbrellaEnv(gym.Env[np.ndarray, np.integer[Any]]):
     """bsuite's environment behind gymnasium's interface; one fresh bsuite environment an episode."""
 
-    metadata = {"render_modes": []}  # noqa: RUF012  gymnasium's own attribute
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  gymnasium's own attribute
 
     def __init__(self, chain_length: int = 10, n_distractor: int = 20, render_mode: str | None = None) -> None:
         _check_options(chain_length, n_distractor)
@@ -61,11 +63,19 @@ class UmbrellaEnv(gym.Env[np.ndarray, np.integer[Any]]):
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(BSUITE_SEEDS)) if seed is None else seed % BSUITE_SEEDS
         self._bsuite = UmbrellaChain(self.chain_length, self.n_distractor, seed=episode_seed)
-        return self._bsuite.reset().observation[0], {}
+        self._seen = self._bsuite.reset().observation[0]
+        return self._seen, {}
 
     def step(self, action: np.integer[Any]) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         step = self._bsuite.step(int(action))
-        return step.observation[0], float(step.reward), bool(step.last()), False, {}
+        self._seen = step.observation[0]
+        return self._seen, float(step.reward), bool(step.last()), False, {}
+
+    def render(self) -> NDArray[np.uint8]:
+        """(H, W, 3) the observation: need, have and time left as bars, the distractors as cells."""
+        need, have, left = (float(number) for number in self._seen[:FIXED_FEATURES])
+        numbers = {"need": need, "have": have, "time left": left}
+        return picture(numbers, f"{self.n_distractor} distractors", self._seen[FIXED_FEATURES:])
 
 
 class UmbrellaEpisodes:
@@ -166,12 +176,14 @@ def umbrella(chain_length: int = 10, n_distractor: int = 20) -> EnvSpec:
             "medium": Recipe("the first action is right in three episodes of four", _first_action_right_with(0.75)),
             "expert": Recipe("the first action is always right", _first_action_right_with(1.0)),
             "mixed": Recipe("one episode in two is expert, the others random", _mixed),
+            "replay": Recipe("every quality from random to expert, evenly", _spread),
         },
     )
 
 
-def _first_action_right_with(probability: float) -> Behaviour:
-    """Right first action with this probability; uniformly random afterwards, where the action does not matter."""
+def _first_action_right_with(probability: float | np.ndarray) -> Behaviour:
+    """Right first action with this probability (one for all, or (rows,)); uniformly random afterwards, where the action
+    does not matter."""
 
     def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
         if timestep > 0:
@@ -187,6 +199,10 @@ def _mixed(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray)
         _first_action_right_with(probability)(env, timestep, draws, episode_draw) for probability in (0.5, 1.0)
     )
     return np.where(episode_draw < 0.5, expert, random)
+
+
+def _spread(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+    return _first_action_right_with(1 - episode_draw / 2)(env, timestep, draws, episode_draw)
 
 
 def _check_options(chain_length: int, n_distractor: int) -> None:

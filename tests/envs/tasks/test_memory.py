@@ -58,6 +58,22 @@ def test_gymnasium_finds_nothing_wrong(memory_length: int, num_bits: int) -> Non
     check_env(MemoryEnv(memory_length, num_bits), skip_render_check=True)
 
 
+@pytest.mark.parametrize(("memory_length", "num_bits"), [(1, 1), (20, 1), (2, 45)])
+def test_a_picture_shows_the_observation(memory_length: int, num_bits: int) -> None:
+    env = MemoryEnv(memory_length, num_bits, render_mode="rgb_array")
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for _ in range(memory_length + 1):
+        env.step(np.int64(0))
+        pictures.append(env.render())
+    assert {picture.shape for picture in pictures} == {pictures[0].shape}
+    assert pictures[0].shape[1:] == (320, 3) and pictures[0].dtype == np.uint8
+    shown = [bool((picture == (0, 114, 178)).all(2)[40:].any()) for picture in pictures]  # a blue cell is a bit of 1
+    if num_bits == 45:
+        assert shown == [True, True, False, False]
+    assert not np.array_equal(pictures[-1], pictures[-2])
+
+
 def test_an_episode_depends_on_its_seed_and_the_seed_matters() -> None:
     env = MemoryEnv(num_bits=30)
     again = [env.reset(seed=seed)[0] for seed in (1, 2, 1)]

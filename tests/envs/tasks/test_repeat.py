@@ -65,6 +65,18 @@ def test_gymnasium_finds_nothing_wrong(game: Game) -> None:
     check_env(RepeatEnv(game), skip_render_check=True)
 
 
+def test_a_picture_shows_the_newest_card_at_the_right() -> None:
+    env, by_card = RepeatEnv(PREVIOUS["easy"], render_mode="rgb_array"), {}
+    cards = [env.reset(seed=0)[0]]
+    for _ in range(30):
+        picture = env.render()
+        assert picture.shape == (120, 320, 3) and picture.dtype == np.uint8
+        by_card.setdefault(cards[-1], set()).add(picture[30:88, 265:].tobytes())
+        cards.append(env.step(np.int64(0))[0])
+    assert [len(corners) for corners in by_card.values()] == [1] * 4
+    assert len(set.union(*by_card.values())) == 4
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("recipe", "share"), [("random", 0.25), ("medium", 0.625), ("expert", 1.0), ("mixed", 0.625), ("replay", 0.625)]

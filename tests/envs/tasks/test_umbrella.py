@@ -48,6 +48,17 @@ def test_gymnasium_finds_nothing_wrong() -> None:
     check_env(UmbrellaEnv(), skip_render_check=True)
 
 
+@pytest.mark.parametrize("n_distractor", [0, 1, 20, 10_000])
+def test_a_picture_shows_the_observation(n_distractor: int) -> None:
+    env = UmbrellaEnv(4, n_distractor, render_mode="rgb_array")
+    env.reset(seed=0)
+    before = env.render()
+    env.step(np.int64(1))
+    after = env.render()
+    assert before.shape == after.shape and before.shape[1:] == (320, 3) and before.dtype == np.uint8
+    assert not np.array_equal(before, after)
+
+
 def test_an_episode_depends_on_its_seed_and_the_seed_matters() -> None:
     env = UmbrellaEnv(chain_length=30)
     again = [env.reset(seed=seed)[0] for seed in (1, 2, 1)]
@@ -68,7 +79,9 @@ def test_a_random_return_says_of_the_first_action_what_the_formula_says() -> Non
     assert set(scores["return"] % 2) == {length % 2}
 
 
-@pytest.mark.parametrize(("recipe", "accuracy"), [("random", 0.5), ("medium", 0.75), ("expert", 1.0), ("mixed", 0.75)])
+@pytest.mark.parametrize(
+    ("recipe", "accuracy"), [("random", 0.5), ("medium", 0.75), ("expert", 1.0), ("mixed", 0.75), ("replay", 0.75)]
+)
 def test_recipes_take_the_right_first_action_as_often_as_they_say(recipe: str, accuracy: float) -> None:
     spec = get_spec("umbrella", chain_length=3, n_distractor=1)
     episodes = generate(spec, recipe, 8_000, seed=0)
