@@ -89,6 +89,12 @@ ENVS = Catalogue(
             "Hung et al. 2019 (arXiv:1810.06721), Chen et al. 2021 (arXiv:2106.01345)",
             "dsbench.envs.tasks.key_to_door:key_to_door",
         ),
+        Entry(
+            "key-to-apples",
+            "credit assignment and memory: keys to a room of apples and to a third one, with the inventory hidden",
+            'the course report "Offline RL with S4", made definite here',
+            "dsbench.envs.tasks.key_to_apples:key_to_apples",
+        ),
     ],
     group="dsbench.envs",
 )
