@@ -1,4 +1,4 @@
-"""Several episodes of any gymnasium environment stepped together: a plain loop, for tasks without a batched twin."""
+"""Several episodes of any gymnasium environment stepped together, for tasks without a batched twin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dsbench.episodes import Observations
+from dsbench.episodes import Observations, map_observations
+from dsbench.errors import UsageError
 
 
 class LoopedEpisodes:
@@ -54,3 +55,60 @@ def _masks(infos: Sequence[Mapping[str, Any]], old: np.ndarray | None = None) ->
         return None
     given = [info.get("action_mask") for info in infos]
     return np.stack([old[row] if mask is None else mask for row, mask in enumerate(given)])  # type: ignore[index]
+
+
+class AutoresetEpisodes:
+    """One episode a row from a `gymnasium.vector.VectorEnv`, which would go on with the next one by itself.
+
+    What a vector environment does when a row ends is its autoreset mode (gymnasium 1.x): NEXT_STEP ignores the next action
+    and returns the new episode's first observation with reward 0, a transition that never was; SAME_STEP returns the new
+    observation at once and the true last one in ``info["final_obs"]``; DISABLED must be told to reset the row. Here a row
+    that has ended stays as it ended, whatever the mode.
+    """
+
+    action_mask: np.ndarray | None = None
+
+    def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any], seeds: Sequence[int]) -> None:
+        if env.num_envs != len(seeds):
+            raise UsageError(f"the vector environment has {env.num_envs} rows and {len(seeds)} episodes were asked for")
+        self.env = env
+        self.mode = env.metadata.get("autoreset_mode", gym.vector.AutoresetMode.NEXT_STEP)
+        self._over = np.zeros(len(seeds), bool)
+        observations, infos = env.reset(seed=list(seeds))
+        self.observations: Observations = _copied(observations)
+        self.action_mask = infos.get("action_mask")
+
+    def step(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
+        if self.mode == gym.vector.AutoresetMode.DISABLED and self._over.any():
+            self.env.reset(options={"reset_mask": self._over.copy()})
+        before, over = self.observations, self._over
+        observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        ended = (terminated | truncated) & ~over
+        after = _rows(over, before, _copied(observations))
+        if self.mode == gym.vector.AutoresetMode.SAME_STEP and ended.any():
+            after = _rows(ended, _stack([_final(infos, row, after) for row in range(len(over))]), after)
+        self.observations, self._over = after, over | ended
+        self.action_mask = infos.get("action_mask", self.action_mask)
+        return after, np.where(over, 0, rewards).astype(np.float32), terminated | over, truncated & ~over
+
+
+def _copied(observations: Any) -> Observations:
+    return map_observations(np.array, observations)  # vector environments reuse their buffers
+
+
+def _rows(chosen: np.ndarray, where: Observations, elsewhere: Observations) -> Observations:
+    """Rows of `where` at the chosen places, of `elsewhere` at the others."""
+    if isinstance(elsewhere, Mapping):
+        assert isinstance(where, Mapping)
+        return {key: _rows(chosen, where[key], elsewhere[key]) for key in sorted(elsewhere)}  # type: ignore[misc]
+    assert isinstance(where, np.ndarray)
+    return np.where(chosen.reshape(-1, *[1] * (elsewhere.ndim - 1)), where, elsewhere)
+
+
+def _final(infos: Mapping[str, Any], row: int, otherwise: Observations) -> Any:
+    """The true last observation of a row that ended in this step, else what it shows now."""
+    if infos["_final_obs"][row]:
+        return infos["final_obs"][row]
+    if isinstance(otherwise, Mapping):
+        return {key: array[row] for key, array in otherwise.items()}
+    return otherwise[row]
