@@ -35,7 +35,8 @@ An episode with distractor_length 2, key four moves north of the start::
     reward      0    0    0    0    0            0    0      0    1     (t = 18: in the door)
 
 The policy needs no memory: whoever always walks to the key and then to the door succeeds. What happened to the key does: the
-probe asks, at the start of the last phase, whether the door will be opened, and only who remembers can tell.
+probe asks, at the start of the last phase, whether the door will be opened, and only who remembers can tell. (A key taken
+by the last move of the first phase is never seen to be gone: there the action must be remembered.)
 
 Seeding: ``reset(seed=s)`` takes all draws from ``RandomState(s mod 2**32)``: the key's cell, the start, and with apples one
 number a spot (the ten smallest bear one) and the apples' worth.
