@@ -44,7 +44,7 @@ number a spot (the ten smallest bear one) and the apples' worth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,7 @@ from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import Epsilon, levels, noisy, spread, uniform, uniform_actions
 from dsbench.envs.spec import EnvSpec, Probe, Recipe
+from dsbench.envs.tabular import TabularClone, play
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks import key_to_door_rooms as rooms
 from dsbench.envs.tasks.key_to_door_env import KeyToDoorEnv, KeyToDoorEpisodes, check_options, door_reward
@@ -60,6 +61,7 @@ from dsbench.episodes import Episodes
 from dsbench.errors import UnknownName
 
 MEDIUM = 0.65  # of the moves are random: half of the episodes succeed (a test holds it)
+CLONE_EPISODES = 2_000  # that the tabular clone is scored on
 EXPERTS = 0.05  # of the episodes of "mixed", as few as good demonstrations are
 
 
@@ -163,7 +165,7 @@ def key_to_door(distractor_length: int = 30, apples: bool = False, show_key: boo
     check_options(distractor_length, apples, show_key)
     options = (distractor_length, apples, show_key)
     best = mean_return(0.0, distractor_length, apples)
-    return EnvSpec(
+    spec = EnvSpec(
         id="key-to-door-v0",
         name="key-to-door",
         summary="a key taken early opens a door much later; in between nothing matters",
@@ -192,3 +194,13 @@ def key_to_door(distractor_length: int = 30, apples: bool = False, show_key: boo
             bayes=success_chance,
         ),
     )
+    return replace(spec, yardsticks=lambda episodes: {"tabular_clone": tabular_clone(spec, episodes)})
+
+
+def tabular_clone(spec: EnvSpec, episodes: Episodes) -> float:
+    """Share of successes of a table that clones the successful episodes, sampled: %BC with nothing lost to learning."""
+    succeeded = score(episodes)["success"] > 0
+    if not succeeded.any():
+        return 0.0
+    clone = TabularClone(episodes.select(np.flatnonzero(succeeded)), n_actions=4)
+    return float(score(play(spec, clone, CLONE_EPISODES, seed=0))["success"].mean())

@@ -217,3 +217,12 @@ def test_the_mixture_weighs_qualities_by_bayes_rule() -> None:
 def test_a_bad_option_is_named_with_the_way_out(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         _spec(**options)
+
+
+def test_the_yardstick_is_what_cloning_the_successes_by_counting_gives() -> None:
+    spec = get_spec("key-to-door", distractor_length=0)
+    episodes = generate(spec, "random", 10_000, seed=0)
+    value = spec.yardsticks(episodes)["tabular_clone"]
+    assert abs(value - 0.742) < 0.06  # facts of the layout: 74 % from 10,000 random walks
+    failures = episodes.select(np.flatnonzero(episodes.returns() == 0))
+    assert spec.yardsticks(failures) == {"tabular_clone": 0.0}
