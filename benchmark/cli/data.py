@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -50,12 +50,13 @@ def make(
 
     dsbench data make --env umbrella --recipe expert --episodes 1000 --seed 3 --set env.chain_length=20
     """
+    from dsbench.cli.data_summary import described
     from dsbench.cli.summary import print_pairs
 
     spec, default = _spec(env, set_)
     spec.recipe(recipe)
     _, info = _load(spec, recipe, episodes or default, seed)
-    print_pairs([*_described(info), ("next", f"dsbench run --backbone s4 --env {env} --set data.recipe={recipe}")])
+    print_pairs([*described(info), ("next", f"dsbench run --backbone s4 --env {env} --set data.recipe={recipe}")])
     return 0
 
 
@@ -108,6 +109,7 @@ def show(
 
     dsbench data info exported/umbrella-mixed --json
     """
+    from dsbench.cli.data_summary import described, reported, settings
     from dsbench.cli.summary import print_pairs
     from dsbench.envs.data import data_folder
     from dsbench.envs.data.browse import find_set
@@ -119,10 +121,10 @@ def show(
     if as_json:
         print(json.dumps({**manifest, "path": str(folder), "verified": True}, indent=2))
         return 0
-    pairs = _described(info)
-    pairs += [("options", _settings(info.options)), ("made with", _settings(info.libraries))]
+    pairs = described(info)
+    pairs += [("options", settings(info.options)), ("made with", settings(info.libraries))]
     if info.source is not None:
-        pairs += _reported(info.source)
+        pairs += reported(info.source)
     pairs += [(f"sha256 of {name}", f"{digest}, verified") for name, digest in manifest["arrays"].items()]
     print_pairs(pairs)
     return 0
@@ -157,6 +159,7 @@ def import_(
 
     dsbench data import minari:dsbench/umbrella/mixed-v0 --env umbrella --name mine --drop-bad-episodes
     """
+    from dsbench.cli.data_summary import described, reported
     from dsbench.cli.summary import print_pairs
     from dsbench.envs.data.faults import GIB
     from dsbench.envs.data.source import import_source
@@ -164,6 +167,10 @@ def import_(
 
     spec, _ = _spec(env, set_)
     with display() as shown:
+
+        def on_episode(done: int, total: int) -> None:
+            shown.event("data", {"phase": "episodes", "done": done, "total": total})
+
         shown.event("data", {"phase": f"reading {source}", "done": 0, "total": 1})
         info, _ = import_source(
             spec,
@@ -175,10 +182,11 @@ def import_(
             max_bytes=int(max_gb * GIB),
             max_episode_steps=max_episode_steps,
             sha256=sha256,
+            on_episode=on_episode,
         )
     assert info.source is not None
     run = f"dsbench run --backbone s4 --env {env} --set data.recipe=imported:{name}"
-    print_pairs([*_described(info), *_reported(info.source), ("next", run)])
+    print_pairs([*described(info), *reported(info.source), ("next", run)])
     return 0
 
 
@@ -251,35 +259,3 @@ def _load(spec: EnvSpec, recipe: str, episodes: int, seed: int) -> tuple[Episode
             seed,
             on_block=lambda done: shown.event("data", {"phase": "data", "done": done, "total": episodes}),
         )
-
-
-def _described(info: DataInfo) -> list[tuple[str, str]]:
-    quantiles = ", ".join(f"{float(q):.0%} {value:g}" for q, value in info.return_quantiles.items())
-    return [
-        ("environment", info.env),
-        ("recipe", info.recipe if info.seed is None else f"{info.recipe}, seed {info.seed}"),
-        ("episodes", f"{info.episodes:,} ({info.timesteps:,} timesteps)"),
-        ("mean return", f"{info.mean_return:g}"),
-        ("returns", quantiles),
-        ("sha256", info.sha256),
-        ("folder", info.path),
-    ]
-
-
-def _reported(source: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the loader said when the set was imported."""
-    report = source["report"]
-    left_out = f"{report['dropped_episodes']} episodes with faults, {report['dropped_timesteps']} unfinished timesteps"
-    constant = report["constant_features"]
-    return [
-        ("from", f"{source['file']}, sha256 {source['file_sha256']}"),
-        ("left out", left_out),
-        ("clipped", f"{report['clipped']} action entries"),
-        ("duplicates", f"{report['duplicates']} episodes"),
-        *([("constant", ", ".join(constant))] if constant else []),
-        *[("warning", text) for text in report["warnings"]],
-    ]
-
-
-def _settings(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items()) or "-"

@@ -24,7 +24,7 @@ Policy = Annotated[
 Data = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--data", metavar="RECIPE", help="Offline data: a recipe, d4rl:FILE, minari:ID, imported:NAME, folder:DIR."
+        "--data", metavar="RECIPE", help="Offline data: a recipe, d4rl:FILE, minari:ID, imported:NAME, folder:FOLDER."
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]

@@ -27,8 +27,11 @@ LATER: dict[str, Any] = {
 def run_id(config: RunConfig) -> str:
     """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
 
-    The hash covers all that can change a result, the version of dsbench and the source of ``file.py:Class`` included;
-    paths, logging and time limits are left out.
+    The hash covers all that can change a result, the version of dsbench, the source of ``file.py:Class`` and the content
+    of data from elsewhere included; paths, logging and time limits are left out.
+
+    Raises:
+        UsageError: data from elsewhere is not there.
     """
     from dsbench.backbones.catalogue import BACKBONES
     from dsbench.envs import ENVS
@@ -42,6 +45,10 @@ def run_id(config: RunConfig) -> str:
         name = settings[part]["name"]
         if (source := source_hash(name)) is not None:
             settings[part]["name"] = [name.rpartition(":")[2], source]
+    if ":" in config.data.recipe:
+        from dsbench.envs.data.source import source_hash as data_hash
+
+        settings["data"]["recipe"] = data_hash(config.data.recipe)
     settings["versions"] = {"dsbench": dsbench.__version__, "result": RESULT_VERSION}
     text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -90,7 +90,10 @@ class EnvConfig(_Named):
 class DataConfig(Section):
     """Offline episodes to learn from."""
 
-    recipe: str = Field(default="random", min_length=1, description="behaviour that made the episodes")
+    recipe: str = Field(
+        default="random", min_length=1,
+        description="behaviour that made the episodes, or d4rl:FILE, minari:ID, imported:NAME, folder:FOLDER",
+    )  # fmt: skip
     episodes: Count = Field(default=10_000, description="how many")
     seed: Seed = Field(default=0, description="seed of the data, apart from the run's seed")
     permute_returns: bool = Field(default=False, description="control: deal the returns out to the episodes at random")

@@ -18,7 +18,8 @@ from dsbench.config import RunConfig, run_id
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy, policy_spec
-from dsbench.envs.data import DataInfo, best_episodes, load_or_generate, permuted_returns
+from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
+from dsbench.envs.data.source import load_source, split_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.episodes import Episodes
@@ -57,7 +58,8 @@ class Experiment:
         self.config, self.report = config, report
         self.device = pick_device(config.device)
         self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
-        self.spec.recipe(config.data.recipe)
+        if split_source(config.data.recipe)[0] is None:
+            self.spec.recipe(config.data.recipe)
         self.policy_spec = self._policy_spec()
         with seeded(self.device, config.seed, "init"):
             self.model: DecisionSequence = build_policy(self.policy_spec)
@@ -86,7 +88,7 @@ class Experiment:
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
         data = self.config.data
         self.report("data", 0, data.episodes)
-        episodes, info = load_or_generate(
+        episodes, info = load_source(
             self.spec,
             data.recipe,
             data.episodes,

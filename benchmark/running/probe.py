@@ -79,6 +79,7 @@ class ProbeExperiment(Experiment):
                 f"env {self.spec.name!r} asks no question, so train.objective=probe cannot be used; "
                 "key-to-door asks one, and train.objective=action is for every environment"
             )
+        self.spec.recipe(config.data.recipe)  # the Bayes predictor must know the behaviour
         self.probe: Probe = self.spec.probe
 
     def run(self, folder: RunFolder) -> dict[str, Any]:
