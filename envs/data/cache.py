@@ -9,7 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dsbench.envs.data.folder import FORMAT, MANIFEST, DataInfo, IncompleteManifest, load_folder, store_folder
+from dsbench.envs.data.folder import (
+    FORMAT,
+    MANIFEST,
+    DataInfo,
+    IncompleteManifest,
+    load_folder,
+    read_manifest,
+    store_folder,
+)
 from dsbench.envs.data.generate import generate
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
@@ -40,14 +48,12 @@ def load_or_generate(
     spec.recipe(recipe)
     folder = cache_folder(spec, recipe, n_episodes, seed, cache_dir)
     with locked(lock_of(folder)):
-        if (folder / MANIFEST).exists():
-            try:
-                return load_folder(folder)
-            except IncompleteManifest:
-                pass
-        header = {name: value for name, value in _header(spec, recipe, n_episodes, seed).items() if name != "format"}
-        store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block), header)
-        return load_folder(folder)
+        if not _is_current(folder):
+            header = {
+                name: value for name, value in _header(spec, recipe, n_episodes, seed).items() if name != "format"
+            }
+            store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block), header)
+    return load_folder(folder)
 
 
 def cache_folder(spec: EnvSpec, recipe: str, n_episodes: int, seed: int, cache_dir: Path | None = None) -> Path:
@@ -67,6 +73,14 @@ def data_folder() -> Path:
 def lock_of(folder: Path) -> Path:
     """The file that is locked while `folder` is looked at or written."""
     return folder.parent / f".{folder.name}.lock"
+
+
+def _is_current(folder: Path) -> bool:
+    """Whether a whole set of the present format is there, damaged or not."""
+    try:
+        return (folder / MANIFEST).exists() and bool(read_manifest(folder))
+    except IncompleteManifest:
+        return False
 
 
 def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int) -> dict[str, Any]:

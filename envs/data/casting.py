@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-
-
-def trailing_shape(space: gym.Space[Any]) -> tuple[int, ...]:
-    """Shape of one value of a Box or Discrete space."""
-    return () if space.shape is None else tuple(space.shape)
 
 
 def rows_where(wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:

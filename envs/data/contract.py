@@ -16,12 +16,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.data.casting import cast, not_finite, rows_where, trailing_shape
+from dsbench.envs.data.casting import cast, not_finite, rows_where
 from dsbench.envs.data.faults import BadEpisode, fault
 from dsbench.envs.data.report import Report, report_on
+from dsbench.envs.data.spaces import Spaces, trailing_shape
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
-from dsbench.errors import UsageError
 
 ACTION_TOLERANCE = 1e-4
 DROP = "leave such episodes out with --drop-bad-episodes"
@@ -56,32 +56,6 @@ class RawData:
     dropped_episodes: int = 0
     dropped_timesteps: int = 0
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Spaces:
-    """What an environment shows and takes."""
-
-    observation: gym.Space[Any]
-    action: gym.Space[Any]
-
-    @classmethod
-    def of(cls, spec: EnvSpec) -> Spaces:
-        env = spec.make()
-        try:
-            spaces = cls(env.observation_space, env.action_space)
-        finally:
-            env.close()
-        for space in (*spaces.leaves().values(), spaces.action):
-            if not isinstance(space, (gym.spaces.Box, gym.spaces.Discrete)):
-                raise UsageError(f"env {spec.name} has the space {space}; data can be loaded for Box and Discrete only")
-        return spaces
-
-    def leaves(self) -> dict[str, gym.Space[Any]]:
-        """Leaf name, as `observation_leaves` gives it, -> its space."""
-        if isinstance(self.observation, gym.spaces.Dict):
-            return {f"observations.{key}": space for key, space in sorted(self.observation.spaces.items())}
-        return {"observations": self.observation}
 
 
 def build_episodes(spec: EnvSpec, raw: RawData, drop_bad_episodes: bool = False) -> tuple[Episodes, Report]:

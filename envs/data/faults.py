@@ -78,3 +78,8 @@ def parse_json_object(data: bytes | str, path: Path | str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise fault(path, "", f"holds {type(value).__name__} where a JSON object is expected", "get the file again")
     return value
+
+
+def make_anew(folder: Path) -> str:
+    """The way out for a damaged folder of ours."""
+    return f"delete the folder {folder} and run again to make it anew"

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
-import math
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_sha256, read_foreign_json
+from dsbench.envs.data.archive import array_sha256, pack, unpack
+from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_sha256, make_anew, read_foreign_json
 from dsbench.envs.data.report import return_quantiles
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError
@@ -50,11 +47,6 @@ MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
     "stored": dict,
     "timesteps": int,
 }
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-NOT_AN_ARCHIVE = (
-    zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError,
-    MemoryError, SyntaxError, OverflowError, TypeError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ def load_folder(folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[Episo
         DatasetError: the folder is damaged; the message names what to delete.
     """
     manifest = read_manifest(folder)
-    file, way_out = folder / ARRAYS, _way_out(folder)
+    file, way_out = folder / ARRAYS, make_anew(folder)
     try:
         check_file(file, max_bytes)
         data = file.read_bytes()
@@ -178,13 +170,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     lacking = sorted(MANIFEST_TYPES.keys() - manifest.keys())
     if lacking or manifest["format"] != FORMAT:
         what = f"lacks {lacking}" if lacking else f"has format {manifest['format']}, and {FORMAT} is read here"
-        raise IncompleteManifest(f"{path} {what}; {_way_out(folder)}")
+        raise IncompleteManifest(f"{path} {what}; {make_anew(folder)}")
     rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     if hashlib.sha256(_json(rest, path)).hexdigest() != manifest["manifest_sha256"]:
-        raise fault(path, "", "the manifest was changed after it was written", _way_out(folder))
+        raise fault(path, "", "the manifest was changed after it was written", make_anew(folder))
     for key, kind in MANIFEST_TYPES.items():
         if not isinstance(manifest[key], kind):
-            raise fault(path, key, f"is {manifest[key]!r}", _way_out(folder))
+            raise fault(path, key, f"is {manifest[key]!r}", make_anew(folder))
     return manifest
 
 
@@ -192,54 +184,6 @@ def info_of(manifest: Mapping[str, Any], folder: Path) -> DataInfo:
     """What a manifest says about the data in `folder`."""
     known = {name: manifest[name] for name in DataInfo.__dataclass_fields__ if name != "path"}
     return DataInfo(path=str(folder), **known)
-
-
-def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An .npz archive whose bytes depend on nothing but the arrays (numpy's own carries the time of day)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name in sorted(arrays):
-            entry = zipfile.ZipInfo(f"{name}.npy", ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3
-            with archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def unpack(data: bytes, file: Path, max_bytes: int) -> dict[str, np.ndarray]:
-    """The arrays of an .npz archive: nothing unpickled, nothing larger than it says, no more than `max_bytes` in all."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > max_bytes:
-                raise fault(
-                    file, "", f"unpacks to more than the limit of {max_bytes:,} bytes", "raise it with --max-gb"
-                )
-            return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
-    except DatasetError:
-        raise
-    except NOT_AN_ARCHIVE as error:
-        raise fault(file, "", f"not an archive of plain arrays ({error})", _way_out(file.parent)) from error
-
-
-def array_sha256(array: np.ndarray) -> str:
-    """sha256 over dtype, shape and bytes."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def _array(data: bytes) -> np.ndarray:
-    """The array of one .npy file, whose header must promise exactly the bytes that follow."""
-    file = io.BytesIO(data)
-    major = np.lib.format.read_magic(file)[0]
-    read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"a header of shape {shape} and {dtype} over {len(data) - file.tell()} bytes")
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -261,8 +205,4 @@ def _json(value: Any, path: Path) -> bytes:
     try:
         return to_json(value)
     except (ValueError, RecursionError) as error:
-        raise fault(path, "", f"holds what is no JSON ({error})", _way_out(path.parent)) from error
-
-
-def _way_out(folder: Path) -> str:
-    return f"delete the folder {folder} and run again to make it anew"
+        raise fault(path, "", f"holds what is no JSON ({error})", make_anew(path.parent)) from error

@@ -41,7 +41,7 @@ def open_hdf5(path: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[SafeFi
     if head != MAGIC:
         found = "an HTML page" if head.lstrip()[:1] == b"<" else f"bytes {head!r}"
         raise fault(path, "", f"not an HDF5 file but begins with {found}", AGAIN)
-    h5py = _h5py()
+    h5py = load_h5py()
     try:
         with h5py.File(path, "r", locking=False) as opened:
             yield SafeFile(h5py, opened.id, path, size, max_bytes)
@@ -182,7 +182,8 @@ class SafeFile:
         self._ranges += [(one.byte_offset, one.size) for one in found]
 
 
-def _h5py() -> Any:
+def load_h5py() -> Any:
+    """The module; `MissingExtra` where it is not installed."""
     try:
         import h5py
     except ModuleNotFoundError as error:

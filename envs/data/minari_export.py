@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.envs.data.contract import Spaces
 from dsbench.envs.data.folder import DataInfo
-from dsbench.envs.data.minari import DATASET_ID, OWN_KEY, minari_root, unflattened
+from dsbench.envs.data.minari import DATASET_ID, OWN_KEY, minari_root
+from dsbench.envs.data.minari_episodes import unflattened
+from dsbench.envs.data.spaces import Spaces
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
 from dsbench.errors import MissingExtra, UsageError

@@ -31,6 +31,8 @@ from dsbench.envs.data.folder import (
     read_manifest,
     store_folder,
 )
+from dsbench.envs.data.hdf5 import load_h5py
+from dsbench.envs.data.isolation import read_isolated
 from dsbench.envs.data.minari import MAIN, METADATA, find_minari, own_entry, read_minari
 from dsbench.envs.data.report import Report
 from dsbench.envs.spec import EnvSpec
@@ -64,8 +66,12 @@ def load_source(
     kind, place = split_source(text)
     if kind is None:
         return load_or_generate(spec, text, n_episodes, seed, cache_dir, on_block)
-    if kind in (IMPORTED, "folder"):
-        return _load_own(spec, _own_folder(kind, place, cache_dir))
+    if kind == "folder":
+        return _load_own(spec, Path(place))
+    if kind == IMPORTED:
+        folder = _own_folder(kind, place, cache_dir)
+        with locked(lock_of(folder)):  # it may be replaced meanwhile
+            return _load_own(spec, folder)
     episodes, header, _ = read_source(spec, text, **options)
     return episodes, info_of(describe(episodes, header), Path(place))
 
@@ -92,11 +98,10 @@ def import_source(
 
 def export_folder(spec: EnvSpec, episodes: Episodes, info: DataInfo, folder: Path) -> Path:
     """Write episodes as a folder that ``folder:FOLDER`` reads back; an existing one is never replaced."""
-    with locked(lock_of(folder)):
-        if folder.exists():
-            raise UsageError(f"{folder} exists already; delete it, or choose another folder")
-        origin = {"recipe": info.recipe, "seed": info.seed, "source": info.source}
-        store_folder(folder, episodes, _made_in(spec) | origin)
+    if folder.exists():
+        raise UsageError(f"{folder} exists already; delete it, or choose another folder")
+    origin = {"recipe": info.recipe, "seed": info.seed, "source": info.source}
+    store_folder(folder, episodes, _made_in(spec) | origin)
     return folder
 
 
@@ -109,6 +114,7 @@ def read_source(
     max_bytes: int = DEFAULT_MAX_BYTES,
     download: bool = False,
     sha256: str | None = None,
+    on_episode: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Episodes, dict[str, Any], Report]:
     """Episodes of a d4rl or minari source, the header of their manifest, and the loader's report.
 
@@ -118,6 +124,7 @@ def read_source(
         max_bytes: largest file, and largest sum of what is read from it.
         download: let Minari fetch an id that is not here.
         sha256: what the file's sum must be.
+        on_episode: called with the number of episodes read and that of all, for progress.
     """
     kind, place = split_source(text)
     folder = find_minari(place, download) if kind == "minari" else Path(place)
@@ -125,10 +132,16 @@ def read_source(
     found = file_sha256(file) if file.is_file() else ""
     if sha256 is not None and found != sha256.lower():
         raise fault(file, "", f"its sha256 is {found or 'none'}, not {sha256}", "get the file again")
-    if kind == "minari":
-        raw = read_minari(spec, folder, drop_bad_episodes, max_bytes)
-    else:
-        raw = _d4rl(file, found, max_episode_steps, max_bytes)
+    load_h5py()  # before the child, which then has it
+
+    def read(progress: Callable[[int, int], None]) -> RawData:
+        if kind == "minari":
+            return read_minari(spec, folder, drop_bad_episodes, max_bytes, progress)
+        return read_d4rl(file, max_episode_steps, max_bytes)
+
+    raw = read_isolated(file, read, max_bytes, on_episode)
+    if kind == "d4rl":
+        raw = replace(raw, warnings=(*raw.warnings, *_d4rl_notes(spec, file, found)))
     episodes, report = build_episodes(spec, raw, drop_bad_episodes)
     header = _made_in(spec) | {
         "recipe": f"{kind}:{_short_name(folder)}",
@@ -165,10 +178,15 @@ def split_source(text: str) -> tuple[str | None, str]:
     return kind, place
 
 
-def _d4rl(file: Path, sha256: str, max_episode_steps: int | None, max_bytes: int) -> RawData:
-    raw = read_d4rl(file, max_episode_steps, max_bytes)
-    warning = known_file_warning(file, sha256)
-    return raw if warning is None else replace(raw, warnings=(*raw.warnings, warning))
+def _d4rl_notes(spec: EnvSpec, file: Path, sha256: str) -> list[str]:
+    """Warnings about where the file and the environment come from."""
+    env = spec.make()
+    version = env.spec.id if env.spec is not None else ""
+    env.close()
+    notes = [known_file_warning(file, sha256)]
+    if version.endswith("-v5"):  # friction and the reward of the last step differ
+        notes.append(f"D4RL's data has the physics of v4 of MuJoCo's environments and this is {version}")
+    return [note for note in notes if note]
 
 
 def _own_folder(kind: str, place: str, cache_dir: Path | None) -> Path:

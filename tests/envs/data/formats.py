@@ -111,11 +111,13 @@ def fingerprint(episodes: Episodes) -> str:
 
 
 def outcome(load: Callable[[], Episodes], original: str) -> str:
-    """``refused``, ``same`` or ``different``; any other error is let through."""
+    """``refused``, ``reader died``, ``same`` or ``different``; any other error is let through."""
     try:
         episodes = load()
     except UsageError as error:
-        return "refused" if "\n" not in str(error) else "refused in several lines"
+        if "\n" in str(error):
+            return "refused in several lines"
+        return "reader died" if "the process reading it ended" in str(error) else "refused"
     return "same" if fingerprint(episodes) == original else "different"
 
 
