@@ -1,8 +1,8 @@
 """Reading in a process of its own, because a damaged file can bring down the library that reads it.
 
-The HDF5 library overwrites memory it does not own on some damaged files (found by fuzzing: about one input in ten
-thousand ends in ``malloc(): invalid size``), which no exception reports. So a forked child does the reading under limits
-of memory and time, and hands over plain arrays through a file; when it dies, the data set is refused.
+The HDF5 library overwrites memory that it does not own on some damaged files (found by fuzzing: a few of ten thousand
+end in ``malloc(): invalid size``), which no exception reports. So a forked child does the reading under limits of memory
+and time, and hands over plain arrays through a file; when it dies, the data set is refused.
 """
 
 from __future__ import annotations

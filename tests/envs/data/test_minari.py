@@ -203,3 +203,26 @@ def test_without_minari_the_install_line_is_shown(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(MissingExtra, match=r"pip install 'dsbench\[minari\]'"):
         exported(toy(), toy_episodes(toy()))
+
+
+def test_the_network_is_touched_only_when_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import minari
+
+    asked: list[str] = []
+
+    def fetch(dataset_id: str) -> None:
+        asked.append(dataset_id)
+        if dataset_id != "test/data-v0":
+            raise RuntimeError("no such\nset")
+        exported(toy(), toy_episodes(toy()))
+
+    monkeypatch.setattr(minari, "download_dataset", fetch)
+    with pytest.raises(UsageError, match="add --download"):
+        read_source(toy(), "minari:test/data-v0")
+    assert asked == []
+    assert read_source(toy(), "minari:test/data-v0", download=True)[2].episodes == 5
+    assert asked == ["test/data-v0"]
+    read_source(toy(), "minari:test/data-v0", download=True)  # it is here now
+    assert asked == ["test/data-v0"]
+    with pytest.raises(DatasetError, match=r"could not download 'test/none-v0' \(no such set\)"):
+        read_source(toy(), "minari:test/none-v0", download=True)
