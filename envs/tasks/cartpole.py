@@ -23,8 +23,8 @@ VelocityOnlyCartPole and NoisyPositionOnlyCartPole show (a test holds it), and 2
 level. Three things differ. The reward stays gymnasium's +1, where POPGym pays 1 / max_steps; POPGym's length grows with
 its levels, here it is an option; and the first observation of ``cartpole-velocity`` is the velocities, where POPGym
 1.0.7 shows the positions. The noise is POPGym's: independent at every timestep, of the same standard deviation for x (in
-m) and theta (in rad), 0.2 at its medium level, which is as much as the angle at which the pole counts as fallen; the sum
-is clipped to twice the limits of x and theta.
+m) and theta (in rad), 0.1 at its easy level, half of the angle at which the pole counts as fallen; the sum is clipped to
+twice the limits of x and theta.
 
 The expert is linear in the true state, which it may look at in every variant.
 
@@ -140,7 +140,7 @@ def cartpole_velocity(max_steps: int = 200) -> EnvSpec:
     )
 
 
-def cartpole_noisy(max_steps: int = 200, noise: float = 0.2) -> EnvSpec:
+def cartpole_noisy(max_steps: int = 200, noise: float = 0.1) -> EnvSpec:
     """CartPole-v1 of which positions alone are seen, through noise: what one sees has to be filtered over time.
 
     Args:
@@ -158,8 +158,8 @@ def cartpole_noisy(max_steps: int = 200, noise: float = 0.2) -> EnvSpec:
         tests=("memory", "control"),
         needs_memory=True,
         note=(
-            ", an upper bound that only the expert reaches, who sees the state: with noise 0.2 a Kalman filter in front of a"
-            " linear policy reaches 130 of 200, the best memoryless linear policy found 42"
+            ", an upper bound that only the expert reaches, who sees the state: a Kalman filter in front of a linear policy"
+            " reaches 196 of 200 with noise 0.1 and 128 with 0.2, the best memoryless linear policy found 52 and 42"
         ),
     )
 
