@@ -25,12 +25,9 @@ class Preset:
 
 # What each task is about: the data it is learned from and how its headline is decoded. Under every preset.
 TASKS: Mapping[str, Mapping[str, Any]] = {
-    "memory-len": {},
-    "memory-size": {},
     "door-key": {"data": {"recipe": "mixed"}},
     "key-to-door": {"eval": {"decode": ["sample", "argmax"]}, "train": {"balance_returns": True}},
     "key-to-apples": {"data": {"recipe": "mixed"}},
-    "graph-walk": {},
     "cartpole": {"data": {"recipe": "mixed"}},
     "cartpole-position": {"data": {"recipe": "mixed"}},
     "cartpole-velocity": {"data": {"recipe": "mixed"}},
@@ -38,6 +35,57 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "repeat-first": {"data": {"recipe": "mixed"}},
     "repeat-previous": {"data": {"recipe": "mixed"}},
 }
+
+SHORT_EVALUATION = {"episodes": 100, "selection_episodes": 20}  # of long episodes, which cost most of a quick run
+
+# Sizes that keep a quick run at about a minute on two CPU cores.
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "memory-len": {"train": {"batch_size": 64}},
+    "repeat-first": {"data": {"episodes": 2_000}, "train": {"batch_size": 32}},
+    "repeat-previous": {"data": {"episodes": 2_000}, "train": {"batch_size": 32}},
+    "door-key": {
+        "data": {"episodes": 1_000},
+        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "eval": SHORT_EVALUATION,
+    },
+    "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
+    "cartpole": {
+        "data": {"episodes": 500},
+        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "eval": SHORT_EVALUATION,
+    },
+    "cartpole-position": {
+        "data": {"episodes": 500},
+        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "eval": SHORT_EVALUATION,
+    },
+    "cartpole-velocity": {
+        "data": {"episodes": 500},
+        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "eval": SHORT_EVALUATION,
+    },
+    "cartpole-noisy": {
+        "data": {"episodes": 3_000},
+        "train": {"batch_size": 64, "window": 32, "eval_every": 250},
+        "eval": SHORT_EVALUATION,
+    },
+    "key-to-door": {"data": {"episodes": 1_000}, "train": {"batch_size": 32}},
+    "key-to-apples": {
+        "data": {"episodes": 2_000},
+        "train": {"batch_size": 32, "eval_every": 250},
+        "eval": SHORT_EVALUATION,
+    },
+}
+
+LONG = (
+    "door-key",
+    "cartpole",
+    "cartpole-position",
+    "cartpole-velocity",
+    "cartpole-noisy",
+    "key-to-door",
+    "key-to-apples",
+)
 
 PRESETS = {
     preset.name: preset
@@ -51,13 +99,9 @@ PRESETS = {
                 "eval": {"episodes": 20, "selection_episodes": 20},
                 "measure": {"warmup": 10, "steps": 50},
             },
-            per_env={
-                name: {"train": {"batch_size": 8, "eval_every": 20}, "data": {"episodes": 50}}
-                for name in TASKS
-                if name.startswith("cartpole") or name in ("door-key", "key-to-apples", "key-to-door")
-            },
+            per_env={name: {"train": {"batch_size": 8, "eval_every": 20}, "data": {"episodes": 50}} for name in LONG},
         ),
-        Preset("quick", "the default: about a minute on two CPU cores"),
+        Preset("quick", "the default: about a minute on two CPU cores", per_env=QUICK),
         Preset(
             "paper",
             "more data, more updates and more evaluation episodes",
