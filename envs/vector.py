@@ -74,7 +74,7 @@ class AutoresetEpisodes:
         self.env = env
         self.mode = env.metadata.get("autoreset_mode", gym.vector.AutoresetMode.NEXT_STEP)
         self._over = np.zeros(len(seeds), bool)
-        observations, infos = env.reset(seed=list(seeds))
+        observations, infos = env.reset(seed=list(seeds))  # type: ignore[arg-type]  # its rows take a list
         self.observations: Observations = _copied(observations)
         self.action_mask = infos.get("action_mask")
 

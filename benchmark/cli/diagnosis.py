@@ -19,7 +19,10 @@ from dsbench.running.process import available_cores, process_environment
 if TYPE_CHECKING:
     from dsbench.backbones.kernels.choice import Operation, Route
 
-_EXTRAS = {"hf": "transformers", "parquet": "pyarrow", "onnx": "onnxruntime"}  # extra -> the module that it brings
+_EXTRAS = {  # extra -> the module that it brings
+    "hf": "transformers", "popgym": "popgym", "d4rl": "h5py", "minari": "minari", "parquet": "pyarrow",
+    "onnx": "onnxruntime",
+}  # fmt: skip
 _ENOUGH_BYTES = 1 << 30
 
 
