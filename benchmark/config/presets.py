@@ -42,7 +42,10 @@ SHORT_EVALUATION = {"episodes": 100, "selection_episodes": 20}  # of long episod
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "memory-len": {"train": {"batch_size": 64}},
     "repeat-first": {"data": {"episodes": 2_000}, "train": {"batch_size": 32}},
-    "repeat-previous": {"data": {"episodes": 2_000}, "train": {"batch_size": 32}},
+    "repeat-previous": {
+        "data": {"episodes": 2_000},
+        "train": {"batch_size": 32, "updates": 2_000, "eval_every": 500},  # attention learns to look back late
+    },
     "door-key": {
         "data": {"episodes": 1_000},
         "train": {"batch_size": 64, "window": 20, "eval_every": 250},
