@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench import seeds
+from dsbench.envs.options import check_choice, check_integer
 from dsbench.errors import UsageError
 
 GOAL = 0
@@ -148,16 +149,12 @@ def separable_starts(graph: Graph, share: float, seed: int) -> NDArray[np.int64]
 
 
 def _check_options(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> None:
-    if type(nodes) is not int or not 3 <= nodes <= MAX_NODES:
-        raise UsageError(f"env.nodes is {nodes!r}; expected an integer from 3 to {MAX_NODES}")
+    check_integer("nodes", nodes, 3, MAX_NODES)
     if type(edge_probability) not in (int, float) or not 0 < edge_probability <= 1:
         raise UsageError(f"env.edge_probability is {edge_probability!r}; expected a number above 0, at most 1")
-    if type(walk_length) is not int or not 1 <= walk_length <= MAX_WALK_LENGTH:
-        raise UsageError(f"env.walk_length is {walk_length!r}; expected an integer from 1 to {MAX_WALK_LENGTH}")
-    if type(graph_seed) is not int or graph_seed < 0:
-        raise UsageError(f"env.graph_seed is {graph_seed!r}; expected an integer from 0")
-    if split not in SPLITS:
-        raise UsageError(f"env.split is {split!r}; expected one of {', '.join(SPLITS)}")
+    check_integer("walk_length", walk_length, 1, MAX_WALK_LENGTH)
+    check_integer("graph_seed", graph_seed, 0)
+    check_choice("split", split, SPLITS)
 
 
 def picture(graph: Graph, path: Sequence[int]) -> NDArray[np.uint8]:

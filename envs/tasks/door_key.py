@@ -41,13 +41,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import levels, noisy, spread, uniform
+from dsbench.envs.draws import episode_seed
+from dsbench.envs.options import check_choice
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks.door_key_episodes import DoorKeyEpisodes
 from dsbench.envs.tasks.door_key_planner import expert
 from dsbench.envs.tasks.door_key_states import EMPTY, FEATURES, GOAL, KEY, N_ACTIONS, OPEN, UNSEEN, WALL, one_hot
 from dsbench.episodes import Episodes
-from dsbench.errors import UsageError
 
 PICTURE = 320  # pixels, about
 MINIGRID_DOOR = 4  # minigrid's number of a door, whose state is 0 open, 1 closed, 2 locked
@@ -82,7 +83,7 @@ class DoorKeyEnv(gym.Env[NDArray[np.uint8], np.integer[Any]]):
     def __init__(self, size: int = 5, render_mode: str | None = None) -> None:
         from minigrid.envs.doorkey import DoorKeyEnv as MinigridEnv
 
-        _check_size(size)
+        check_choice("size", size, RETURNS)
         self.render_mode = render_mode
         self._minigrid = MinigridEnv(size, render_mode=render_mode, tile_size=PICTURE // size)
         self.observation_space = gym.spaces.Box(0, 1, (FEATURES,), np.uint8)
@@ -92,7 +93,7 @@ class DoorKeyEnv(gym.Env[NDArray[np.uint8], np.integer[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         super().reset(seed=seed)
-        raw, _ = self._minigrid.reset(seed=int(self.np_random.integers(2**32)) if seed is None else seed)
+        raw, _ = self._minigrid.reset(seed=episode_seed(self, seed))
         return encode(raw), {}
 
     def step(self, action: np.integer[Any]) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
@@ -126,7 +127,7 @@ def door_key(size: int = 5) -> EnvSpec:
     Args:
         size: cells along a side, outer walls included: 5, 6 or 8.
     """
-    _check_size(size)
+    check_choice("size", size, RETURNS)
     returns = RETURNS[size]
     return EnvSpec(
         id="door-key-v0",
@@ -159,8 +160,3 @@ def door_key(size: int = 5) -> EnvSpec:
             "replay": Recipe("each episode errs at a rate of its own from 0 to 1", noisy(expert, N_ACTIONS, spread)),
         },
     )
-
-
-def _check_size(size: int) -> None:
-    if type(size) is not int or size not in RETURNS:
-        raise UsageError(f"env.size is {size!r}; expected one of {', '.join(map(str, RETURNS))}")

@@ -43,6 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.draws import episode_seed, uniforms
 from dsbench.envs.graphs import GOAL, Walks, picture, walks_of
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import BestFromStart, TargetRule
@@ -50,7 +51,6 @@ from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, hindsight_bo
 from dsbench.episodes import Observations
 
 MEDIUM_EPSILON = 0.65  # about half-way between random and shortest in return (a test recomputes it)
-SEEDS = 2**32  # numpy's RandomState takes no larger seed
 
 
 class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
@@ -76,8 +76,7 @@ class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.integer[Any], dict[str, Any]]:
         super().reset(seed=seed)
-        start_seed = int(self.np_random.integers(SEEDS)) if seed is None else seed
-        self.path = [int(_starts([start_seed], self.walks.starts)[0])]
+        self.path = [int(_starts([episode_seed(self, seed)], self.walks.starts)[0])]
         return self._seen()
 
     def step(self, action: np.integer[Any]) -> tuple[np.integer[Any], float, bool, bool, dict[str, Any]]:
@@ -202,10 +201,5 @@ def shortest_path(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.n
 
 
 def _starts(seeds: Sequence[int], nodes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,) the node on which the walk of each seed begins, uniform over `nodes`; one generator re-seeded for each row."""
-    generator = np.random.RandomState(0)
-    draws = np.empty(len(seeds))
-    for row, seed in enumerate(seeds):
-        generator.seed(seed % SEEDS)
-        draws[row] = generator.random_sample()
-    return nodes[(draws * len(nodes)).astype(np.int64)]
+    """(rows,) the node on which the walk of each seed begins, uniform over `nodes`."""
+    return nodes[(uniforms(seeds, 1)[:, 0] * len(nodes)).astype(np.int64)]

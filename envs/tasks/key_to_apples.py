@@ -48,10 +48,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.options import check_flag
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks import key_to_apples_rooms as rooms
-from dsbench.envs.tasks.key_to_apples_env import KeyToApplesEnv, KeyToApplesEpisodes, check_options
+from dsbench.envs.tasks.key_to_apples_env import KeyToApplesEnv, KeyToApplesEpisodes
 from dsbench.envs.tasks.key_to_apples_rooms import N_ACTIONS
 from dsbench.episodes import Episodes
 
@@ -85,7 +86,7 @@ def key_to_apples(reveal_inventory: bool = False) -> EnvSpec:
     Args:
         reveal_inventory: whether the observation says which keys and apples have been picked up.
     """
-    check_options(reveal_inventory)
+    check_flag("reveal_inventory", reveal_inventory)
     noise = {
         "medium": Recipe(
             f"{MEDIUM:.0%} of the actions are random, the others the expert's", noisy(expert, N_ACTIONS, MEDIUM)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.drawing import BLUE, GREEN, ORANGE, RED
+from dsbench.envs.draws import episode_seed, uniforms
+from dsbench.envs.options import check_flag
 from dsbench.envs.rooms import picture
 from dsbench.envs.tasks import key_to_apples_rooms as rooms
 from dsbench.envs.tasks.key_to_apples_rooms import NEXT_ROOM, PICK_UP, SIZE
 from dsbench.episodes import Observations
-from dsbench.errors import UsageError
 
-SEEDS = 2**32  # numpy's RandomState takes no larger seed
 PLACE_FEATURES = 2 * SIZE + 3  # x, y, room
 
 
@@ -26,7 +26,7 @@ class KeyToApplesEnv(gym.Env[np.ndarray, np.integer[Any]]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 6}  # noqa: RUF012  gymnasium's own attribute
 
     def __init__(self, reveal_inventory: bool = False, render_mode: str | None = None) -> None:
-        check_options(reveal_inventory)
+        check_flag("reveal_inventory", reveal_inventory)
         self.render_mode, self.reveal_inventory = render_mode, reveal_inventory
         size = PLACE_FEATURES + (rooms.N_ITEMS if reveal_inventory else 0)
         self.observation_space = gym.spaces.Box(0.0, 1.0, (size,), np.float32)
@@ -36,8 +36,7 @@ class KeyToApplesEnv(gym.Env[np.ndarray, np.integer[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        generator = np.random.RandomState(int(self.np_random.integers(SEEDS)) if seed is None else seed % SEEDS)
-        self.room, self.cell, self.left = 0, int(generator.random_sample() * len(rooms.CELLS)), rooms.ALL_LEFT
+        self.room, self.cell, self.left = 0, int(_starts([episode_seed(self, seed)])[0]), rooms.ALL_LEFT
         self.clock = 0
         return self._observe(), {}
 
@@ -76,12 +75,8 @@ class KeyToApplesEpisodes:
     action_mask: np.ndarray | None = None
 
     def __init__(self, seeds: Sequence[int], reveal_inventory: bool) -> None:
-        rows, generator = len(seeds), np.random.RandomState(0)
-        draws = np.empty(rows)
-        for row, seed in enumerate(seeds):
-            generator.seed(seed % SEEDS)
-            draws[row] = generator.random_sample()
-        self.room, self.cell = np.zeros(rows, np.int64), (draws * len(rooms.CELLS)).astype(np.int64)
+        rows = len(seeds)
+        self.room, self.cell = np.zeros(rows, np.int64), _starts(seeds)
         self.left = np.full(rows, rooms.ALL_LEFT)
         self.t, self.over, self.reveal_inventory = 0, np.zeros(rows, bool), reveal_inventory
         self.observations: Observations = self._observe()
@@ -111,6 +106,11 @@ class KeyToApplesEpisodes:
         return np.concatenate([seen, (self.left[:, None] >> np.arange(rooms.N_ITEMS) & 1).astype(np.float32)], 1)
 
 
+def _starts(seeds: Sequence[int]) -> NDArray[np.int64]:
+    """(rows,) the first cell of each seed's episode."""
+    return (uniforms(seeds, 1)[:, 0] * len(rooms.CELLS)).astype(np.int64)
+
+
 def _places() -> NDArray[np.float32]:
     """(3 rooms, cells, 13) what is seen of where one is."""
     seen = np.zeros((3, len(rooms.CELLS), PLACE_FEATURES), np.float32)
@@ -122,9 +122,3 @@ def _places() -> NDArray[np.float32]:
 
 PLACES = _places()
 NEXT_CELL = np.pad(rooms.NEXT_CELL, ((0, 0), (0, 2)))  # the two other actions do not walk
-
-
-def check_options(reveal_inventory: bool) -> None:
-    """`UsageError` for a value that cannot be used."""
-    if type(reveal_inventory) is not bool:
-        raise UsageError(f"env.reveal_inventory is {reveal_inventory!r}; expected true or false")

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.drawing import BLUE, GREEN, ORANGE, RED
+from dsbench.envs.draws import episode_seed, uniforms
+from dsbench.envs.options import check_flag, check_integer
 from dsbench.envs.rooms import moved, picture
 from dsbench.envs.tasks import key_to_door_rooms as rooms
 from dsbench.envs.tasks.key_to_door_rooms import APPLES, DISTRACTOR, EXPLORE, EXPLORE_MOVES, HELD, RESPAWN, REWARD
 from dsbench.episodes import Observations
-from dsbench.errors import UsageError
 
 MAX_DISTRACTOR_LENGTH = 10_000
-SEEDS = 2**32  # numpy's RandomState takes no larger seed
 
 
 class KeyToDoorEnv(gym.Env[np.ndarray, np.integer[Any]]):
@@ -43,8 +43,7 @@ class KeyToDoorEnv(gym.Env[np.ndarray, np.integer[Any]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        generator = np.random.RandomState(int(self.np_random.integers(SEEDS)) if seed is None else seed % SEEDS)
-        draws = generator.random_sample(_n_draws(self.apples))
+        draws = uniforms([episode_seed(self, seed)], _n_draws(self.apples))[0]
         self.key: tuple[int, int] | None = rooms.KEY_SPOTS[int(draws[0] * len(rooms.KEY_SPOTS))]
         self.cell = rooms.STARTS[int(draws[1] * len(rooms.STARTS))]
         self.bare_until: dict[tuple[int, int], int] = {}  # first move of the phase that can take it, by spot
@@ -118,7 +117,7 @@ class KeyToDoorEpisodes:
     action_mask: np.ndarray | None = None
 
     def __init__(self, seeds: Sequence[int], distractor_length: int, apples: bool, show_key: bool) -> None:
-        draws = _draws(seeds, _n_draws(apples))
+        draws = uniforms(seeds, _n_draws(apples))
         rows = len(seeds)
         self.key = (draws[:, 0] * len(rooms.KEY_SPOTS)).astype(np.int64)
         self.place = rooms.START_PLACES[(draws[:, 1] * len(rooms.START_PLACES)).astype(np.int64)]
@@ -184,22 +183,8 @@ def _n_draws(apples: bool) -> int:
     return 2 + (len(rooms.APPLE_SPOTS) + 1 if apples else 0)
 
 
-def _draws(seeds: Sequence[int], count: int) -> NDArray[np.float64]:
-    """(rows, count) what RandomState(seed) gives first, one generator re-seeded for each row."""
-    generator = np.random.RandomState(0)
-    draws = np.empty((len(seeds), count))
-    for row, seed in enumerate(seeds):
-        generator.seed(seed % SEEDS)
-        draws[row] = generator.random_sample(count)
-    return draws
-
-
 def check_options(distractor_length: int, apples: bool, show_key: bool) -> None:
     """`UsageError` for a value that cannot be used."""
-    if type(distractor_length) is not int or not 0 <= distractor_length <= MAX_DISTRACTOR_LENGTH:
-        raise UsageError(
-            f"env.distractor_length is {distractor_length!r}; expected an integer from 0 to {MAX_DISTRACTOR_LENGTH}"
-        )
-    for name, value in (("apples", apples), ("show_key", show_key)):
-        if type(value) is not bool:
-            raise UsageError(f"env.{name} is {value!r}; expected true or false")
+    check_integer("distractor_length", distractor_length, 0, MAX_DISTRACTOR_LENGTH)
+    check_flag("apples", apples)
+    check_flag("show_key", show_key)

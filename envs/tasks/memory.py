@@ -35,16 +35,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.draws import SEEDS, episode_seed, random_states
+from dsbench.envs.options import check_integer
 from dsbench.envs.spec import EnvSpec, Recipe
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks.bsuite_picture import picture
 from dsbench.episodes import Episodes, Observations
-from dsbench.errors import UsageError
 
 MAX_MEMORY_LENGTH = 10_000
 MAX_BITS = 10_000
 FIXED_FEATURES = 2  # time, query
-BSUITE_SEEDS = 2**32  # numpy's RandomState takes no larger seed
 
 
 class MemoryEnv(gym.Env[np.ndarray, np.integer[Any]]):
@@ -67,8 +67,8 @@ class MemoryEnv(gym.Env[np.ndarray, np.integer[Any]]):
         from bsuite.environments.memory_chain import MemoryChain
 
         super().reset(seed=seed)
-        episode_seed = int(self.np_random.integers(BSUITE_SEEDS)) if seed is None else seed % BSUITE_SEEDS
-        self._bsuite = MemoryChain(self.memory_length, self.num_bits, seed=episode_seed)
+        bsuite_seed = episode_seed(self, seed) % SEEDS
+        self._bsuite = MemoryChain(self.memory_length, self.num_bits, seed=bsuite_seed)
         self._seen, self._words = self._bsuite.reset().observation[0], "to be remembered:"
         return self._seen, {}
 
@@ -127,15 +127,13 @@ class MemoryEpisodes:
 
 
 def _draw(seeds: Sequence[int], num_bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, num_bits) contexts and (rows,) queries from bsuite's RandomState(seed), one generator re-seeded a row.
+    """(rows, num_bits) contexts and (rows,) queries from bsuite's RandomState(seed).
 
     bsuite takes its bits from ``binomial(1, 0.5)``, which takes one uniform number u and gives u > 0.5. The first context and
     query are those of its constructor, overwritten at reset.
     """
-    generator = np.random.RandomState(0)
     uniforms, queries = np.empty((len(seeds), num_bits)), np.zeros(len(seeds), np.int64)
-    for row, seed in enumerate(seeds):
-        generator.seed(seed % BSUITE_SEEDS)
+    for row, generator in enumerate(random_states(seeds)):
         generator.random_sample(num_bits)
         if num_bits == 1:  # nothing to choose from takes no draw
             uniforms[row] = generator.random_sample()
@@ -213,7 +211,5 @@ def _expert(env: MemoryEpisodes, timestep: int, draws: np.ndarray, episode_draw:
 
 
 def _check_options(memory_length: int, num_bits: int) -> None:
-    if type(memory_length) is not int or not 1 <= memory_length <= MAX_MEMORY_LENGTH:
-        raise UsageError(f"env.memory_length is {memory_length!r}; expected an integer from 1 to {MAX_MEMORY_LENGTH}")
-    if type(num_bits) is not int or not 1 <= num_bits <= MAX_BITS:
-        raise UsageError(f"env.num_bits is {num_bits!r}; expected an integer from 1 to {MAX_BITS}")
+    check_integer("memory_length", memory_length, 1, MAX_MEMORY_LENGTH)
+    check_integer("num_bits", num_bits, 1, MAX_BITS)

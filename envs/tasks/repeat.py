@@ -37,10 +37,12 @@ from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import Epsilon, levels, noisy, spread, uniform, uniform_actions
 from dsbench.envs.drawing import INK, RED, WHITE, Canvas
+from dsbench.envs.draws import episode_seed
+from dsbench.envs.options import check_choice
 from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
 from dsbench.envs.targets import Fixed
 from dsbench.episodes import Episodes, Observations
-from dsbench.errors import MissingExtra, UsageError
+from dsbench.errors import MissingExtra
 
 SUITS = ("spades", "diamonds", "clubs", "hearts")
 RED_SUITS = (1, 3)
@@ -90,7 +92,7 @@ class RepeatEnv(gym.Env[np.int64, np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.int64, dict[str, Any]]:
         super().reset(seed=seed)
-        card, _ = self._popgym.reset(seed=int(self.np_random.integers(2**32)) if seed is None else seed)
+        card, _ = self._popgym.reset(seed=episode_seed(self, seed))
         self._seen, self._words = [int(card)], ""
         return np.int64(card), {}
 
@@ -193,8 +195,7 @@ def repeat_previous(level: str = "easy") -> EnvSpec:
 
 
 def _spec(name: str, summary: str, games: Mapping[str, Game], level: str) -> EnvSpec:
-    if not isinstance(level, str) or level not in games:
-        raise UsageError(f"env.level is {level!r}; expected one of {', '.join(games)}")
+    check_choice("level", level, games)
     game = games[level]
     return EnvSpec(
         id=f"{name}-v0",

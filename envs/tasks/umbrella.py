@@ -31,15 +31,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import uniform
+from dsbench.envs.draws import SEEDS, episode_seed, random_states
+from dsbench.envs.options import check_integer
 from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
 from dsbench.envs.tasks.bsuite_picture import picture
 from dsbench.episodes import Episodes, Observations
-from dsbench.errors import UsageError
 
 MAX_CHAIN_LENGTH = 10_000
 MAX_DISTRACTORS = 10_000
 FIXED_FEATURES = 3  # need, have, time to live
-BSUITE_SEEDS = 2**32  # numpy's RandomState takes no larger seed
 
 
 class UmbrellaEnv(gym.Env[np.ndarray, np.integer[Any]]):
@@ -61,8 +61,8 @@ class UmbrellaEnv(gym.Env[np.ndarray, np.integer[Any]]):
         from bsuite.environments.umbrella_chain import UmbrellaChain
 
         super().reset(seed=seed)
-        episode_seed = int(self.np_random.integers(BSUITE_SEEDS)) if seed is None else seed % BSUITE_SEEDS
-        self._bsuite = UmbrellaChain(self.chain_length, self.n_distractor, seed=episode_seed)
+        bsuite_seed = episode_seed(self, seed) % SEEDS
+        self._bsuite = UmbrellaChain(self.chain_length, self.n_distractor, seed=bsuite_seed)
         self._seen = self._bsuite.reset().observation[0]
         return self._seen, {}
 
@@ -124,11 +124,9 @@ class UmbrellaEpisodes:
 
 
 def _coins(seeds: Sequence[int], count: int) -> np.ndarray:
-    """(rows, count) bool: the coins of bsuite's RandomState(seed), one generator re-seeded for each row."""
-    generator = np.random.RandomState(0)
+    """(rows, count) bool: the coins of bsuite's RandomState(seed), kept as such: as uniforms they take eight times as much."""
     coins = np.empty((len(seeds), count), bool)
-    for row, seed in enumerate(seeds):
-        generator.seed(seed % BSUITE_SEEDS)
+    for row, generator in enumerate(random_states(seeds)):
         np.greater(generator.random_sample(count), 0.5, out=coins[row])
     return coins
 
@@ -206,7 +204,5 @@ def _spread(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray
 
 
 def _check_options(chain_length: int, n_distractor: int) -> None:
-    if type(chain_length) is not int or not 1 <= chain_length <= MAX_CHAIN_LENGTH:
-        raise UsageError(f"env.chain_length is {chain_length!r}; expected an integer from 1 to {MAX_CHAIN_LENGTH}")
-    if type(n_distractor) is not int or not 0 <= n_distractor <= MAX_DISTRACTORS:
-        raise UsageError(f"env.n_distractor is {n_distractor!r}; expected an integer from 0 to {MAX_DISTRACTORS}")
+    check_integer("chain_length", chain_length, 1, MAX_CHAIN_LENGTH)
+    check_integer("n_distractor", n_distractor, 0, MAX_DISTRACTORS)
