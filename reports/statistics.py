@@ -26,6 +26,11 @@ class Estimate:
         """What stands after ±; None with one seed."""
         return None if self.high is None else self.high - self.mean
 
+    def text(self, form: str) -> str:
+        """``mean ± half-width`` under a format specification; the mean alone with one seed."""
+        mean = format(self.mean, form)
+        return mean if self.half_width is None else f"{mean} ± {format(self.half_width, form)}"
+
     def to_dict(self) -> dict[str, float | int | None]:
         return {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
 

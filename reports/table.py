@@ -39,11 +39,23 @@ def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
     return read
 
 
+def measure_of(run: Run) -> str:
+    """The measure that counts on the run's task; runs that do not name it are of the time when umbrella was the only one."""
+    return str(run.result.get("success_metric", "first_action_accuracy"))
+
+
 COLUMNS = (
-    Column("first_action_accuracy", "accuracy ↑", ".3f", _field("first_action_accuracy")),
-    Column("first_action_accuracy_opposite", "at opposite target", ".3f", _field("first_action_accuracy_opposite")),
-    Column("regret", "regret ↓", ".3f", _field("regret")),
+    Column("score", "score ↑", ".3f", lambda run: run.result.get(measure_of(run))),
+    Column(
+        "opposite",
+        "at opposite target",
+        ".3f",
+        lambda run: run.result.get(f"{measure_of(run)}_opposite"),
+        optional=True,
+    ),
+    Column("regret", "regret ↓", ".3f", _field("regret"), optional=True),
     Column("return", "return ↑", ".3f", _field("return_mean")),
+    Column("normalised", "normalised ↑", ".1f", _field("score_normalised"), optional=True),
     Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
     Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
     Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second")),
@@ -56,7 +68,7 @@ COLUMNS = (
 def rows(results: Path | str) -> list[dict[str, Any]]:
     """A dictionary of JSON values for each group of runs that differ in their seed alone.
 
-    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, n (seeds that
+    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, measure, n (seeds that
     ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
     key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
 
@@ -72,13 +84,13 @@ def markdown(results: Path | str) -> str:
     groups = read_groups(results)
     estimates = [_estimates(group) for group in groups]
     shown = [column for column in COLUMNS if not column.optional or any(one[column.key] for one in estimates)]
-    head = ["backbone", "env", "setting", "n", "failures", *(column.heading for column in shown)]
-    lines = [head, [":--"] * 3 + ["--:"] * (len(head) - 3)]
+    head = ["backbone", "env", "setting", "n", "failures", "measure", *(column.heading for column in shown)]
+    lines = [head, [":--"] * 3 + ["--:"] * 2 + [":--"] + ["--:"] * len(shown)]
     for group, one in zip(groups, estimates, strict=True):
         name, env = (_escaped(text or MISSING) for text in (group.backbone, group.env))
         setting = _escaped(code(group.setting)) if group.setting else MISSING
         numbers = [_cell(one[column.key], column, len(seeds_ok(group))) for column in shown]
-        lines.append([name, env, setting, str(len(seeds_ok(group))), _failures(group), *numbers])
+        lines.append([name, env, setting, str(len(seeds_ok(group))), _failures(group), _measure(group), *numbers])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups])]) + "\n"
 
@@ -88,6 +100,12 @@ def seeds_ok(group: Group) -> list[int | None]:
     return list(dict.fromkeys(run.seed for run in group.runs if run.status == "ok"))
 
 
+def _measure(group: Group) -> str:
+    """The measure in words; '–' where no run has ended ok."""
+    named = {measure_of(run) for run in group.runs if run.status == "ok"}
+    return _escaped(", ".join(sorted(named)).replace("_", " ")) if named else MISSING
+
+
 def _row(group: Group) -> dict[str, Any]:
     counts = Counter(run.status for run in group.runs if run.status != "ok")
     return {
@@ -95,6 +113,7 @@ def _row(group: Group) -> dict[str, Any]:
         "env": group.env,
         "setting": group.setting,
         "settings": dict(group.differs),
+        "measure": _measure(group),
         "n": len(seeds_ok(group)),
         "seeds": seeds_ok(group),
         "failures": {status: count for status, count in sorted(counts.items()) if status in FAILURES},
@@ -122,9 +141,8 @@ def _estimate(runs: Sequence[Run], column: Column) -> Estimate | None:
 def _cell(one: Estimate | None, column: Column, n: int) -> str:
     if one is None:
         return MISSING
-    text = format(one.mean, column.form)
-    if one.half_width is not None and not (column.exact and one.half_width == 0):
-        text += f" ± {format(one.half_width, column.form)}"
+    same = column.exact and one.half_width == 0
+    text = format(one.mean, column.form) if same else one.text(column.form)
     return text if one.n == n else f"{text} (n={one.n})"
 
 

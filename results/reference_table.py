@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats
 
 from dsbench.records.tables import runs_table
+from dsbench.reports.statistics import estimate
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- table: python results/reference_table.py -->", "<!-- end of table -->"
@@ -60,11 +60,9 @@ def spread(runs: pd.DataFrame, metric: str) -> str:
     if runs.empty:
         return "–"
     missing = int((runs["status"] != "ok").sum())
-    values = runs.loc[runs["status"] == "ok", f"result.{metric}"].to_numpy(float)
-    if len(values) < 2:
-        return f"{missing} without a result" if missing else f"{values[0]:.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():.3f} ± {half:.3f}" + (f" ({missing} without a result)" if missing else "")
+    without = f" ({missing} without a result)" if missing else ""
+    values = runs.loc[runs["status"] == "ok", f"result.{metric}"].astype(float).tolist()
+    return (estimate(values).text(".3f") + without) if values else without.strip()
 
 
 def main() -> None:

@@ -67,12 +67,12 @@ def test_mean_and_interval_over_seeds_are_those_of_scipy(tmp_path: Path) -> None
         make_run(tmp_path, "s4", seed, result_first_action_accuracy=value)
     (row,) = rows(tmp_path)
     low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
-    found = row["metrics"]["first_action_accuracy"]
+    found = row["metrics"]["score"]
     assert (found["mean"], found["low"], found["high"], found["n"]) == pytest.approx((np.mean(values), low, high, 5))
     assert (row["n"], row["seeds"], row["failures"]) == (5, [0, 1, 2, 3, 4], {})
     half = (high - low) / 2
     (cell,) = cells(markdown(tmp_path))
-    assert cell["accuracy ↑"] == f"{np.mean(values):.3f} ± {half:.3f}"
+    assert cell["score ↑"] == f"{np.mean(values):.3f} ± {half:.3f}"
     assert cell["peak memory MiB ↓"] == "3 ± 0"
     assert cell["latency p50 µs ↓"] == "–"
     assert "n < 5" not in markdown(tmp_path)
@@ -80,7 +80,7 @@ def test_mean_and_interval_over_seeds_are_those_of_scipy(tmp_path: Path) -> None
 
 def test_few_seeds_are_warned_of_and_a_single_one_has_no_interval(tmp_path: Path) -> None:
     make_run(tmp_path, "s4", 0)
-    assert cells(markdown(tmp_path))[0]["accuracy ↑"] == "0.500"
+    assert cells(markdown(tmp_path))[0]["score ↑"] == "0.500"
     assert rows(tmp_path)[0]["metrics"]["regret"] == {"mean": 1.0, "low": None, "high": None, "n": 1}
     assert "n < 5" in markdown(tmp_path)
 
@@ -121,7 +121,7 @@ def test_a_failure_is_counted_and_listed_and_not_averaged(tmp_path: Path, status
 def test_a_group_of_failures_alone_still_has_its_row(tmp_path: Path) -> None:
     make_run(tmp_path, "s4", 0, "failed")
     (cell,) = cells(markdown(tmp_path))
-    assert (cell["n"], cell["failures"], cell["accuracy ↑"]) == ("0", "1 (1 failed)", "–")
+    assert (cell["n"], cell["failures"], cell["score ↑"]) == ("0", "1 (1 failed)", "–")
     assert set(rows(tmp_path)[0]["metrics"].values()) == {None}
 
 
@@ -151,7 +151,7 @@ def test_two_runs_of_one_seed_are_no_two_seeds(tmp_path: Path) -> None:
     for seed, value in ((0, 0.2), (0, 0.4), (1, 0.5)):
         make_run(tmp_path, "s4", seed, result_first_action_accuracy=value)
     (row,) = rows(tmp_path)
-    found = row["metrics"]["first_action_accuracy"]
+    found = row["metrics"]["score"]
     assert (row["n"], found["n"], found["mean"]) == (2, 2, pytest.approx((0.3 + 0.5) / 2))
     assert "same settings and seed" in markdown(tmp_path)
 
