@@ -70,6 +70,11 @@ class Episodes:
         """(E,) timesteps of each episode."""
         return np.diff(self.starts)
 
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """(E,) last timestep of each episode."""
+        return self.starts[1:] - 1
+
     def timesteps(self) -> NDArray[np.int64]:
         """(N,) position of each timestep in its episode, from 0."""
         return np.arange(self.n_timesteps) - np.repeat(self.starts[:-1], self.lengths)
@@ -82,8 +87,8 @@ class Episodes:
         """(N,) sum of the rewards from each timestep to the end of its episode, in float64."""
         rewards = self.rewards.astype(np.float64)
         before = np.concatenate([[0.0], np.cumsum(rewards)[:-1]])  # sum of everything before each timestep
-        ends = before[self.starts[1:] - 1] + rewards[self.starts[1:] - 1]
-        return np.repeat(ends, self.lengths) - before
+        sums = before[self.ends] + rewards[self.ends]
+        return np.repeat(sums, self.lengths) - before
 
     def select(self, episodes: Sequence[int] | NDArray[np.int64]) -> Episodes:
         """The episodes with these indices, in this order."""

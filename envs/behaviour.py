@@ -1,7 +1,7 @@
-"""Scripted policies put together: uniform actions, and an expert that errs with a probability.
+"""Scripted policies put together: uniform actions, an expert that errs with a probability, and the recipes made of them.
 
-All recipes are one form, ``noisy(expert, epsilon)``, where epsilon is the probability of a uniformly random action at a
-timestep: constant, or of each episode its own (a mixture of qualities, as a replay buffer is).
+Nearly all recipes are one form, ``noisy(expert, epsilon)``, where epsilon is the probability of a uniformly random action
+at a timestep: constant, or of each episode its own (a mixture of qualities, as a replay buffer is).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.spec import Behaviour
+from dsbench.envs.spec import Behaviour, Recipe
 
 Epsilon = Callable[[np.ndarray], np.ndarray]  # (rows,) draws of the episodes -> (rows,) probabilities
 
@@ -55,6 +55,31 @@ def levels(*rates: float, shares: Sequence[float] | None = None) -> Epsilon:
 def spread(episode_draw: np.ndarray) -> np.ndarray:
     """Rates spread evenly over [0, 1): every quality from expert to random, as in the replay of a learner."""
     return episode_draw
+
+
+def noisy_recipes(
+    expert: Behaviour, n_actions: int, expert_does: str, *, medium: float, mixed: Sequence[float]
+) -> dict[str, Recipe]:
+    """The five recipes that every task offers, where they differ in nothing but the share of random actions.
+
+    Args:
+        expert_does: what the expert does, for people.
+        medium: share of random actions of that recipe.
+        mixed: shares of which each episode takes one, all equally often.
+    """
+    shares = ", ".join(f"{share:g}" for share in mixed)
+    return {
+        "random": Recipe("uniformly random actions", uniform(n_actions)),
+        "medium": Recipe(f"the expert, but {medium:.0%} of the actions are random", noisy(expert, n_actions, medium)),
+        "expert": Recipe(expert_does, expert),
+        "mixed": Recipe(
+            f"each episode has one of the shares {shares} of random actions", noisy(expert, n_actions, levels(*mixed))
+        ),
+        "replay": Recipe(
+            "each episode has its own share of random actions, evenly from none to all",
+            noisy(expert, n_actions, spread),
+        ),
+    }
 
 
 def uniform_actions(draws: np.ndarray, n_actions: int, action_mask: np.ndarray | None) -> NDArray[np.int64]:

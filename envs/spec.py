@@ -105,6 +105,7 @@ class EnvSpec:
         recipes: offline data on offer, by name.
         stored: what defines this instance beyond its options (a drawn graph), as JSON values; kept with the data.
         probe: a question to be answered from memory, where the task has one.
+        yardsticks: shares of success that a table could learn from this data, by name; they stand beside every result.
         data_vector: in place of `vector` where data is generated, for a task whose data leaves out what is evaluated.
     """
 

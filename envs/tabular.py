@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import uniform_actions
-from dsbench.envs.data.controls import best_episodes
 from dsbench.envs.data.generate import generate
 from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
 from dsbench.episodes import Episodes, Observations
@@ -69,18 +68,6 @@ class TabularClone:
 
     def _times(self, times: np.ndarray) -> np.ndarray:
         return times if self.by_timestep else np.zeros_like(times)
-
-
-def percent_clone(
-    episodes: Episodes,
-    percent: float,
-    n_actions: int,
-    seed: int,
-    by_timestep: bool = False,
-    decode: Literal["sample", "argmax"] = "sample",
-) -> TabularClone:
-    """Clone of the best `percent` % of the episodes, ties among equal returns being drawn with `seed`."""
-    return TabularClone(best_episodes(episodes, percent, seed), n_actions, by_timestep, decode)
 
 
 def play(spec: EnvSpec, behaviour: Behaviour, n_episodes: int, seed: int) -> Episodes:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.episodes import Episodes, Observations, map_observations
+from dsbench.episodes import Episodes, Observations
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,3 @@ def return_at(episodes: Episodes, quantile: float) -> float:
     """The return at this quantile of the data, one that occurs: the next higher one from the median up, the next lower
     one below it, so that a high and a low target lie equally far out."""
     return float(np.quantile(episodes.returns(), quantile, method="higher" if quantile >= 0.5 else "lower"))
-
-
-def first_observations(episodes: Episodes) -> Observations:
-    """(E, ...) what each episode began with."""
-    return map_observations(lambda array: array[episodes.starts[:-1]], episodes.observations)

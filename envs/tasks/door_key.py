@@ -40,10 +40,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.behaviour import levels, noisy, spread, uniform
+from dsbench.envs.behaviour import noisy_recipes, uniform
 from dsbench.envs.draws import episode_seed
 from dsbench.envs.options import check_choice
-from dsbench.envs.spec import EnvSpec, Recipe
+from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks.door_key_episodes import DoorKeyEpisodes
 from dsbench.envs.tasks.door_key_planner import expert
@@ -149,14 +149,7 @@ def door_key(size: int = 5) -> EnvSpec:
         # No start allows more, so that none is asked for less than its best; what a start misses of it (0.01 on average)
         # is little beside the spread of returns in the data.
         target=Fixed(returns.best),
-        recipes={
-            "random": Recipe("uniformly random actions", uniform(N_ACTIONS)),
-            "medium": Recipe("a shortest way, six actions in ten random", noisy(expert, N_ACTIONS, 0.6)),
-            "expert": Recipe("a shortest way", expert),
-            "mixed": Recipe(
-                "each episode errs in 0, 30, 60, 80, 90 or 100 per cent of its actions",
-                noisy(expert, N_ACTIONS, levels(0.0, 0.3, 0.6, 0.8, 0.9, 1.0)),
-            ),
-            "replay": Recipe("each episode errs at a rate of its own from 0 to 1", noisy(expert, N_ACTIONS, spread)),
-        },
+        recipes=noisy_recipes(
+            expert, N_ACTIONS, "a shortest way, any of them", medium=0.6, mixed=(0.0, 0.3, 0.6, 0.8, 0.9, 1.0)
+        ),
     )

@@ -42,15 +42,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.draws import episode_seed, uniforms
 from dsbench.envs.graphs import GOAL, Walks, picture, walks_of
-from dsbench.envs.spec import EnvSpec, Recipe
+from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import BestFromStart, TargetRule
 from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, hindsight_bounds, score, start_of
 from dsbench.episodes import Observations
 
-MEDIUM_EPSILON = 0.65  # about half-way between random and shortest in return (a test recomputes it)
+MEDIUM = 0.65  # share of random edges; about half-way between random and shortest in return (a test recomputes it)
+MIXED = (0, 0.25, 0.5, 0.75, 1)
 
 
 class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
@@ -171,21 +172,7 @@ def graph_walk(
         random=uniform(nodes),
         optimal=shortest_path,
         target=target,
-        recipes={
-            "random": Recipe("uniformly random edges", uniform(nodes)),
-            "medium": Recipe(
-                f"a shortest path, but at a rate of {MEDIUM_EPSILON} a random edge",
-                noisy(shortest_path, nodes, MEDIUM_EPSILON),
-            ),
-            "expert": Recipe("a shortest path, any of them", shortest_path),
-            "mixed": Recipe(
-                "of each walk a rate of random edges out of 0, 0.25, 0.5, 0.75 and 1",
-                noisy(shortest_path, nodes, levels(0, 0.25, 0.5, 0.75, 1)),
-            ),
-            "replay": Recipe(
-                "of each walk a rate of random edges between 0 and 1", noisy(shortest_path, nodes, spread)
-            ),
-        },
+        recipes=noisy_recipes(shortest_path, nodes, "a shortest path, any of them", medium=MEDIUM, mixed=MIXED),
         yardsticks=lambda episodes: hindsight_bounds(episodes, graph, walks.starts),
         stored={
             "goal": GOAL,

@@ -26,7 +26,7 @@ def score(episodes: Episodes, graph: Graph, walk_length: int) -> dict[str, np.nd
         shortest path, where a miss counts as a walk of walk_length + 1 steps.
     """
     shortest = graph.distances[start_of(episodes.observations)[episodes.starts[:-1]]]
-    arrived = episodes.terminated[episodes.starts[1:] - 1]
+    arrived = episodes.terminated[episodes.ends]
     steps = np.where(arrived, episodes.lengths, walk_length + 1)
     return {
         "return": episodes.returns(),

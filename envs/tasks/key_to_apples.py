@@ -47,9 +47,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.options import check_flag
-from dsbench.envs.spec import EnvSpec, Recipe
+from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks import key_to_apples_rooms as rooms
 from dsbench.envs.tasks.key_to_apples_env import KeyToApplesEnv, KeyToApplesEpisodes
@@ -58,7 +58,7 @@ from dsbench.episodes import Episodes
 
 OPTIMAL_RETURN = 11.0  # ten apples and the third room
 MEDIUM = 0.7  # of the actions are random
-MIXED = (0.0, 0.3, 0.6, 1.0)  # facing shares of random actions, an episode in four each
+MIXED = (0.0, 0.3, 0.6, 1.0)  # shares of random actions, an episode in four each
 
 
 def expert(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> NDArray[np.int64]:
@@ -76,7 +76,7 @@ def expert(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray)
 def score(episodes: Episodes) -> dict[str, np.ndarray]:
     """Per-episode measures: return, apples picked up and whether the third room was reached (which alone terminates)."""
     returns = episodes.returns()
-    third_room = episodes.terminated[episodes.starts[1:] - 1].astype(np.float64)
+    third_room = episodes.terminated[episodes.ends].astype(np.float64)
     return {"return": returns, "apples": returns - third_room, "third_room": third_room}
 
 
@@ -87,20 +87,6 @@ def key_to_apples(reveal_inventory: bool = False) -> EnvSpec:
         reveal_inventory: whether the observation says which keys and apples have been picked up.
     """
     check_flag("reveal_inventory", reveal_inventory)
-    noise = {
-        "medium": Recipe(
-            f"{MEDIUM:.0%} of the actions are random, the others the expert's", noisy(expert, N_ACTIONS, MEDIUM)
-        ),
-        "expert": Recipe("the nearest thing left to pick up, then the door", expert),
-        "mixed": Recipe(
-            f"each episode has one of the shares {', '.join(map(str, MIXED))} of random actions",
-            noisy(expert, N_ACTIONS, levels(*MIXED)),
-        ),
-        "replay": Recipe(
-            "each episode has its own share of random actions, evenly from none to all",
-            noisy(expert, N_ACTIONS, spread),
-        ),
-    }
     return EnvSpec(
         id="key-to-apples-v0",
         name="key-to-apples",
@@ -119,5 +105,7 @@ def key_to_apples(reveal_inventory: bool = False) -> EnvSpec:
         random=uniform(N_ACTIONS),
         optimal=expert,
         target=Fixed(OPTIMAL_RETURN),
-        recipes={"random": Recipe("uniformly random actions", uniform(N_ACTIONS)), **noise},
+        recipes=noisy_recipes(
+            expert, N_ACTIONS, "the nearest thing left to pick up, then the door", medium=MEDIUM, mixed=MIXED
+        ),
     )

@@ -113,7 +113,7 @@ def score(episodes: Episodes) -> dict[str, np.ndarray]:
     """
     return {
         "return": episodes.returns(),
-        "success": (episodes.rewards[episodes.starts[1:] - 1] > 0).astype(np.float64),
+        "success": (episodes.rewards[episodes.ends] > 0).astype(np.float64),
         "key": _key_taken(episodes).astype(np.float64),
     }
 

@@ -34,10 +34,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.draws import SEEDS, episode_seed, random_states
 from dsbench.envs.options import check_integer
-from dsbench.envs.spec import EnvSpec, Recipe
+from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks.bsuite_picture import picture
 from dsbench.episodes import Episodes, Observations
@@ -148,7 +148,7 @@ def score(episodes: Episodes) -> dict[str, np.ndarray]:
     """Per-episode measures: return, whether the answer was right, and bsuite's regret (2 for a wrong one, else 0)."""
     observations = episodes.observations
     assert isinstance(observations, np.ndarray)
-    first, last = episodes.starts[:-1], episodes.starts[1:] - 1
+    first, last = episodes.starts[:-1], episodes.ends
     asked = FIXED_FEATURES + observations[last, 1].astype(np.int64)
     right = (observations[first, asked] > 0) == episodes.actions[last]
     right &= episodes.terminated[last]  # an episode cut before the question has no answer
@@ -195,13 +195,7 @@ def _spec(name: str, summary: str, memory_length: int, num_bits: int) -> EnvSpec
         random=uniform(2),
         optimal=_expert,
         target=Fixed(1.0),
-        recipes={
-            "random": Recipe("uniformly random actions", uniform(2)),
-            "medium": Recipe("the answer is right in three episodes of four", noisy(_expert, 2, 0.5)),
-            "expert": Recipe("the answer is always right", noisy(_expert, 2, 0.0)),
-            "mixed": Recipe("random, medium and expert episodes in equal shares", noisy(_expert, 2, levels(1, 0.5, 0))),
-            "replay": Recipe("every quality from random to expert, evenly", noisy(_expert, 2, spread)),
-        },
+        recipes=noisy_recipes(_expert, 2, "the answer is always right", medium=0.5, mixed=(1, 0.5, 0)),
     )
 
 

@@ -35,11 +35,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.behaviour import Epsilon, levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.drawing import INK, RED, WHITE, Canvas
 from dsbench.envs.draws import episode_seed
 from dsbench.envs.options import check_choice
-from dsbench.envs.spec import Behaviour, EnvSpec, Recipe
+from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Fixed
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import MissingExtra
@@ -215,20 +215,10 @@ def _spec(name: str, summary: str, games: Mapping[str, Game], level: str) -> Env
         random=uniform(len(SUITS)),
         optimal=_expert,
         target=Fixed(1.0),
-        recipes={
-            "random": Recipe("uniformly random actions", uniform(len(SUITS))),
-            "medium": Recipe("five answers in eight are right", _noisy(0.5)),
-            "expert": Recipe("every answer is right", _noisy(0.0)),
-            "mixed": Recipe("random, medium and expert episodes in equal shares", _noisy(levels(1, 0.5, 0))),
-            "replay": Recipe("every quality from random to expert, evenly", _noisy(spread)),
-        },
+        recipes=noisy_recipes(_expert, len(SUITS), "every answer is right", medium=0.5, mixed=(1, 0.5, 0)),
     )
 
 
 def _expert(env: RepeatEpisodes, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
     """The right answer; uniformly random while none counts."""
     return uniform_actions(draws[:, 1], len(SUITS), None) if timestep < env.game.silent else env.answers[timestep]
-
-
-def _noisy(epsilon: float | Epsilon) -> Behaviour:
-    return noisy(_expert, len(SUITS), epsilon)

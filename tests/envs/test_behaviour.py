@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsbench.envs.behaviour import levels, noisy, spread, uniform, uniform_actions
+from dsbench.envs.behaviour import levels, noisy, noisy_recipes, spread, uniform, uniform_actions
 
 ROWS = 20_000
 FREE: Any = SimpleNamespace(action_mask=None)
@@ -65,3 +65,12 @@ def test_a_spread_of_rates_is_uniform_over_episodes() -> None:
     assert abs(rates.mean() - 0.5) < 0.01
     assert rates.min() < 0.01
     assert rates.max() > 0.99
+
+
+def test_the_five_recipes_err_as_often_as_they_say() -> None:
+    recipes = noisy_recipes(always(3), 4, "always 3", medium=0.4, mixed=(0.0, 0.2, 1.0))
+    errs = {name: np.mean(recipe.behaviour(FREE, 0, *draws()) != 3) for name, recipe in recipes.items()}
+    expected = {"random": 1.0, "medium": 0.4, "expert": 0.0, "mixed": 0.4, "replay": 0.5}
+    assert errs == pytest.approx({name: share * 3 / 4 for name, share in expected.items()}, abs=0.015)
+    assert "40%" in recipes["medium"].summary
+    assert "0, 0.2, 1" in recipes["mixed"].summary

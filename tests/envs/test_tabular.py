@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dsbench.envs import get_spec
-from dsbench.envs.data import generate
-from dsbench.envs.tabular import TabularClone, percent_clone, play
+from dsbench.envs.data import best_episodes, generate
+from dsbench.envs.tabular import TabularClone, play
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 
@@ -74,7 +74,7 @@ def test_a_forbidden_action_is_never_taken() -> None:
 def test_best_episodes_alone_are_cloned() -> None:
     spec = get_spec("key-to-door", distractor_length=0)
     episodes = generate(spec, "mixed", 2_000, seed=0)
-    clone = percent_clone(episodes, 5, 4, seed=0)
+    clone = TabularClone(best_episodes(episodes, 5, seed=0), 4)
     assert clone.counts.sum() < 0.06 * episodes.n_timesteps
     assert spec.score(play(spec, clone, 500, seed=1))["success"].mean() > 0.9
 
@@ -89,7 +89,7 @@ def test_key_to_door_from_random_walks_as_measured_before(walks: int, expected: 
     found = []
     for seed in range(8 if walks < 5_000 else 2):
         episodes = generate(spec, "random", walks, seed)
-        clone = percent_clone(episodes, 100 * episodes.returns().mean(), 4, seed)
+        clone = TabularClone(best_episodes(episodes, 100 * episodes.returns().mean(), seed), 4)
         found.append(spec.score(play(spec, clone, 1_000, seed))["success"].mean())
     assert abs(np.mean(found) - expected) < slack
 
@@ -97,7 +97,7 @@ def test_key_to_door_from_random_walks_as_measured_before(walks: int, expected: 
 def test_cloning_everything_is_no_better_than_random_play() -> None:
     spec = get_spec("key-to-door", distractor_length=0)
     episodes = generate(spec, "random", 5_000, seed=0)
-    played = play(spec, percent_clone(episodes, 100, 4, seed=0), 5_000, seed=1)
+    played = play(spec, TabularClone(episodes, 4), 5_000, seed=1)
     assert abs(played.returns().mean() - spec.random_return) < 0.01
 
 

@@ -78,7 +78,7 @@ def test_without_timeouts_the_length_must_be_given(tmp_path: Path, arrays: dict[
     assert np.flatnonzero(raw.terminated).tolist() == [3, 29]
     episodes, report = build_episodes(toy(), raw)
     assert "last ones seen" in report.warnings[0]
-    assert np.array_equal(episodes.final_observations, episodes.observations[episodes.starts[1:] - 1])
+    assert np.array_equal(episodes.final_observations, episodes.observations[episodes.ends])
 
 
 def test_float64_is_cast_and_overflow_is_a_fault(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -15,7 +15,6 @@ from dsbench.envs import get_spec
 from dsbench.envs.data import generate
 from dsbench.envs.graphs import GOAL, Graph, distances, draw_graph, separable_starts
 from dsbench.envs.spec import EnvSpec
-from dsbench.envs.targets import first_observations
 from dsbench.envs.tasks.graph_walk import GraphWalkEnv
 from dsbench.envs.vector import LoopedEpisodes
 from dsbench.episodes import Episodes
@@ -83,7 +82,7 @@ def test_a_walk_of_k_steps_has_return_minus_k_and_a_miss_less_than_any_at_every_
     to_go, of_arrival = episodes.returns_to_go(), np.repeat(arrived, episodes.lengths)
     assert to_go[~of_arrival].max() == -11 < to_go[of_arrival].min()
     assert np.array_equal(scores["path_excess"] == 0, scores["optimal"] == 1)
-    steps = shortest_by_powers(edges_of(spec))[first_observations(episodes)]
+    steps = shortest_by_powers(edges_of(spec))[episodes.observations[episodes.starts[:-1]]]
     assert np.array_equal(scores["optimal"] == 1, scores["return"] == -steps)
     assert set(scores["path_excess"][~arrived]) == set(11 - steps[~arrived])
 
@@ -95,7 +94,7 @@ def test_walks_use_edges_alone_and_begin_anywhere_but_on_the_goal() -> None:
         episodes = generate(spec, recipe, 2_000, seed=0)
         assert edges[episodes.observations, episodes.actions].all()
         assert np.array_equal(episodes.action_mask, edges[episodes.observations])
-        share = np.bincount(first_observations(episodes), minlength=20) / 2_000
+        share = np.bincount(episodes.observations[episodes.starts[:-1]], minlength=20) / 2_000
         assert share[GOAL] == 0
         assert np.abs(share[1:] - 1 / 19).max() < 4 * np.sqrt(1 / 19 / 2_000)
 
@@ -225,7 +224,7 @@ def test_no_data_walk_reaches_the_goal_from_a_test_start(stitch: EnvSpec, recipe
     episodes = generate(stitch, recipe, 3_000, seed=0)
     starts = np.array(stitch.stored["starts"])
     assert 1 <= len(starts) <= 19 / 4
-    arrived = np.repeat(episodes.terminated[episodes.starts[1:] - 1], episodes.lengths)
+    arrived = np.repeat(episodes.terminated[episodes.ends], episodes.lengths)
     assert arrived.any() and not np.isin(episodes.observations[arrived], starts).any()
     assert np.isin(starts, episodes.observations).all()
     assert episodes.returns_to_go()[~arrived].max() <= -11

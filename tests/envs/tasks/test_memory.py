@@ -104,7 +104,7 @@ def test_neither_earlier_actions_nor_the_last_observation_tell_the_answer(recipe
     answers = episodes.observations.reshape(-1, spec.horizon, 3)[:, 0, 2] > 0
     agreement = (actions[:, :-1] == answers[:, None]).mean(0)
     assert np.abs(agreement - 0.5).max() <= 4 * 0.5 / np.sqrt(8_000)
-    assert len(np.unique(episodes.observations[episodes.starts[1:] - 1], axis=0)) == 1
+    assert len(np.unique(episodes.observations[episodes.ends], axis=0)) == 1
 
 
 def test_regret_is_what_bsuite_counts() -> None:
@@ -127,7 +127,7 @@ def test_memory_is_needed_once_context_and_question_are_apart(name: str, length:
     spec = get_spec(name, memory_length=length, num_bits=4)
     assert spec.needs_memory == needed
     episodes = generate(spec, "random", 10, seed=0)
-    context = episodes.observations[episodes.starts[1:] - 1, 2:]
+    context = episodes.observations[episodes.ends, 2:]
     assert bool((context == 0).all()) == needed
 
 
