@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dsbench.envs import get_spec
 from dsbench.envs.data import generate
 from dsbench.envs.tasks.cartpole import cartpole, expert
-from dsbench.envs.tasks.cartpole_episodes import pushed
+from dsbench.envs.tasks.cartpole_filter import filtered_expert
 from dsbench.envs.vector import LoopedEpisodes
 from dsbench.errors import UsageError
 
@@ -126,8 +126,8 @@ def test_random_actions_return_what_the_spec_says() -> None:
     assert abs(lengths.mean() - cartpole().random_return) < 4 * lengths.std() / np.sqrt(len(lengths))
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_the_expert_balances_every_episode_to_the_time_limit(name: str) -> None:
+@pytest.mark.parametrize("name", ["cartpole", "cartpole-position", "cartpole-velocity"])
+def test_an_expert_who_sees_the_state_balances_every_episode_to_the_time_limit(name: str) -> None:
     spec = get_spec(name)
     episodes = generate(spec, "expert", 300, seed=0)
     scores = spec.score(episodes)
@@ -171,35 +171,9 @@ def test_velocities_alone_suffice_for_200_timesteps() -> None:
 
 
 def test_under_noise_a_filter_is_far_better_than_what_is_seen_at_one_time() -> None:
-    assert mean_return("cartpole-noisy", Kalman(500, noise=0.1)) == pytest.approx(196, abs=4)
+    assert mean_return("cartpole-noisy", lambda env: filtered_expert(env, 0, NOBODY, NOBODY)) > 197
     assert mean_return("cartpole-noisy", linear(-0.449, 5.25, 0.0152)) < 58
     assert get_spec("cartpole-noisy").needs_memory
-
-
-class Kalman:
-    """A Kalman filter on the linearised cart and pole, in front of a linear policy found by random search."""
-
-    POLICY = (0.0387, 0.044, 4.52, 0.788)
-
-    def __init__(self, rows: int, noise: float) -> None:
-        def drift(state: np.ndarray) -> np.ndarray:
-            return (pushed(state, np.array([0])) + pushed(state, np.array([1]))) / 2
-
-        steps = 1e-6 * np.eye(4)[:, :, None]
-        self.transition = np.hstack([(drift(step) - drift(-step)) / 2e-6 for step in steps])
-        self.seen, self.noise = np.eye(4)[[0, 2]], noise**2 * np.eye(2)
-        self.covariance, self.estimate = 0.05**2 / 3 * np.eye(4), np.zeros((4, rows))
-
-    def __call__(self, env: Any) -> np.ndarray:
-        covariance, seen = self.covariance, self.seen
-        gain = covariance @ seen.T @ np.linalg.inv(seen @ covariance @ seen.T + self.noise)
-        self.estimate = self.estimate + gain @ (env.observations.T - seen @ self.estimate)
-        actions = (np.array(self.POLICY) @ self.estimate > 0).astype(np.int64)
-        self.estimate = pushed(self.estimate, actions)
-        self.covariance = self.transition @ (np.eye(4) - gain @ seen) @ covariance @ self.transition.T + 3e-8 * np.eye(
-            4
-        )
-        return actions
 
 
 @pytest.mark.parametrize(
