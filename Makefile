@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference speed
+.PHONY: setup test lint reference tasks studies speed
 
 setup:
 	python3 -m venv .venv
@@ -23,6 +23,25 @@ reference:
 	$(DSBENCH) sweep $(ALL) $(CONTROL) --set wrapper.condition=none
 	$(DSBENCH) sweep $(ALL) --set env.chain_length=20 --set data.episodes=50000 --set train.updates=2500 --set train.lr=2e-3
 	.venv/bin/python results/reference_table.py --write
+
+# The table of all tasks with its controls: 390 runs of about a minute, resumable.
+tasks:
+	$(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control random,memoryless,framestack,bc,top10-bc,optimal --env all --seeds 3 --results results/reference/tasks
+	.venv/bin/python results/tasks_table.py --write
+
+# What the labels of the tasks stand on, and key-to-door, graph-walk and the memory probe over several data sets.
+STUDY = $(DSBENCH) sweep --results results/reference/studies --seeds 1
+MEMORY = memory-len,memory-size,repeat-first,repeat-previous,cartpole-position,cartpole-noisy,key-to-apples
+LONGER = --set data.episodes=10000 --set train.batch_size=64 --set train.updates=1500 --set train.eval_every=500
+
+studies:
+	for recipe in random medium expert mixed replay; do $(STUDY) --backbone lstm,mlp --env $(MEMORY) --data $$recipe || exit 1; done
+	for seed in 0 1 2 3 4; do $(STUDY) --backbone gpt,lstm --control bc --env key-to-door --set data.seed=$$seed || exit 1; done
+	$(STUDY) --backbone gpt,lstm --env key-to-door $(LONGER)
+	$(DSBENCH) sweep --results results/reference/studies --seeds 3 --backbone gpt,s4d,mamba,lstm,mlp --env key-to-door --data medium --set train.objective=probe --set wrapper.condition=none
+	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph || exit 1; done
+	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=stitch || exit 1; done
+	.venv/bin/python results/studies_table.py --write
 
 # Every comparison of speed, about 10 minutes on an otherwise idle core.
 speed:

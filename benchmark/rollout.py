@@ -17,9 +17,10 @@ from torch import Tensor
 
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.envs import checked
 from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
 from dsbench.envs.targets import Target
-from dsbench.episodes import Episodes, Observations, Timestep, collect, map_observations, observation_leaves
+from dsbench.episodes import Episodes, Observations, Timestep, collect, map_observations
 from dsbench.errors import EnvironmentFault
 
 Decode = Literal["argmax", "sample"]
@@ -185,7 +186,7 @@ def _play(
     clipped = 0
     for begin in range(0, len(every_seed), MAX_ROWS):
         chunk = every_seed[begin : begin + MAX_ROWS]
-        env = spec.vector(chunk)
+        env = checked.begin(spec, spec.vector, chunk)
         playing = player(env, len(chunk), begin)
         recorded = roll(playing, env, spec, len(chunk), on_step)
         parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
@@ -203,8 +204,7 @@ def roll(player: _Player, env: VectorEpisodes, spec: EnvSpec, rows: int, on_step
     for timestep in range(spec.horizon):
         seen, legal = env.observations, env.action_mask
         chosen = player.act(env, timestep)
-        observation, reward, terminated, truncated = _step(env, chosen, spec, timestep)
-        _check_finite(spec, timestep, observation, reward, alive)
+        observation, reward, terminated, truncated = checked.step(spec, env, chosen, timestep, alive)
         if timestep == spec.horizon - 1:
             truncated = truncated | ~terminated
         steps.append(Timestep(seen, chosen, reward, terminated, truncated, alive, observation, legal))
@@ -214,28 +214,6 @@ def roll(player: _Player, env: VectorEpisodes, spec: EnvSpec, rows: int, on_step
         if not alive.any():
             break
     return collect(steps)
-
-
-def _step(
-    env: VectorEpisodes, actions: np.ndarray, spec: EnvSpec, timestep: int
-) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
-    try:
-        return env.step(actions)
-    except EnvironmentFault:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise EnvironmentFault(f"env {spec.id} raised {type(error).__name__} at timestep {timestep}: {text}") from error
-
-
-def _check_finite(
-    spec: EnvSpec, timestep: int, observation: Observations, reward: np.ndarray, alive: np.ndarray
-) -> None:
-    if not np.isfinite(reward[alive]).all():
-        raise EnvironmentFault(f"env {spec.id} returned a reward that is not finite at timestep {timestep}")
-    for name, array in observation_leaves(observation):
-        if array.dtype.kind == "f" and not np.isfinite(array[alive]).all():
-            raise EnvironmentFault(f"env {spec.id} returned {name} that are not finite at timestep {timestep}")
 
 
 def _to_torch(observation: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:

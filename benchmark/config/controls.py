@@ -12,7 +12,7 @@ from typing import Any
 from dsbench.errors import UnknownName
 
 CLONING_BACKBONE = "lstm"
-CLONING = {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}, "train": {"balance_returns": False}}
+CLONING = {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}}
 
 
 @dataclass(frozen=True)

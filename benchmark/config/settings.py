@@ -133,7 +133,9 @@ class TrainConfig(Section):
         default=None, description="timesteps in a row of segments that fit; null: the longest"
     )
     mean_last_k: Count = Field(default=5, description="last evaluations that the mean-of-last-k score averages")
-    balance_returns: bool = Field(default=False, description="draw batches evenly over the range of returns")
+    balance_returns: bool = Field(
+        default=False, description="where a return is asked for, draw batches evenly over the range of returns"
+    )
     objective: Literal["action", "probe"] = Field(
         default="action", description="learn to act, or to answer the environment's probe question from memory"
     )
@@ -197,15 +199,6 @@ class RunConfig(Section):
         default=600.0, description="seconds without any progress after which the run is ended; null: none"
     )
     preset: str = Field(default=DEFAULT, description="preset that the settings began from")
-
-    @model_validator(mode="after")
-    def _cloning_is_of_the_data(self) -> RunConfig:
-        if self.train.balance_returns and self.wrapper.condition == "none" and self.train.objective == "action":
-            raise ValueError(
-                "train.balance_returns is true and wrapper.condition is 'none': cloning would then be of other data than "
-                "was asked for; add train.balance_returns=false"
-            )
-        return self
 
     @model_validator(mode="after")
     def _probe_sees_no_return(self) -> RunConfig:

@@ -127,7 +127,7 @@ class Experiment:
             window=settings.window,
             row_length=settings.row_length,
             seed=self.config.seed,
-            balance_returns=settings.balance_returns,
+            balance_returns=settings.balance_returns and self.config.wrapper.condition == "return",
         )
         precision = torch.bfloat16 if self.config.precision == "bf16" else None
         trainer = Trainer(self.trained, sampler, settings, seed=self.config.seed, autocast_dtype=precision)

@@ -1,0 +1,154 @@
+"""The tables of the studies in results/reference/studies: prints them, or writes them with --write.
+
+python results/studies_table.py [--write]
+
+They go into README.md and into results/reference/studies.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from dsbench.envs import ENVS, get_spec
+from dsbench.records.tables import runs_table
+from dsbench.reports.statistics import estimate
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "results" / "reference" / "studies"
+END = "<!-- end of table -->"
+RECIPES = ("random", "medium", "expert", "mixed", "replay")
+PUBLISHED = {1_000: ("71.8", "1.4", "69.9"), 10_000: ("94.6", "1.6", "95.1")}  # Chen et al. 2021, table 5: DT, BC, %BC
+
+
+def memory(runs: pd.DataFrame) -> str:
+    """Does the memoryless control fail on every recipe of a task that is said to need memory? LSTM / MLP."""
+    lines = _head("task", "measure", "best", "chance", *(f"{recipe}: lstm / mlp" for recipe in RECIPES))
+    for env in ENVS.names():
+        spec = get_spec(env)
+        if not spec.needs_memory:
+            continue
+        metric = "return_mean" if spec.success_metric == "return" else spec.success_metric
+        own = runs[runs["env"].eq(env)]
+        cells = [env, metric.replace("_", " "), *_scale(env)]
+        for recipe in RECIPES:
+            of_recipe = own[own["data.recipe"].eq(recipe)]
+            pair = [_mean(of_recipe[of_recipe["backbone"].eq(name)], metric) for name in ("lstm", "mlp")]
+            cells.append(" / ".join(pair))
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+def key_to_door(runs: pd.DataFrame) -> str:
+    """Success in % by number of random walks, beside counting on the same walks and the Decision Transformer's table."""
+    own = runs[runs["env"].eq("key-to-door") & runs["train.objective"].eq("action")]
+    names = (
+        "sampled: gpt",
+        "lstm",
+        "cloning (lstm)",
+        "tabular clone",
+        "argmax: gpt",
+        "lstm",
+        "published: DT",
+        "BC",
+        "%BC",
+    )
+    lines = _head("random walks", "data seeds", *names)
+    for walks, published in PUBLISHED.items():
+        of_size = own[own["data.episodes"].eq(walks)]
+        asked = of_size[of_size["wrapper.condition"].eq("return")]
+        kinds = [(asked, "gpt"), (asked, "lstm"), (of_size[of_size["wrapper.condition"].eq("none")], "lstm")]
+        sampled = [_percent(part[part["backbone"].eq(name)], "result.success") for part, name in kinds]
+        argmax = [_percent(part[part["backbone"].eq(name)], "result.success_argmax") for part, name in kinds[:2]]
+        clone = _percent(asked.drop_duplicates("data.seed"), "result.yardstick_tabular_clone")
+        lines.append(_line([f"{walks:,}", str(asked["data.seed"].nunique()), *sampled, clone, *argmax, *published]))
+    return "\n".join(lines)
+
+
+def probe(runs: pd.DataFrame) -> str:
+    """Who knows in front of the door whether it will open? AUC and log-loss in nats, held-out episodes."""
+    own = runs[runs["train.objective"].eq("probe")]
+    lines = _head("backbone", "AUC ↑", "log-loss ↓")
+    for name, part in own.groupby("backbone", sort=False):
+        lines.append(_line([str(name), *(_spread(part, f"result.probe_{key}") for key in ("auc", "log_loss"))]))
+    for what, key in (("who knows of the key (Bayes)", "bayes"), ("who knows the base rate alone", "base_rate")):
+        lines.append(_line([what, *(_spread(own, f"result.{key}_{kind}") for kind in ("auc", "log_loss"))]))
+    return "\n".join(lines)
+
+
+def graphs(runs: pd.DataFrame) -> str:
+    """Share of starts from which the shortest path is taken (argmax), beside what a table gets out of the same walks."""
+    own = runs[runs["env"].eq("graph-walk")]
+    lines = _head("graph", "split", "gpt", "lstm", "table, suffixes count", "table, whole walks")
+    for (graph, split), part in own.groupby(["env.graph_seed", "env.split"], dropna=False, sort=True):
+        found = [_mean(part[part["backbone"].eq(name)], "optimal") for name in ("gpt", "lstm")]
+        bounds = [_spread(part, f"result.yardstick_{name}") for name in ("hindsight_bound", "whole_walk_bound")]
+        split = "uniform" if pd.isna(split) else split
+        lines.append(_line([f"{0 if pd.isna(graph) else graph}", split, *found, *bounds]))
+    return "\n".join(lines)
+
+
+TABLES = {"memory": memory, "key-to-door": key_to_door, "probe": probe, "graphs": graphs}
+
+
+def begin(name: str) -> str:
+    return f"<!-- table: python results/studies_table.py ({name}) -->"
+
+
+def _scale(env: str) -> tuple[str, str]:
+    """The best and the random policy's value of the measure that counts on the task."""
+    spec = get_spec(env)
+    if spec.success_metric == "return":
+        return f"{spec.optimal_return:g}", f"{spec.random_return:.3g}"
+    return "1", {"memory-len": "0.5", "memory-size": "0.5"}.get(env, "0.25")
+
+
+def _mean(runs: pd.DataFrame, metric: str) -> str:
+    return _spread(runs, f"result.{metric}")
+
+
+def _spread(runs: pd.DataFrame, column: str, factor: float = 1.0) -> str:
+    """Mean ± half of the 95 % interval; '–' where there is nothing; runs without a result are counted."""
+    missing = int((runs["status"] != "ok").sum())
+    without = f" ({missing} without a result)" if missing else ""
+    values = [factor * value for value in runs.loc[runs["status"] == "ok", column].astype(float)]
+    if not values:
+        return without.strip() or "–"
+    one = estimate(values)
+    return one.text(f".{1 if abs(one.mean) >= 10 else 3}f") + without
+
+
+def _percent(runs: pd.DataFrame, column: str) -> str:
+    return _spread(runs, column, 100.0)
+
+
+def _head(*names: str) -> list[str]:
+    return [_line(list(names)), "|" + "---|" * len(names)]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    runs = runs_table(RECORDS)
+    made = {name: make(runs) for name, make in TABLES.items()}
+    if "--write" not in sys.argv:
+        print("\n\n".join(made.values()))
+        return
+    titles = [f"## {name}\n\n{TABLES[name].__doc__}\n\n{text}" for name, text in made.items()]
+    page = "\n\n".join(["# Studies", "Made by `python results/studies_table.py --write`.", *titles])
+    (RECORDS.parent / "studies.md").write_text(page + "\n")
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    for name, table in made.items():
+        if begin(name) in text:
+            before, _, rest = text.partition(begin(name))
+            text = f"{before}{begin(name)}\n{table}\n{END}{rest.partition(END)[2]}"
+    readme.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
