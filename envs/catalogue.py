@@ -6,11 +6,12 @@ The object behind a name is a function ``(**options) -> EnvSpec``; its keyword a
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import UsageError, suggestion
-from dsbench.registry import Catalogue, Entry
+from dsbench.registry import Catalogue, Entry, source_hash
 
 ENVS = Catalogue(
     "env",
@@ -104,11 +105,14 @@ def get_spec(name: str, **options: Any) -> EnvSpec:
     """The environment called `name` under these options; `UsageError` names an unknown option and the closest one."""
     make = ENVS.load(name)
     known = inspect.signature(make).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for option in options:
-        if option not in known:
+        if option not in known and not takes_all:
             hint = suggestion(option, known) or f"Known: {', '.join(sorted(known)) or 'none'}."
             raise UsageError(f"env {name!r} has no option {option!r}. {hint}")
     spec = make(**options)
     if not isinstance(spec, EnvSpec):
         raise UsageError(f"{name!r} returned {spec!r}; expected a function that returns an EnvSpec")
+    if (source := source_hash(name)) is not None:  # data of a file that was changed since must not be taken for its own
+        return replace(spec, stored={**spec.stored, "source_sha256": source})
     return spec

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from dsbench.episodes import Observations, map_observations
-from dsbench.errors import UsageError
+from dsbench.errors import EnvironmentFault, UsageError
 
 
 class LoopedEpisodes:
@@ -23,6 +23,8 @@ class LoopedEpisodes:
         self.envs = [make() for _ in seeds]
         results = [env.reset(seed=seed) for env, seed in zip(self.envs, seeds, strict=True)]
         self._last = [observation for observation, _ in results]
+        for env, (observation, info) in zip(self.envs, results, strict=True):
+            _check(env, observation, info)
         self._over = np.zeros(len(seeds), bool)
         self.observations: Observations = _stack(self._last)
         self.action_mask = _masks([info for _, info in results])
@@ -35,12 +37,37 @@ class LoopedEpisodes:
             self._last[row], rewards[row], terminated[row], truncated[row], infos[row] = self.envs[row].step(
                 actions[row]
             )
+            _check(self.envs[row], self._last[row], infos[row])
             if terminated[row] or truncated[row]:
                 self.envs[row].close()
         self._over = self._over | terminated | truncated
         self.observations = _stack(self._last)
         self.action_mask = _masks(infos, self.action_mask)
         return self.observations, rewards, terminated, truncated
+
+
+def _check(env: gym.Env[Any, Any], observation: Any, info: Mapping[str, Any]) -> None:
+    """`EnvironmentFault` unless observation and action mask are formed as the spaces say."""
+    _check_shape(observation, env.observation_space)
+    mask, space = info.get("action_mask"), env.action_space
+    if mask is not None and isinstance(space, gym.spaces.Discrete) and np.shape(mask) != (space.n,):
+        raise EnvironmentFault(
+            f"the environment's action mask is of shape {np.shape(mask)}, and it has {space.n} actions"
+        )
+
+
+def _check_shape(observation: Any, space: gym.Space[Any], name: str = "observations") -> None:
+    """`EnvironmentFault` unless the observation is formed as its space says."""
+    if isinstance(space, gym.spaces.Dict):
+        if not isinstance(observation, Mapping) or observation.keys() != space.keys():
+            raise EnvironmentFault(
+                f"the environment's {name} are no dictionary of {sorted(space.keys())}, as its space is"
+            )
+        for key in space.keys():  # noqa: SIM118  (a space is no mapping)
+            _check_shape(observation[key], space[key], f"{name}.{key}")
+    elif observation is None or np.shape(observation) != space.shape:
+        found = "None" if observation is None else f"of shape {np.shape(observation)}"
+        raise EnvironmentFault(f"the environment's {name} are {found}, and its space has shape {space.shape}")
 
 
 def _stack(observations: Sequence[Any]) -> Observations:

@@ -69,6 +69,7 @@ def test_a_bad_value_is_named_with_what_was_expected(override: str, expected: st
 def test_settings_that_contradict_each_other_are_refused() -> None:
     expected = "train: warmup is 11 and updates is 10; warm-up cannot outlast the training"
     assert message("train.updates=10", "train.warmup=11") == expected
+    assert message("train.objective=probe").startswith("train.objective is 'probe' and wrapper.condition is 'return'")
 
 
 def test_all_errors_are_told_at_once() -> None:

@@ -62,7 +62,7 @@ def _message(detail: ErrorDetails, path: str, model: type[BaseModel]) -> str:
         key = f"{path}.name" if path in ("backbone", "env") else path
         return f"{path} is missing; give {option}--set {key}=VALUE"
     if kind == "value_error":
-        return f"{path}: {context['error']}"
+        return f"{path}: {context['error']}".removeprefix(": ")  # of the settings as a whole there is no path
     if kind == "literal_error":
         hint = suggestion(given, _words(context["expected"])) if isinstance(given, str) else ""
         return f"{path} is {_shown(given)}; expected {context['expected']}. {hint}".rstrip().removesuffix(".")

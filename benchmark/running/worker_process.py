@@ -171,12 +171,18 @@ class WorkerProcess:
             if before is not None and before == after:
                 return "interrupted", "killed from outside (SIGKILL); the same command continues"
             return "out_of_memory", "killed by the system, most likely for memory; try a smaller train.batch_size"
-        lines = self._stderr_tail().strip().splitlines() or ["no message"]
+        lines = self._stderr_tail().strip().splitlines() or [""]
         if "MemoryError" in lines[-1]:
             return "out_of_memory", lines[-1]
         if number in set(signal.Signals):
             return "failed", f"the worker crashed ({signal.Signals(number).name})"
-        return "failed", lines[-1]
+        if any(line.startswith("Traceback ") for line in lines):
+            return "failed", lines[-1]
+        last = f"; the last that it printed: {lines[-1]}" if lines[-1] else ""
+        return "failed", (
+            f"the worker ended with exit code {code} in phase {self._phase!r} without saying why; the environment or a "
+            f"library may end the process{last}"
+        )
 
     def _outcome(self, status: str, exit_code: int, row: Mapping[str, Any] | None, reason: str | None) -> Outcome:
         return Outcome(self.folder.run_id, status, exit_code, row, None if status == "ok" else reason)

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from dsbench import seeds
+from dsbench.envs import checked
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.episodes import Episodes, Timestep, collect, concatenate
 from dsbench.errors import UsageError
@@ -26,6 +27,9 @@ def generate(
 
     Args:
         on_block: called at every timestep with the number of episodes made so far, for progress.
+
+    Raises:
+        EnvironmentFault: the environment raised, or showed or paid something that is not finite.
     """
     if n_episodes < 1:
         raise UsageError(f"data.episodes is {n_episodes}; expected at least 1")
@@ -52,13 +56,13 @@ def _block(
 ) -> Episodes:
     """Step the episodes of a block together until each has ended, at the latest at the horizon, where it is cut."""
     rows = len(env_seeds)
-    env = (spec.data_vector or spec.vector)(env_seeds)
+    env = checked.begin(spec, spec.data_vector or spec.vector, env_seeds)
     alive, steps = np.ones(rows, bool), []
     for timestep in range(spec.horizon):
         draws = generator.random((BLOCK, 2))[:rows]
         seen, mask = env.observations, env.action_mask
         actions = behaviour(env, timestep, draws, episode_draw)
-        after, rewards, terminated, truncated = env.step(actions)
+        after, rewards, terminated, truncated = checked.step(spec, env, actions, timestep, alive)
         if timestep == spec.horizon - 1:
             truncated = truncated | ~terminated
         steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))

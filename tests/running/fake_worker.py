@@ -1,7 +1,7 @@
 """A worker that obeys ``FAKE_WORKER`` and needs no torch: what a parent may meet, on demand.
 
-``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``usage``, ``hang`` (ends at a signal, as after a
-checkpoint) or ``deaf`` (ignores signals). Each start adds a line to RESULTS/starts.
+``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``exit`` (without a word), ``usage``, ``hang`` (ends at a
+signal, as after a checkpoint) or ``deaf`` (ignores signals). Each start adds a line to RESULTS/starts.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ def main() -> int:
             raise MemoryError("too big")
         if behaviour == "crash":
             signal.raise_signal(signal.SIGSEGV)
+        if behaviour == "exit":
+            sys.stdout.flush()
+            os._exit(0)
         if behaviour == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         while behaviour in ("hang", "deaf"):

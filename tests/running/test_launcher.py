@@ -85,6 +85,16 @@ def test_a_dead_worker_becomes_a_row(tmp_path: Path, behave, behaviour: str, sta
     assert (row["status"], row["reason"], row["backbone"], row["attempt"]) == (status, reason, "s4", 1)
 
 
+def test_a_worker_that_ends_without_a_word_is_a_failure_with_its_phase(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("exit")
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("failed", 1)
+    expected = "the worker ended with exit code 0 in phase 'train' without saying why"
+    assert str(outcome.message).startswith(expected)
+    assert str(outcome.message).endswith("; the last that it printed: noise of a library")
+    assert stored(tmp_path)["reason"] == outcome.message
+
+
 def test_the_traceback_of_a_dead_worker_is_kept(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
     behave("raise")
     outcome = once(tmp_path)
