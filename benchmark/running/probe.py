@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from dsbench import measure, seeds
 from dsbench.batches import Batch, whole_batch
-from dsbench.config import RunConfig, run_id
+from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
 from dsbench.envs.data import generate
 from dsbench.envs.spec import Probe
@@ -26,8 +26,9 @@ from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
-from dsbench.running.experiment import Experiment, Progress
+from dsbench.running.experiment import Experiment
 from dsbench.running.progress import Report
+from dsbench.running.training import Progress
 from dsbench.train import seeded
 
 HELD_OUT = 10_000  # episodes that the answers are scored on; rare successes need many
@@ -96,10 +97,6 @@ class ProbeExperiment(Experiment):
         parameters = measure.count_parameters(self.model)
         self.report("done", 1, 1)
         return {
-            "run_id": run_id(self.config),
-            "backbone": self.config.backbone.name,
-            "env": self.config.env.name,
-            "seed": self.config.seed,
             "question": self.probe.question,
             "data_sha256": info.sha256,
             "updates": trainer.updates_done,

@@ -1,12 +1,18 @@
-"""The scores of a final row: one column a measure, decoding and role of the target."""
+"""Columns of a final row: whose it is, and its scores by measure, decoding, role of the target and selection."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dsbench.config import RunConfig
 from dsbench.envs.spec import EnvSpec
 
 SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role of the target
+
+
+def identity_columns(config: RunConfig, run_id: str) -> dict[str, str | int]:
+    """What every row begins with, whatever became of its run."""
+    return {"run_id": run_id, "backbone": config.backbone.name, "env": config.env.name, "seed": config.seed}
 
 
 def score_columns(
@@ -24,6 +30,31 @@ def score_columns(
             columns |= {_column(metric) + suffix: value for metric, value in means.items()}
             columns["score_normalised" + suffix] = spec.normalised(means["return"])
     return columns
+
+
+def selection_columns(
+    spec: EnvSpec, history: Sequence[Mapping[str, float]], mean_last_k: int
+) -> dict[str, str | float]:
+    """The success measure by two other rules of selection than "the last weights".
+
+    Args:
+        history: of each evaluation during training its ``step`` and the means as ``split/metric``.
+        mean_last_k: evaluations at the end that the mean is taken over.
+
+    Returns:
+        that of the weights that were best on the selection episodes (of equals the latest), and the mean of the last few.
+    """
+    if not history:
+        return {}
+    metric = spec.success_metric
+    best = max(history, key=lambda entry: (entry[f"selection/{metric}"], entry["step"]))
+    tail = history[-mean_last_k:]
+    return {
+        f"{metric}_best": best[f"eval/{metric}"],
+        "best_step": int(best["step"]),
+        f"{metric}_mean_k": sum(entry[f"eval/{metric}"] for entry in tail) / len(tail),
+        "mean_k": len(tail),
+    }
 
 
 def _column(metric: str) -> str:

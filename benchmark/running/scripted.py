@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsbench import envs, rollout
-from dsbench.config import RunConfig, run_id
+from dsbench.config import RunConfig
 from dsbench.envs.spec import EnvSpec
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
@@ -37,10 +37,4 @@ class ScriptedExperiment:
             for metric, value in means.items()
         )
         self.report("done", 1, 1)
-        return {
-            "run_id": run_id(self.config),
-            "backbone": self.config.backbone.name,
-            "env": self.config.env.name,
-            "seed": self.config.seed,
-            "decode": DECODE,
-        } | score_columns(self.spec, [DECODE], {DECODE: {"target": means}})
+        return {"decode": DECODE, **score_columns(self.spec, [DECODE], {DECODE: {"target": means}})}

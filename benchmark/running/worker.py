@@ -33,6 +33,7 @@ from dsbench.records.tables import event_record
 from dsbench.running.experiment import Experiment, Interrupted
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
+from dsbench.running.rows import identity_columns
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.train import Diverged
 
@@ -110,8 +111,7 @@ def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedEx
 def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
     received = _stop_on_signals(experiment)
     folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
-    base: dict[str, Any] = {"backbone": experiment.config.backbone.name, "env": experiment.config.env.name}
-    base |= {"seed": experiment.config.seed, "run_id": run_id(experiment.config)}
+    base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id)}
     try:
         row = experiment.run(folder)
     except Interrupted as error:

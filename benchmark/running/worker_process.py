@@ -20,6 +20,7 @@ from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import write_atomic
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.process import process_environment
+from dsbench.running.rows import identity_columns
 
 WORKER = ("-P", "-m", "dsbench.running.worker")  # -P: a file in the current folder must not shadow a library
 GRACE_S = 20.0  # between the time limit's SIGTERM and SIGKILL; a checkpoint fits in
@@ -152,11 +153,11 @@ class WorkerProcess:
         status, reason = self._cause_of_death(code)
         if status == "failed":
             self._keep_stderr()
-        row = {**self._identity(), "reason": reason}
+        row = {**identity_columns(self.config, self.folder.run_id), "reason": reason}
         with suppress(DsbenchError):  # held again or a full disk: the outcome is told all the same
             self.folder.finish(status, row, self.attempt)
         exit_code = 128 + (self._asked_to_stop or signal.SIGTERM) if status == "interrupted" else 1
-        return self._outcome(status, exit_code, {**row, "status": status, "run_id": self.folder.run_id}, reason)
+        return self._outcome(status, exit_code, {**row, "status": status}, reason)
 
     def _cause_of_death(self, code: int) -> tuple[str, str]:
         number = -code if code < 0 else code - 128 if code > 128 else 0
@@ -186,9 +187,6 @@ class WorkerProcess:
 
     def _outcome(self, status: str, exit_code: int, row: Mapping[str, Any] | None, reason: str | None) -> Outcome:
         return Outcome(self.folder.run_id, status, exit_code, row, None if status == "ok" else reason)
-
-    def _identity(self) -> dict[str, Any]:
-        return {"backbone": self.config.backbone.name, "env": self.config.env.name, "seed": self.config.seed}
 
     def _stderr_tail(self) -> str:
         return self._stderr.read_bytes()[-_TAIL:].decode(errors="replace")

@@ -1,0 +1,87 @@
+"""What a run scores: its evaluation episodes, played as its settings say, while it trains and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dsbench import rollout
+from dsbench.config import RunConfig
+from dsbench.decision import DecisionSequence
+from dsbench.envs.spec import EnvSpec
+from dsbench.envs.targets import Target
+from dsbench.records.tables import metric_record
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Plays the episodes of one run and turns their scores into records."""
+
+    config: RunConfig
+    spec: EnvSpec
+    model: DecisionSequence
+
+    @property
+    def acting(self) -> Literal["stateful", "windowed"]:
+        """As asked for, else as trained: stateful on whole episodes, windowed on windows shorter than the horizon."""
+        window = self.config.train.window
+        return self.config.eval.acting or ("windowed" if window and window < self.spec.horizon else "stateful")
+
+    @property
+    def window(self) -> int | None:
+        """Timesteps that windowed acting re-encodes."""
+        if self.acting == "stateful":
+            return None
+        return self.config.eval.window or self.config.train.window or self.spec.horizon
+
+    def while_training(
+        self, step: int, target: Target | None, on_step: Callable[[], None]
+    ) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Scores of the weights of now, at the target and by the first decoding, on selection and reported episodes.
+
+        Returns:
+            ``split/metric`` -> mean, with ``step``; and the records.
+        """
+        settings, decode = self.config.eval, self.config.eval.decode[0]
+        scores: dict[str, float] = {"step": step}
+        records: list[dict[str, Any]] = []
+        splits: list[tuple[rollout.Split, int]] = [
+            ("selection", settings.selection_episodes),
+            ("eval", settings.episodes),
+        ]
+        for split, episodes in splits:
+            means = self._means(split, episodes, target, decode, on_step)
+            scores |= {f"{split}/{metric}": value for metric, value in means.items()}
+            records += self._records(means, target, phase="train", split=split, step=step, decode=decode)
+        return scores, records
+
+    def at_the_end(
+        self, target: Target | None, decode: rollout.Decode, on_step: Callable[[], None]
+    ) -> tuple[dict[str, float], list[dict[str, Any]]]:
+        """Scores of the last weights on the reported episodes: metric -> mean, and the records."""
+        means = self._means("eval", self.config.eval.episodes, target, decode, on_step)
+        step = self.config.train.updates
+        return means, self._records(
+            means, target, phase="evaluate", split="eval", step=step, decode=decode, selection="last"
+        )
+
+    def _means(
+        self,
+        split: rollout.Split,
+        episodes: int,
+        target: Target | None,
+        decode: rollout.Decode,
+        on_step: Callable[[], None],
+    ) -> dict[str, float]:
+        return rollout.evaluate(
+            self.model, self.spec, split=split, episodes=episodes, seed=self.config.eval.seed, target=target,
+            decode=decode, acting=self.acting, window=self.window, on_step=on_step,
+        ).means()  # fmt: skip
+
+    def _records(self, means: dict[str, float], target: Target | None, **columns: Any) -> list[dict[str, Any]]:
+        asked = None if target is None else target.value
+        return [
+            metric_record(metric=metric, value=value, acting=self.acting, target_return=asked, **columns)
+            for metric, value in means.items()
+        ]

@@ -1,0 +1,82 @@
+"""What a run costs: time and memory of a decision, parameters, training speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from dsbench import measure
+from dsbench.batches import whole_batch
+from dsbench.episodes import Episodes
+from dsbench.records.tables import metric_record
+from dsbench.running.evaluating import Evaluation
+
+SUFFIXES = {"us": "_us", "bytes": "_bytes"}  # of a column, by the unit of what it holds
+
+
+class Cost(NamedTuple):
+    """One measured number; None where it cannot be measured on this device."""
+
+    metric: str
+    value: float | None
+    unit: str
+
+
+def decision_costs(
+    evaluation: Evaluation, episodes: Episodes, device: torch.device, on_step: Callable[[], None]
+) -> list[Cost]:
+    """Latency, memory and size of a policy that acts as it was evaluated, in an episode of its horizon.
+
+    Args:
+        episodes: whose first observation it is shown all the time.
+        on_step: called once a decision.
+    """
+    model, settings = evaluation.model, evaluation.config.measure
+    observation = whole_batch(episodes.select([0])).to(device).observation
+    first = (
+        {key: value[:, 0] for key, value in observation.items()} if isinstance(observation, dict) else observation[:, 0]
+    )
+    latency = measure.decision_latency(
+        model, first, horizon=evaluation.spec.horizon, warmup=settings.warmup, steps=settings.steps,
+        acting=evaluation.acting, window=evaluation.window, on_step=on_step,
+    )  # fmt: skip
+    parameters = measure.count_parameters(model)
+    return [
+        Cost("latency_p50", latency.p50_us, "us"),
+        Cost("latency_p90", latency.p90_us, "us"),
+        Cost("latency_p99", latency.p99_us, "us"),
+        Cost("parameters_total", parameters.total, "count"),
+        Cost("parameters_backbone", parameters.backbone, "count"),
+        Cost("parameters_trainable", parameters.trainable, "count"),
+        Cost("state", measure.state_bytes(model), "bytes"),
+        Cost("peak_rss", measure.peak_rss_bytes(), "bytes"),
+        Cost("peak_device", measure.peak_device_bytes(device), "bytes"),
+        Cost("tokens_per_decision", model.tokens_per_decision, "tokens"),
+    ]
+
+
+def training_costs(seconds: float, tokens_seen: int) -> list[Cost]:
+    """How long the updates took, and tokens a second."""
+    return [
+        Cost("train_seconds", seconds, "s"),
+        Cost("train_tokens_per_second", tokens_seen / max(seconds, 1e-9), "tokens/s"),
+    ]
+
+
+def cost_records(costs: list[Cost], evaluation: Evaluation) -> list[dict[str, Any]]:
+    """A record for each; one without a value says why."""
+    return [
+        metric_record(
+            phase="measure", metric=cost.metric, value=cost.value, unit=cost.unit, batch=1, acting=evaluation.acting,
+            implementation=evaluation.model.backbone.kernel().name,
+            reason=None if cost.value is not None else "only counted on CUDA devices",
+        )
+        for cost in costs
+    ]  # fmt: skip
+
+
+def cost_columns(costs: list[Cost]) -> dict[str, float | None]:
+    """Columns of the final row, named with their unit."""
+    return {cost.metric + SUFFIXES.get(cost.unit, ""): cost.value for cost in costs}
