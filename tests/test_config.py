@@ -57,6 +57,7 @@ def message(*overrides: str, **arguments: object) -> str:
         ("train.lr", "--set 'train.lr' is not of the form a.b=value, such as train.lr=1e-3"),
         ("train..lr=1", "--set 'train..lr=1' is not of the form a.b=value, such as train.lr=1e-3"),
         ("train.lr=", "--set 'train.lr=' has no value; write train.lr=null for none"),
+        ("eval.target_return=1e300", "eval.target_return is 1e+300; expected at most 1e+09"),
         ("train.lr=nan", "--set 'train.lr=nan': nan is no finite number"),
         ("backbone.dt=-inf", "--set 'backbone.dt=-inf': -inf is no finite number"),
         ("a=[b", "--set 'a=[b': the list is not closed; write [a,b] (in quotes for most shells)"),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
-
-if TYPE_CHECKING:
-    from dsbench.envs import EnvSpec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls")
@@ -17,7 +14,7 @@ KINDS = ("backbones", "envs", "recipes", "presets", "controls")
 
 def list_names(
     kind: Annotated[Optional[str], typer.Argument(metavar="[backbones|envs|recipes|presets|controls]")] = None,  # noqa: UP045
-    env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Recipes of this one only.")] = None,  # noqa: UP045
+    env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="This one only.")] = None,  # noqa: UP045
     as_json: AsJson = False,
 ) -> int:
     """Show what there is to choose from.
@@ -39,12 +36,12 @@ def list_names(
         return 0
     for name, entries in found.items():
         print(f"{name.upper()}" if kind is None else "", end="\n" if kind is None else "")
-        print_table(tuple(entries[0]), [tuple(str(value) for value in entry.values()) for entry in entries])
+        print_table(tuple(entries[0]), [tuple(_cell(value) for value in entry.values()) for entry in entries])
         print(end="\n" if kind is None else "")
     return 0
 
 
-def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
+def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
     from dsbench.backbones.catalogue import BACKBONES
     from dsbench.config.controls import CONTROLS
     from dsbench.config.presets import PRESETS
@@ -62,22 +59,32 @@ def _entries(kind: str, env: str | None) -> list[dict[str, str]]:
             for name, recipe in spec.recipes.items()
         ]
     if kind == "envs":
-        return [_env_line(get_spec(name), ENVS.entry(name).source) for name in ([env] if env else ENVS.names())]
+        return [_env_line(name) for name in ([env] if env else ENVS.names())]
     return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
 
 
-def _env_line(spec: EnvSpec, source: str) -> dict[str, str]:
+def _env_line(name: str) -> dict[str, Any]:
+    from dsbench.envs import ENVS, get_spec
+
+    spec = get_spec(name)
     return {
-        "name": spec.name,
-        "tests": ", ".join(spec.tests),
-        "horizon": str(spec.horizon),
-        "random": f"{spec.random_return:.3g}",
-        "optimal": f"{spec.optimal_return:.3g}",
+        "name": name,
+        "tests": list(spec.tests),
+        "horizon": spec.horizon,
+        "random": spec.random_return,
+        "optimal": spec.optimal_return,
         "target": spec.target.text,
-        "recipes": ", ".join(spec.recipes),
+        "recipes": list(spec.recipes),
         "summary": spec.summary,
-        "source": source,
+        "source": "your own file or module" if ENVS.is_reference(name) else ENVS.entry(name).source,
     }
+
+
+def _cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def check(

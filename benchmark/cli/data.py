@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -30,7 +31,7 @@ Count = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--episodes", min=1, help="How many; by default as many as a run of this environment takes."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the data.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the data.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -56,7 +57,11 @@ def make(
     spec, default = _spec(env, set_)
     spec.recipe(recipe)
     _, info = _load(spec, recipe, episodes or default, seed)
-    print_pairs([*described(info), ("next", f"dsbench run --backbone s4 --env {env} --set data.recipe={recipe}")])
+    same = [*(set_ or ()), f"data.episodes={info.episodes}", f"data.seed={seed}"]
+    command = f"dsbench run --backbone s4 --env {env} --data {recipe}" + "".join(
+        f" --set {shlex.quote(one)}" for one in same
+    )
+    print_pairs([*described(info), ("next", command)])
     return 0
 
 
@@ -185,7 +190,8 @@ def import_(
             on_episode=on_episode,
         )
     assert info.source is not None
-    run = f"dsbench run --backbone s4 --env {env} --set data.recipe=imported:{name}"
+    run = f"dsbench run --backbone s4 --env {env} --data imported:{name}"
+    run += "".join(f" --set {shlex.quote(one)}" for one in set_ or ())
     print_pairs([*described(info), *reported(info.source), ("next", run)])
     return 0
 

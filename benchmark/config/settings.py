@@ -158,7 +158,9 @@ class EvalConfig(Section):
     episodes: Count = Field(default=500, description="held-out episodes that are reported")
     selection_episodes: Count = Field(default=100, description="other episodes that choose the best checkpoint")
     seed: Seed = Field(default=0, description="seed of the episodes, apart from the run's seed")
-    target_return: float | None = Field(default=None, description="target return; null: by the environment's rule")
+    target_return: Annotated[float, Field(ge=-1e9, le=1e9)] | None = Field(
+        default=None, description="target return; null: by the environment's rule"
+    )  # single precision must hold it
     target_quantile: Quantile = Field(default=0.95, description="target return, as a quantile of the data's returns")
     opposite_quantile: Quantile = Field(default=0.05, description="the same for the opposite target")
     decode: Annotated[tuple[Literal["argmax", "sample"], ...], BeforeValidator(_as_tuple)] = Field(

@@ -175,6 +175,19 @@ def test_list_as_json_names_all_catalogues(capsys: pytest.CaptureFixture[str]) -
     assert {entry["env"] for entry in found["recipes"]} == {entry["name"] for entry in found["envs"]}
 
 
+def test_list_envs_gives_numbers_as_numbers_and_takes_an_environment_of_one_s_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from dsbench.envs.tasks.umbrella import umbrella as mine\n")
+    assert main(["list", "envs", "--env", f"{file}:mine", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["name"], entry["horizon"], entry["optimal"]) == (f"{file}:mine", 10, 1.0)
+    assert entry["tests"] == ["return noise", "credit"]
+    assert main(["list", "envs", "--env", "umbrella"]) == 0
+    assert "return noise, credit" in capsys.readouterr().out
+
+
 def test_report_counts_failures_and_seeds(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(results), "--json"]) == 0
     (group,) = json.loads(capsys.readouterr().out)

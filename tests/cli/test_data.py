@@ -43,7 +43,9 @@ def test_made_sets_are_listed_and_described(capsys: pytest.CaptureFixture[str]) 
     assert listed(capsys) == []
     assert main(["data", "make", *SMALL]) == 0
     shown = capsys.readouterr().out
-    assert "20 (60 timesteps)" in shown and "data.recipe=mixed" in shown
+    assert "20 (60 timesteps)" in shown
+    run = "--data mixed --set env.chain_length=3 --set data.episodes=20 --set data.seed=0"  # reads this very set
+    assert shown.rstrip().endswith(run)
     (one,) = listed(capsys)
     assert (one["env"], one["recipe"], one["episodes"], one["problem"]) == ("umbrella-v0", "mixed", 20, "")
     assert main(["data", "list"]) == 0
