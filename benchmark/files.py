@@ -19,6 +19,9 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,118}[a-z0-9_-])?\Z")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 
 
+DATA_PLACE = "DSBENCH_DATA=DIR"  # another place for data sets
+
+
 def check_name(name: str, what: str = "name") -> str:
     """`name` if it is safe as one path component (lower case, digits, ``. _ -``); `UsageError` otherwise."""
     if not _NAME.match(name) or ".." in name or name.split(".")[0] in _RESERVED:
@@ -67,9 +70,13 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive kernel lock on `path` (created if missing), waiting for it; freed even by kill -9."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    """Hold an exclusive kernel lock on `path` of a data set (created if missing), waiting for it; freed even by kill -9."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    except OSError as error:
+        raise cannot_write(path, error, DATA_PLACE) from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -103,10 +110,10 @@ def _write_temporary(path: Path, data: bytes) -> Path:
         raise cannot_write(path, error) from error
 
 
-def cannot_write(path: Path, error: OSError) -> CannotWrite:
-    """The error to raise when the system refused to write `path`: why, and the way out."""
+def cannot_write(path: Path, error: OSError, place: str = "--results DIR") -> CannotWrite:
+    """The error to raise when the system refused to write `path`: why, and the way out, `place` naming another folder."""
     reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-    return CannotWrite(f"cannot write {path}: {reason}; free space or choose another folder with --results DIR")
+    return CannotWrite(f"cannot write {path}: {reason}; free space or choose another folder with {place}")
 
 
 def _discard(path: Path) -> None:

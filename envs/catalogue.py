@@ -113,6 +113,4 @@ def get_spec(name: str, **options: Any) -> EnvSpec:
     spec = make(**options)
     if not isinstance(spec, EnvSpec):
         raise UsageError(f"{name!r} returned {spec!r}; expected a function that returns an EnvSpec")
-    if (source := source_hash(name)) is not None:  # data of a file that was changed since must not be taken for its own
-        return replace(spec, stored={**spec.stored, "source_sha256": source})
-    return spec
+    return replace(spec, source_sha256=source_hash(name))

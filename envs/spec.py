@@ -107,6 +107,7 @@ class EnvSpec:
         probe: a question to be answered from memory, where the task has one.
         yardsticks: shares of success that a table could learn from this data, by name; they stand beside every result.
         data_vector: in place of `vector` where data is generated, for a task whose data leaves out what is evaluated.
+        source_sha256: of the user's file that it comes from, set by `get_spec`; cached data of another version is not its own.
     """
 
     id: str
@@ -131,6 +132,7 @@ class EnvSpec:
     probe: Probe | None = None
     yardsticks: Callable[[Episodes], Mapping[str, float]] = lambda episodes: {}
     data_vector: Callable[[Sequence[int]], VectorEpisodes] | None = None
+    source_sha256: str | None = None
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UnknownName` with the closest match otherwise."""

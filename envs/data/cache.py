@@ -85,7 +85,8 @@ def _is_current(folder: Path) -> bool:
 
 def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int) -> dict[str, Any]:
     """What the data is determined by; versions are stored beside it."""
-    return {
+    own_file = {} if spec.source_sha256 is None else {"source_sha256": spec.source_sha256}
+    return own_file | {
         "format": FORMAT,
         "env": spec.id,
         "options": dict(spec.options),

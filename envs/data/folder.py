@@ -24,7 +24,7 @@ from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_
 from dsbench.envs.data.report import return_quantiles
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError
-from dsbench.files import cannot_write, fsync_folder, to_json
+from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, to_json
 
 FORMAT = 2
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
@@ -107,7 +107,7 @@ def store_folder(folder: Path, episodes: Episodes, header: Mapping[str, Any]) ->
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise cannot_write(folder, error, DATA_PLACE) from error
 
 
 def describe(episodes: Episodes, header: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,7 +166,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         raise fault(folder, "", f"no data set: it has no {MANIFEST}", "name a folder that dsbench wrote")
-    manifest = read_foreign_json(path)
+    try:
+        manifest = read_foreign_json(path)
+    except (DatasetError, OSError) as error:
+        raise DatasetError(f"{path} cannot be read ({error}); {make_anew(folder)}") from error
     lacking = sorted(MANIFEST_TYPES.keys() - manifest.keys())
     if lacking or manifest["format"] != FORMAT:
         what = f"lacks {lacking}" if lacking else f"has format {manifest['format']}, and {FORMAT} is read here"

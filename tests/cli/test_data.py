@@ -71,7 +71,7 @@ def test_what_is_exported_can_be_loaded_again(to: str, capsys: pytest.CaptureFix
     if to.startswith("minari"):
         options = ("--env", "umbrella", "--set", "env.chain_length=3", "--name", "mine")
         assert main(["data", "import", to, *options]) == 0
-        assert "data.recipe=imported:mine" in capsys.readouterr().out
+        assert "--data imported:mine --set env.chain_length=3" in capsys.readouterr().out
         assert {one["set"]: one["sha256"] for one in listed(capsys)}["imported/mine"] == made
         assert main(["data", "info", "imported:mine"]) == 0
         assert "left out" in capsys.readouterr().out

@@ -13,7 +13,7 @@ import pytest
 from dsbench.envs import EnvSpec, get_spec
 from dsbench.envs import data as offline
 from dsbench.envs.data.generate import BLOCK
-from dsbench.errors import DatasetError, UnknownName, UsageError
+from dsbench.errors import CannotWrite, DatasetError, UnknownName, UsageError
 
 
 @pytest.fixture
@@ -91,6 +91,20 @@ def test_what_numpy_reads_is_what_was_stored(spec: EnvSpec, tmp_path: Path) -> N
     episodes, info = offline.load_or_generate(spec, "mixed", 30, 0, cache_dir=tmp_path)
     with np.load(Path(info.path) / "arrays.npz") as archive:
         assert all(np.array_equal(archive[name], array) for name, array in episodes.arrays().items())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_manifest_that_cannot_be_read_is_named_with_the_way_out(spec: EnvSpec, tmp_path: Path, text: str) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    (Path(info.path) / "manifest.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"manifest.json cannot be read .*; delete the folder"):
+        offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_the_way_out(spec: EnvSpec, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="choose another folder with DSBENCH_DATA=DIR"):
+        offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path / "file")
 
 
 def test_a_missing_file_is_named(spec: EnvSpec, tmp_path: Path) -> None:
