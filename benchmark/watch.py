@@ -24,7 +24,7 @@ from dsbench.episodes import Observations, map_observations
 from dsbench.errors import UsageError
 from dsbench.files import write_atomic
 from dsbench.records.run_folder import RunFolder
-from dsbench.rollout import Decode, episode_seeds
+from dsbench.rollout import Decode
 from dsbench.seeds import seed_for
 
 DECODES: dict[str, Decode] = {"argmax": "argmax", "sample": "sample"}
@@ -130,7 +130,7 @@ def _play(
 ) -> tuple[_Film, float | None, list[float]]:
     """The frames, the return asked for and the rewards of one episode."""
     settings, film, rewards = run.config.eval, _Film(), list[float]()
-    observation, info = env.reset(seed=episode_seeds(settings.seed, "eval", episode + 1)[-1])
+    observation, info = env.reset(seed=seed_for(settings.seed, "eval", episode))
     asked = _target(run, target, observation)
     to_go, previous = asked or 0.0, None
     actor = _actor(run)

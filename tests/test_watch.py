@@ -97,6 +97,10 @@ def test_it_is_the_episode_that_was_evaluated(make_run: MakeRun, tmp_path: Path,
         assert seen.target == target.by_start[start]
 
 
+def test_an_episode_far_away_takes_no_longer(make_run: MakeRun, tmp_path: Path) -> None:
+    assert watch(make_run(chain_length=6), tmp_path / "a.gif", episode=10**12).timesteps == 6
+
+
 def test_a_long_episode_keeps_its_end_and_few_enough_frames(make_run: MakeRun, tmp_path: Path) -> None:
     seen = watch(make_run(chain_length=400, n_distractor=0), tmp_path / "a.gif")
     assert seen.timesteps == 400

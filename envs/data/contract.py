@@ -24,7 +24,7 @@ from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
 
 ACTION_TOLERANCE = 1e-4
-DROP = "leave such episodes out with --drop-bad-episodes"
+DROP = "leave such episodes out with dsbench data import --drop-bad-episodes"
 OTHER_ENV = "name the environment that it was made in with --env and its options with --set"
 
 

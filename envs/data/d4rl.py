@@ -106,7 +106,7 @@ def _episodes(path: Path, arrays: dict[str, np.ndarray], max_episode_steps: int 
     elif max_episode_steps is None:
         raise fault(
             path, "timeouts", "is missing, so where episodes were cut is not known",
-            "say how long an episode may be with --max-episode-steps",
+            "say how long an episode may be with dsbench data import --max-episode-steps",
         )  # fmt: skip
     else:
         truncated = _cuts(terminated, max_episode_steps)

@@ -61,7 +61,7 @@ def find_minari(text: str, download: bool = False) -> Path:
         _download(text)
     if not folder.is_dir():
         raise UsageError(
-            f"no Minari data set {text!r} in {minari_root()}; add --download to fetch it, or give its path"
+            f"no Minari data set {text!r} in {minari_root()}; fetch it with dsbench data import --download, or give its path"
         )
     return folder
 

@@ -37,16 +37,22 @@ def export_minari(
         UsageError: the id is malformed or taken.
         MissingExtra: Minari is not installed.
     """
+    malformed = UsageError(f"{dataset_id!r} is no Minari id; expected something like dsbench/umbrella/mixed-v0")
     if not DATASET_ID.match(dataset_id):
-        raise UsageError(f"{dataset_id!r} is no Minari id; expected something like dsbench/umbrella/mixed-v0")
+        raise malformed
     folder = minari_root() / dataset_id
     if folder.exists():
         raise UsageError(f"{folder} exists already; delete it, or choose another id or version")
     try:
         from minari import create_dataset_from_buffers
         from minari.data_collector import EpisodeBuffer
+        from minari.dataset.minari_dataset import parse_dataset_id
     except ImportError as error:
         raise MissingExtra("exporting to Minari", "minari") from error
+    try:
+        parse_dataset_id(dataset_id)
+    except ValueError:  # Minari's rule is narrower: no namespace of a single letter
+        raise malformed from None
     spaces = Spaces.of(spec)
     buffers = [EpisodeBuffer(**parts) for parts in _buffers(episodes)]
     try:

@@ -101,9 +101,10 @@ def test_a_damaged_set_is_listed_with_what_is_wrong(capsys: pytest.CaptureFixtur
         ("import d4rl:page.hdf5 --env umbrella --name mine", "begins with an HTML page"),
         ("import d4rl:x.hdf5 --env umbrella --name mine --sha256 00", "its sha256 is"),
         ("import d4rl:x.hdf5 --env umbrella --name mine --max-gb 0", "max-gb"),
-        ("import minari:test/none-v0 --env umbrella --name mine", "add --download to fetch it"),
+        ("import minari:test/none-v0 --env umbrella --name mine", "fetch it with dsbench data import --download"),
         ("export --env umbrella --recipe mixed --episodes 3 --to zip:x", "is not of the form minari:ID or folder:PATH"),
         ("export --env umbrella --recipe mixed --episodes 3 --to minari:x", "'x' is no Minari id"),
+        ("export --env umbrella --recipe mixed --episodes 3 --to minari:q/x-v0", "'q/x-v0' is no Minari id"),
     ],
 )
 def test_a_mistake_takes_one_line_and_exit_code_2(

@@ -90,7 +90,9 @@ def test_a_set_is_found_by_id_or_folder_and_named_by_its_content(root: Path) -> 
     places = ("test/data-v0", str(folder), str(folder.parent))
     assert len({fingerprint(read_source(spec, f"minari:{place}")[0]) for place in places}) == 1
     assert len({source_hash(f"minari:{place}") for place in places}) == 1
-    with pytest.raises(UsageError, match=r"no Minari data set 'test/other-v0' in .*; add --download"):
+    with pytest.raises(
+        UsageError, match=r"no Minari data set 'test/other-v0' in .*; fetch it with dsbench data import --download"
+    ):
         read_source(spec, "minari:test/other-v0")
     with pytest.raises(UsageError, match="neither the folder of a Minari data set nor an id"):
         read_source(spec, "minari:../../etc")
@@ -217,7 +219,7 @@ def test_the_network_is_touched_only_when_asked_for(root: Path, monkeypatch: pyt
         exported(toy(), toy_episodes(toy()))
 
     monkeypatch.setattr(minari, "download_dataset", fetch)
-    with pytest.raises(UsageError, match="add --download"):
+    with pytest.raises(UsageError, match="fetch it with dsbench data import --download"):
         read_source(toy(), "minari:test/data-v0")
     assert asked == []
     assert read_source(toy(), "minari:test/data-v0", download=True)[2].episodes == 5
