@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,7 @@ def watch(
         raise UsageError(f"--out is {str(path)!r}; expected a file name that ends in .gif")
     if decode is not None and decode not in DECODES:
         raise UsageError(f"--decode is {decode!r}; expected {' or '.join(DECODES)}")
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory here, and complains without a screen
     found = _load(run)
     env = found.spec.make(render_mode="rgb_array")
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -95,6 +98,15 @@ def test_it_is_the_episode_that_was_evaluated(make_run: MakeRun, tmp_path: Path,
         assert seen.total == scores.metrics["return"][episode]
         start = spec.vector(rollout.episode_seeds(0, "eval", 5)).observations[episode]
         assert seen.target == target.by_start[start]
+
+
+def test_pygame_says_nothing_where_there_is_no_screen(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run("cartpole", 500.0, max_steps=5)
+    code = "import sys; from pathlib import Path; from dsbench.watch import watch; watch(sys.argv[1], Path('a.gif'))"
+    nowhere = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
+    arguments = [sys.executable, "-c", code, str(run)]
+    ended = subprocess.run(arguments, cwd=tmp_path, env=nowhere, capture_output=True, timeout=60, check=False)
+    assert ended.stderr == b""
 
 
 def test_an_episode_far_away_takes_no_longer(make_run: MakeRun, tmp_path: Path) -> None:
