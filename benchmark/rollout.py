@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from torch import Tensor
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.envs import checked
+from dsbench.envs.rolling import Player, Scripted, roll
 from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
 from dsbench.envs.targets import Target
-from dsbench.episodes import Episodes, Observations, Timestep, collect, map_observations
+from dsbench.episodes import Observations, map_observations
 from dsbench.errors import EnvironmentFault
 
 Decode = Literal["argmax", "sample"]
@@ -77,16 +78,19 @@ def evaluate(
     was_training = model.training
     model.eval()
 
-    def player(env: VectorEpisodes, rows: int, begin: int) -> _Learned:
+    players: list[_Learned] = []
+
+    def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
         generator = torch.Generator(device=_device(model))
         generator.manual_seed(seeds.seed_for(seed, split, "decode", begin))
         actor = Actor(model, rows, acting=acting, window=window)
         wanted = np.zeros(rows, np.float32) if target is None else target.of(env.observations, rows)
-        return _Learned(actor, wanted, decode, generator)
+        players.append(_Learned(actor, wanted, decode, generator))
+        return players[-1]
 
-    scores = _play(player, spec, episode_seeds(seed, split, episodes), on_step)
+    metrics = _play(player, spec, episode_seeds(seed, split, episodes), on_step)
     model.train(was_training)
-    return scores
+    return Scores(metrics, sum(player.clipped for player in players))
 
 
 def evaluate_scripted(
@@ -101,21 +105,11 @@ def evaluate_scripted(
 ) -> Scores:
     """The same episodes played by a scripted policy; `draw_seed` drives its own randomness."""
 
-    def player(env: VectorEpisodes, rows: int, begin: int) -> _Scripted:
-        return _Scripted(behaviour, seeds.stream(draw_seed, split, "scripted", begin), rows)
+    def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
+        generator = seeds.stream(draw_seed, split, "scripted", begin)
+        return Scripted(behaviour, generator, generator.random(MAX_ROWS)[:rows], MAX_ROWS)
 
-    return _play(player, spec, episode_seeds(seed, split, episodes), on_step)
-
-
-class _Player(Protocol):
-    """Plays a group of episodes."""
-
-    clipped: int
-
-    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray: ...
-
-    def receive(self, rewards: np.ndarray) -> None:
-        """(rows,) rewards of the timestep, 0 where the episode is over."""
+    return Scores(_play(player, spec, episode_seeds(seed, split, episodes), on_step))
 
 
 class _Learned:
@@ -159,61 +153,20 @@ class _Learned:
         return inside
 
 
-class _Scripted:
-    """A scripted policy in a group of episodes. Rows of the draws are the same however many episodes there are."""
-
-    clipped = 0
-
-    def __init__(self, behaviour: Behaviour, generator: np.random.Generator, rows: int) -> None:
-        self.behaviour, self.generator, self.rows = behaviour, generator, rows
-        self.episode_draw = generator.random(MAX_ROWS)[:rows]
-
-    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
-        draws = self.generator.random((MAX_ROWS, 2))[: self.rows]
-        return self.behaviour(env, timestep, draws, self.episode_draw)
-
-    def receive(self, rewards: np.ndarray) -> None:
-        """Scripted policies look at the episode itself."""
-
-
 def _play(
-    player: Callable[[VectorEpisodes, int, int], _Player],
+    player: Callable[[VectorEpisodes, int, int], Player],
     spec: EnvSpec,
     every_seed: list[int],
     on_step: Callable[[], None],
-) -> Scores:
+) -> dict[str, np.ndarray]:
+    """Measure -> (E,) values; `player` makes one from a group's episodes, their number and the index of the first."""
     parts: list[dict[str, np.ndarray]] = []
-    clipped = 0
     for begin in range(0, len(every_seed), MAX_ROWS):
         chunk = every_seed[begin : begin + MAX_ROWS]
         env = checked.begin(spec, spec.vector, chunk)
-        playing = player(env, len(chunk), begin)
-        recorded = roll(playing, env, spec, len(chunk), on_step)
+        recorded = roll(spec, env, player(env, len(chunk), begin), len(chunk), on_step)
         parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
-        clipped += playing.clipped
-    return Scores({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, clipped)
-
-
-def roll(player: _Player, env: VectorEpisodes, spec: EnvSpec, rows: int, on_step: Callable[[], None]) -> Episodes:
-    """Step all episodes together until each has ended, at the latest at the horizon, where what goes on is cut.
-
-    Rows that ended keep stepping on nothing and are left out.
-    """
-    alive = np.ones(rows, dtype=bool)
-    steps: list[Timestep] = []
-    for timestep in range(spec.horizon):
-        seen, legal = env.observations, env.action_mask
-        chosen = player.act(env, timestep)
-        observation, reward, terminated, truncated = checked.step(spec, env, chosen, timestep, alive)
-        if timestep == spec.horizon - 1:
-            truncated = truncated | ~terminated
-        steps.append(Timestep(seen, chosen, reward, terminated, truncated, alive, observation, legal))
-        player.receive(np.where(alive, reward, 0).astype(np.float32))
-        alive = alive & ~(terminated | truncated)
-        on_step()
-        if not alive.any():
-            break
-    return collect(steps)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _to_torch(observation: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:

@@ -68,5 +68,5 @@ def _check_observations(spec: EnvSpec, observation: Observations, when: str, row
 
 
 def _check_mask(spec: EnvSpec, mask: np.ndarray | None, when: str, rows: np.ndarray) -> None:
-    if mask is not None and not mask.any(-1)[rows].all():
+    if mask is not None and not mask[rows].any(-1).all():
         raise EnvironmentFault(f"env {spec.id} forbids every action {when} of an episode that goes on")

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
 from dsbench import seeds
 from dsbench.envs import checked
-from dsbench.envs.spec import Behaviour, EnvSpec
-from dsbench.episodes import Episodes, Timestep, collect, concatenate
+from dsbench.envs.rolling import Scripted, roll
+from dsbench.envs.spec import EnvSpec
+from dsbench.episodes import Episodes, concatenate
 from dsbench.errors import UsageError
 
 BLOCK = 1000  # episodes whose draws come from one stream; part of the data's definition
@@ -41,33 +40,8 @@ def generate(
         generator = seeds.stream(seed, "data", spec.id, recipe, first)
         env_seeds = generator.integers(2**32, size=BLOCK)[:rows]
         episode_draw = generator.random(BLOCK)[:rows]
-        blocks.append(_block(spec, behaviour, env_seeds.tolist(), generator, episode_draw, partial(on_block, first)))
+        env = checked.begin(spec, spec.data_vector or spec.vector, env_seeds.tolist())
+        player = Scripted(behaviour, generator, episode_draw, BLOCK)
+        blocks.append(roll(spec, env, player, rows, partial(on_block, first)))
         on_block(first + rows)
     return concatenate(blocks)
-
-
-def _block(
-    spec: EnvSpec,
-    behaviour: Behaviour,
-    env_seeds: list[int],
-    generator: np.random.Generator,
-    episode_draw: np.ndarray,
-    on_step: Callable[[], None],
-) -> Episodes:
-    """Step the episodes of a block together until each has ended, at the latest at the horizon, where it is cut."""
-    rows = len(env_seeds)
-    env = checked.begin(spec, spec.data_vector or spec.vector, env_seeds)
-    alive, steps = np.ones(rows, bool), []
-    for timestep in range(spec.horizon):
-        draws = generator.random((BLOCK, 2))[:rows]
-        seen, mask = env.observations, env.action_mask
-        actions = behaviour(env, timestep, draws, episode_draw)
-        after, rewards, terminated, truncated = checked.step(spec, env, actions, timestep, alive)
-        if timestep == spec.horizon - 1:
-            truncated = truncated | ~terminated
-        steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))
-        alive = alive & ~(terminated | truncated)
-        on_step()
-        if not alive.any():
-            break
-    return collect(steps)

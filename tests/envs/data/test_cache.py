@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -120,14 +121,24 @@ def test_a_folder_without_manifest_is_made_anew(spec: EnvSpec, tmp_path: Path) -
     assert offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)[1] == info
 
 
-def _load(folder: Path) -> str:
-    spec = get_spec("umbrella", chain_length=3, n_distractor=2)
-    return offline.load_or_generate(spec, "random", 300, 0, cache_dir=folder)[1].sha256
+ASK = """
+import sys
+from pathlib import Path
+from dsbench.envs import get_spec
+from dsbench.envs.data import load_or_generate
+spec = get_spec("umbrella", chain_length=3, n_distractor=2)
+print(load_or_generate(spec, "random", 300, 0, cache_dir=Path(sys.argv[1]))[1].sha256)
+"""
 
 
 def test_processes_that_want_the_same_data_at_once_get_the_same(tmp_path: Path) -> None:
-    with multiprocessing.get_context("fork").Pool(3) as pool:
-        assert len(set(pool.map(_load, [tmp_path] * 6))) == 1
+    asking = [
+        subprocess.Popen([sys.executable, "-c", ASK, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    answers = {process.communicate(timeout=60)[0].strip() for process in asking}
+    spec = get_spec("umbrella", chain_length=3, n_distractor=2)
+    assert answers == {offline.load_or_generate(spec, "random", 300, 0, cache_dir=tmp_path)[1].sha256}
 
 
 def test_permuted_returns_keep_all_but_the_link_between_action_and_return(spec: EnvSpec) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,12 +126,17 @@ def test_a_recipe_is_not_imported_and_a_name_is_a_name(file: Path, tmp_path: Pat
         import_source(toy(), f"d4rl:{file}", "../mine", cache_dir=tmp_path)
 
 
-def _import(place: tuple[Path, Path]) -> str:
-    file, cache = place
-    return import_source(toy(), f"d4rl:{file}", "mine", cache_dir=cache, force=True)[0].sha256
+IMPORT = """
+import sys
+from pathlib import Path
+from dsbench.envs.data.source import import_source
+from tests.envs.data.formats import toy
+import_source(toy(), f"d4rl:{sys.argv[1]}", "mine", cache_dir=Path(sys.argv[2]), force=True)
+"""
 
 
 def test_processes_that_import_at_once_leave_one_whole_set(file: Path, tmp_path: Path) -> None:
-    with multiprocessing.get_context("fork").Pool(3) as pool:
-        assert len(set(pool.map(_import, [(file, tmp_path)] * 6))) == 1
+    command = [sys.executable, "-c", IMPORT, str(file), str(tmp_path)]
+    importing = [subprocess.Popen(command, cwd=Path(__file__).parents[3]) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in importing] == [0, 0, 0]
     assert load_source(toy(), "imported:mine", 1, 0, cache_dir=tmp_path)[1].episodes == 6
