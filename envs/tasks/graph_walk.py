@@ -44,9 +44,9 @@ from numpy.typing import NDArray
 
 from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.draws import episode_seed, uniforms
-from dsbench.envs.graphs import GOAL, Walks, picture, walks_of
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import BestFromStart, TargetRule
+from dsbench.envs.tasks.graph_walk_graphs import GOAL, Walks, picture, walks_of
 from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, hindsight_bounds, score, start_of
 from dsbench.episodes import Observations
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.graphs import Graph
 from dsbench.envs.targets import Target
+from dsbench.envs.tasks.graph_walk_graphs import Graph
 from dsbench.episodes import Episodes, Observations
 
 

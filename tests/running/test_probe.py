@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dsbench.config import resolve, run_id
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
+from dsbench.running import probe
 from dsbench.running.probe import ProbeExperiment, auc, log_loss
 from dsbench.running.worker import ProgressPipe, work
 
@@ -36,7 +37,7 @@ def test_log_loss_of_the_base_rate_is_its_entropy() -> None:
 
 def row_of(tmp_path: Path, backbone: str) -> dict[str, float]:
     overrides = [
-        *PROBE, "env.distractor_length=4", "data.recipe=medium", "data.episodes=2000", "train.updates=200",
+        *PROBE, "env.distractor_length=4", "data.recipe=medium", "data.episodes=2000", "train.updates=120",
         "train.batch_size=64", "backbone.d_model=32", "device=cpu",
     ]  # fmt: skip
     config = resolve(backbone=backbone, env="key-to-door", overrides=overrides)
@@ -50,6 +51,7 @@ def test_only_a_backbone_with_memory_knows_how_key_to_door_will_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DSBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(probe, "HELD_OUT", 2_000)
     with_memory, without = (row_of(tmp_path, name) for name in ("gru", "mlp"))
     assert with_memory["probe_auc"] > with_memory["bayes_auc"] - 0.05
     assert with_memory["bayes_log_loss"] <= with_memory["probe_log_loss"] < with_memory["base_rate_log_loss"] * 0.9

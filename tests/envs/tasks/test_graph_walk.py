@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from dsbench.envs import get_spec
 from dsbench.envs.data import generate
-from dsbench.envs.graphs import GOAL, Graph, distances, draw_graph, separable_starts
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.tasks.graph_walk import GraphWalkEnv
+from dsbench.envs.tasks.graph_walk_graphs import GOAL, Graph, distances, draw_graph, separable_starts
 from dsbench.envs.vector import LoopedEpisodes
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
