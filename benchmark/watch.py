@@ -153,7 +153,8 @@ def _play(
         picture = _picture(env, observation) if film.wants(timestep) else None
         observation, reward, terminated, truncated, info = env.step(action)
         if picture is not None:
-            lines = [_asked(asked, to_go), f"timestep {timestep}", f"action {_words(action)}", f"reward {reward:g}"]
+            words = " ".join(f"{part:.3g}" for part in np.ravel(action)[:3])
+            lines = [_asked(asked, to_go), f"timestep {timestep}", f"action {words}", f"reward {reward:g}"]
             film.add(_frame(picture, lines))
         rewards.append(float(reward))
         to_go -= float(reward)
@@ -245,7 +246,3 @@ def _allowed(action: np.ndarray, space: gym.Space[Any]) -> Any:
 
 def _asked(asked: float | None, to_go: float) -> str:
     return "no return asked for" if asked is None else f"return-to-go {to_go:.4g}"
-
-
-def _words(action: Any) -> str:
-    return " ".join(f"{part:.3g}" for part in np.ravel(action)[:3])

@@ -101,7 +101,7 @@ def test_it_is_the_episode_that_was_evaluated(make_run: MakeRun, tmp_path: Path,
 
 
 def test_pygame_says_nothing_where_there_is_no_screen(make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run("cartpole", 500.0, max_steps=5)
+    run = make_run("cartpole", 500.0, max_steps=100)
     code = "import sys; from pathlib import Path; from dsbench.watch import watch; watch(sys.argv[1], Path('a.gif'))"
     nowhere = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
     arguments = [sys.executable, "-c", code, str(run)]
