@@ -32,6 +32,7 @@ Progress = Callable[[int, int], None]
 ARRAYS = ("actions", "rewards", "terminated", "truncated", "starts", "action_mask")
 PLAIN = ("names", "flat", "dropped_episodes", "dropped_timesteps", "warnings")
 CPU_SECONDS, BYTES_PER_SECOND = 60, 5_000_000  # time for a file: a minute, and more by its size
+WALL_FACTOR = 20  # times the time of computing may pass: waiting for a disk, or for ever for a lock, computes nothing
 WAY_OUT = "get the file again"
 
 
@@ -99,6 +100,8 @@ def _limit(max_bytes: int, size: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seconds = CPU_SECONDS + size // BYTES_PER_SECOND
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process
+    signal.alarm(WALL_FACTOR * seconds)
     if sys.platform == "linux":
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         memory = mapped + 4 * max_bytes + GIB
