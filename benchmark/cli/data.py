@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
-if TYPE_CHECKING:
-    from dsbench.envs import EnvSpec
-    from dsbench.envs.data import DataInfo
-    from dsbench.episodes import Episodes
+from dsbench.cli.data_asked import load_asked, spec_asked
 
 app = typer.Typer(
     name="data",
@@ -54,9 +51,9 @@ def make(
     from dsbench.cli.data_summary import described
     from dsbench.cli.summary import print_pairs
 
-    spec, default = _spec(env, set_)
+    spec, default = spec_asked(env, set_)
     spec.recipe(recipe)
-    _, info = _load(spec, recipe, episodes or default, seed)
+    _, info = load_asked(spec, recipe, episodes or default, seed)
     same = [*(set_ or ()), f"data.episodes={info.episodes}", f"data.seed={seed}"]
     command = f"dsbench run --backbone s4 --env {env} --data {recipe}" + "".join(
         f" --set {shlex.quote(one)}" for one in same
@@ -170,7 +167,7 @@ def import_(
     from dsbench.envs.data.source import import_source
     from dsbench.running.progress import display
 
-    spec, _ = _spec(env, set_)
+    spec, _ = spec_asked(env, set_)
     with display() as shown:
 
         def on_episode(done: int, total: int) -> None:
@@ -221,8 +218,8 @@ def export(
     kind, _, place = to.partition(":")
     if kind not in ("minari", "folder") or not place:
         raise UsageError(f"--to {to!r} is not of the form minari:ID or folder:PATH")
-    spec, default = _spec(env, set_)
-    loaded, info = _load(spec, recipe, episodes or default, seed)
+    spec, default = spec_asked(env, set_)
+    loaded, info = load_asked(spec, recipe, episodes or default, seed)
     if kind == "folder":
         folder = export_folder(spec, loaded, info, Path(place))
     else:
@@ -237,31 +234,3 @@ def export(
             )
     print(f"Saved   {folder} ({info.episodes:,} episodes)")
     return 0
-
-
-def _spec(env: str, overrides: list[str] | None) -> tuple[EnvSpec, int]:
-    """The environment under its options, and how many episodes a run of it takes."""
-    from dsbench.config import resolve
-    from dsbench.envs import get_spec
-    from dsbench.errors import UsageError
-
-    for text in overrides or ():
-        if not text.startswith("env."):
-            raise UsageError(f"--set {text!r} is no option of the environment; expected env.OPTION=VALUE")
-    config = resolve(backbone="gpt", env=env, overrides=overrides or ())
-    return get_spec(config.env.name, **config.env.options), config.data.episodes
-
-
-def _load(spec: EnvSpec, recipe: str, episodes: int, seed: int) -> tuple[Episodes, DataInfo]:
-    """Episodes of any source, with progress where they are made."""
-    from dsbench.envs.data.source import load_source
-    from dsbench.running.progress import display
-
-    with display() as shown:
-        return load_source(
-            spec,
-            recipe,
-            episodes,
-            seed,
-            on_block=lambda done: shown.event("data", {"phase": "data", "done": done, "total": episodes}),
-        )
