@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from dsbench.config.errors import problems, usage_error
 from dsbench.config.presets import DEFAULT, TASKS, get_preset
-from dsbench.config.settings import SCRIPTED, RunConfig
+from dsbench.config.settings import LEARNED, SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
-from dsbench.errors import UsageError
+from dsbench.errors import UnknownName, UsageError
 from dsbench.registry import source_hash
 
 
@@ -54,7 +54,9 @@ def resolve(
 
 def _with_policy(asked: dict[str, Any]) -> dict[str, Any]:
     """A scripted policy stands where the backbone would, so that runs and tables name it."""
-    policy = asked.get("policy")
+    policy = asked.get("policy", LEARNED)
+    if isinstance(policy, str) and policy not in (LEARNED, *SCRIPTED):
+        raise UnknownName("policy", policy, (LEARNED, *SCRIPTED))
     if policy not in SCRIPTED:
         return asked
     named = _name_of(asked.get("backbone"))

@@ -22,7 +22,7 @@ from pydantic import (
 
 from dsbench.config.presets import DEFAULT
 
-SCRIPTED = ("random", "optimal")  # policies without a backbone
+LEARNED, SCRIPTED = "learned", ("random", "optimal")  # who acts: a trained backbone, or a policy without one
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]

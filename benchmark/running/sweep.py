@@ -42,7 +42,7 @@ def expand(
         raise UsageError("--env is empty; give names separated by commas, or all")
     runs = [
         resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
-        for env in (ENVS.names() if envs == EVERY else _names(envs))
+        for env in (ENVS.names() if EVERY in _names(envs) else _names(envs))
         for actor in actors
         for seed in parse_seeds(seeds)
     ]

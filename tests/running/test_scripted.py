@@ -41,6 +41,11 @@ def test_a_scripted_policy_has_no_backbone() -> None:
         resolve(policy="random", backbone="s4", env="umbrella")
 
 
+def test_a_policy_that_does_not_exist_is_named_with_the_closest_one() -> None:
+    with pytest.raises(UsageError, match="unknown policy 'optimum'. Did you mean 'optimal'"):
+        resolve(policy="optimum", env="umbrella")
+
+
 def test_a_sweep_takes_backbones_and_controls_together() -> None:
     configs = expand("gpt", "umbrella", "2", controls="random,memoryless,top10-bc")
     assert [(one.backbone.name, one.policy, one.wrapper.condition, one.data.top_percent) for one in configs[::2]] == [
