@@ -34,12 +34,11 @@ class Scores:
     """Per-episode measures of one evaluation.
 
     Attributes:
-        metrics: name -> (E,) values (``return`` always among them).
-        clipped_actions: continuous actions that lay outside the space and were clipped to it.
+        metrics: name -> (E,) values; ``return`` is always among them, and with continuous actions ``clipped_actions``, the
+            timesteps whose action lay outside the space and was clipped to it.
     """
 
     metrics: Mapping[str, np.ndarray]
-    clipped_actions: int = 0
 
     def means(self) -> dict[str, float]:
         """Mean of every measure over the episodes."""
@@ -90,7 +89,9 @@ def evaluate(
 
     metrics = _play(player, spec, episode_seeds(seed, split, episodes), on_step)
     model.train(was_training)
-    return Scores(metrics, sum(player.clipped for player in players))
+    if not model.discrete:
+        metrics["clipped_actions"] = np.concatenate([player.clipped for player in players])
+    return Scores(metrics)
 
 
 def evaluate_scripted(
@@ -119,7 +120,8 @@ class _Learned:
         self.actor, self.decode, self.generator = actor, decode, generator
         self.return_to_go = torch.from_numpy(wanted).to(generator.device)
         self.previous: Tensor | None = None
-        self.clipped = 0
+        self.clipped = np.zeros(len(wanted), np.int64)  # timesteps of each episode with an action outside the space
+        self._outside = np.zeros(len(wanted), bool)
 
     def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
         device, rows, mask = self.generator.device, len(self.return_to_go), env.action_mask
@@ -136,7 +138,8 @@ class _Learned:
         self.previous = self._inside(action)
         return self.previous.cpu().numpy()
 
-    def receive(self, rewards: np.ndarray) -> None:
+    def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
+        self.clipped += self._outside & alive
         self.return_to_go = self.return_to_go - torch.from_numpy(rewards).to(self.return_to_go)
 
     def _inside(self, action: Tensor) -> Tensor:
@@ -149,7 +152,7 @@ class _Learned:
         low, high = policy.action_low, policy.action_high
         assert isinstance(low, Tensor) and isinstance(high, Tensor)
         inside = torch.minimum(torch.maximum(action, low), high)
-        self.clipped += int((inside != action).sum())
+        self._outside = (inside != action).any(-1).cpu().numpy()
         return inside
 
 

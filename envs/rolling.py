@@ -18,8 +18,8 @@ class Player(Protocol):
     def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
         """(rows, ...) actions; those of rows that have ended are ignored."""
 
-    def receive(self, rewards: np.ndarray) -> None:
-        """(rows,) float32 rewards of the timestep, 0 where the episode is over."""
+    def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
+        """(rows,) float32 rewards of the timestep, 0 where the episode was over; (rows,) bool, where it was not."""
 
 
 class Scripted:
@@ -40,7 +40,7 @@ class Scripted:
         draws = self.generator.random((self.largest, 2))[: len(self.episode_draw)]
         return self.behaviour(env, timestep, draws, self.episode_draw)
 
-    def receive(self, rewards: np.ndarray) -> None:
+    def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
         """Scripted policies look at the episode itself."""
 
 
@@ -61,7 +61,7 @@ def roll(spec: EnvSpec, env: VectorEpisodes, player: Player, rows: int, on_step:
         if timestep == spec.horizon - 1:
             truncated = truncated | ~terminated
         steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))
-        player.receive(np.where(alive, rewards, 0).astype(np.float32))
+        player.receive(np.where(alive, rewards, 0).astype(np.float32), alive)
         alive = alive & ~(terminated | truncated)
         on_step()
         if not alive.any():

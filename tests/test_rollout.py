@@ -213,7 +213,8 @@ def test_continuous_actions_outside_the_space_are_clipped_and_counted() -> None:
         model.head.bias.fill_(5.0)
     scores = evaluate(model, spec)
     assert set(Continuous.taken) == {0.25}
-    assert scores.clipped_actions >= len(Continuous.taken)
+    np.testing.assert_array_equal(scores.metrics["clipped_actions"], scores.metrics["length"])
+    assert scores.metrics["clipped_actions"].sum() == len(Continuous.taken)
 
 
 def test_a_policy_that_acts_nan_is_refused() -> None:
