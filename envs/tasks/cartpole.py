@@ -43,7 +43,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dsbench.envs.behaviour import levels, noisy, spread, uniform
+from dsbench.envs.behaviour import noisy_recipes, uniform
+from dsbench.envs.options import check_integer
 from dsbench.envs.spec import Behaviour, EnvSpec, Recipe, Skill
 from dsbench.envs.targets import Fixed
 from dsbench.envs.tasks.cartpole_episodes import POSITIONS, VELOCITIES, WHOLE, CartPoleEpisodes, View
@@ -208,9 +209,8 @@ def _spec(
 ) -> EnvSpec:
     """The four tasks differ in what is seen, in what the expert knows and in how often the medium one errs."""
     max_steps = options["max_steps"]
-    if type(max_steps) is not int or not MIN_STEPS <= max_steps <= MAX_STEPS:
-        raise UsageError(f"env.max_steps is {max_steps!r}; expected an integer from {MIN_STEPS} to {MAX_STEPS}")
-    acts, several = expert.behaviour, levels(0.0, 0.3, 0.5, 0.6, 1.0)
+    check_integer("max_steps", max_steps, MIN_STEPS, MAX_STEPS)
+    acts = expert.behaviour
 
     def make(render_mode: str | None = None) -> gym.Env[Any, Any]:
         env = gym.make("CartPole-v1", max_episode_steps=max_steps, render_mode=render_mode, disable_env_checker=True)
@@ -235,14 +235,8 @@ def _spec(
         optimal=acts,
         target=Fixed(float(max_steps)),
         recipes={
-            "random": Recipe("uniformly random actions", uniform(N_ACTIONS)),
-            "medium": Recipe(
-                f"the expert, a random action with probability {medium:g}", noisy(acts, N_ACTIONS, medium)
-            ),
-            "expert": Recipe(f"the expert, {expert.knows}", acts),
-            "mixed": Recipe("random actions with probability 0, .3, .5, .6 or 1", noisy(acts, N_ACTIONS, several)),
-            "replay": Recipe(
-                "random actions with a probability spread evenly over the episodes", noisy(acts, N_ACTIONS, spread)
+            **noisy_recipes(
+                acts, N_ACTIONS, f"the expert, {expert.knows}", medium=medium, mixed=(0.0, 0.3, 0.5, 0.6, 1.0)
             ),
             **(more_recipes or {}),
         },
