@@ -61,7 +61,7 @@ def _scores(records: Path, columns: Sequence[str], with_yardsticks: bool = False
     lines = _head("task", "measure", *columns, *(["yardsticks of the data"] if with_yardsticks else []))
     for env in ENVS.names():
         own = runs[runs["env"].eq(env)]
-        if own.empty:
+        if not (own["policy"].eq("learned") & own["status"].eq("ok")).any():
             continue
         metric = "return_mean" if (metric := get_spec(env).success_metric) == "return" else metric
         column = metric + (f"_{_other_decode(own)}" if other else "")
@@ -72,7 +72,7 @@ def _scores(records: Path, columns: Sequence[str], with_yardsticks: bool = False
 
 
 def _other_decode(runs: pd.DataFrame) -> str:
-    headline = runs["result.decode"][runs["policy"].eq("learned")].iloc[0]
+    headline = runs["result.decode"][runs["policy"].eq("learned") & runs["status"].eq("ok")].iloc[0]
     return "argmax" if headline == "sample" else "sample"
 
 
