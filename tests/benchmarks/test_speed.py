@@ -13,8 +13,6 @@ import pytest
 import torch
 
 from dsbench.backbones import BACKBONES, build
-from dsbench.envs import get_spec
-from dsbench.envs.data import generate
 from tests.benchmarks import cells
 from tests.benchmarks.rivals import Run
 
@@ -57,10 +55,3 @@ def test_one_token(benchmark, name: str, kind: str) -> None:
     stepper, state = backbone.make_stepper(1), backbone.initial_state(1)
     with torch.no_grad():
         benchmark((lambda: stepper.step(x)) if kind == "stepper" else (lambda: backbone.step(x, state)))
-
-
-@pytest.mark.parametrize("length", [10, 100])
-def test_generating_umbrella_episodes(benchmark, length: int) -> None:
-    benchmark.group = "1,000 umbrella episodes"
-    spec = get_spec("umbrella", chain_length=length)
-    benchmark.pedantic(lambda: generate(spec, "random", 1_000, seed=0), rounds=5, warmup_rounds=1)
