@@ -81,10 +81,11 @@ def probe(runs: pd.DataFrame) -> str:
 def graphs(runs: pd.DataFrame) -> str:
     """Share of starts from which the shortest path is taken (argmax), beside what a table gets out of the same walks."""
     own = runs[runs["env"].eq("graph-walk")]
+    own = own.reindex(columns=own.columns.union(["env.graph_seed", "env.split"]))  # a default is not recorded
     lines = _head("graph", "split", "gpt", "lstm", "table, suffixes count", "table, whole walks")
     for (graph, split), part in own.groupby(["env.graph_seed", "env.split"], dropna=False, sort=True):
         found = [_mean(part[part["backbone"].eq(name)], "optimal") for name in ("gpt", "lstm")]
-        bounds = [_spread(part, f"result.yardstick_{name}") for name in ("hindsight_bound", "whole_walk_bound")]
+        bounds = [_spread(part.head(1), f"result.yardstick_{name}") for name in ("hindsight_bound", "whole_walk_bound")]
         split = "uniform" if pd.isna(split) else split
         lines.append(_line([f"{0 if pd.isna(graph) else graph}", split, *found, *bounds]))
     return "\n".join(lines)
@@ -111,13 +112,15 @@ def _mean(runs: pd.DataFrame, metric: str) -> str:
 
 def _spread(runs: pd.DataFrame, column: str, factor: float = 1.0) -> str:
     """Mean ± half of the 95 % interval; '–' where there is nothing; runs without a result are counted."""
+    if column not in runs:
+        return "–"
     missing = int((runs["status"] != "ok").sum())
     without = f" ({missing} without a result)" if missing else ""
     values = [factor * value for value in runs.loc[runs["status"] == "ok", column].astype(float)]
     if not values:
         return without.strip() or "–"
     one = estimate(values)
-    return one.text(f".{1 if abs(one.mean) >= 10 else 3}f") + without
+    return one.text(f".{1 if abs(one.mean) >= 10 or factor != 1 else 3}f") + without
 
 
 def _percent(runs: pd.DataFrame, column: str) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from dsbench.backbones.check import CHECKS
+from dsbench.records.tables import runs_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -33,9 +34,9 @@ def python(first_line: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder of a user who wrote the README's programs into mine.py and act.py."""
+    """An empty folder of a user who wrote the README's programs into files of their own."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("mine.py", "act.py"):
+    for name in ("mine.py", "act.py", "my_env.py"):
         (folder / name).write_text(python(f"# {name}"))
     return folder
 
@@ -61,10 +62,10 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
         seen.add(arguments[0])
         if arguments[0] in ("run", "sweep"):
             arguments += ["--preset", "smoke"]
-        if arguments[0] == "export-model":
+        if arguments[0] in ("export-model", "watch"):
             arguments[1] = str(next((folder / "results" / "runs").glob("s4-*")))
         assert run(folder, [sys.executable, "-m", "dsbench", *arguments])
-    assert seen == {"run", "check", "sweep", "report", "export", "export-model"}
+    assert seen == {"run", "check", "sweep", "report", "export", "export-model", "watch", "data"}
     assert "torch" in run(
         folder, [sys.executable, "-c", python("import dsbench") + "import torch; print(torch.__name__)"]
     )
@@ -99,6 +100,18 @@ def shown(begin: str) -> str:
 def test_the_table_is_what_the_stored_records_say() -> None:
     module = script("reference_table")
     assert shown(module.BEGIN) == module.table()
+
+
+@pytest.mark.parametrize("name", ["listing", "results"])
+def test_the_tables_of_tasks_are_what_specs_and_records_say(name: str) -> None:
+    module = script("tasks_table")
+    assert shown(module.begin(name)) == module.TABLES[name]()
+
+
+@pytest.mark.parametrize("name", ["memory", "key-to-door", "probe", "graphs"])
+def test_the_tables_of_studies_are_what_the_records_say(name: str) -> None:
+    module = script("studies_table")
+    assert shown(module.begin(name)) == module.TABLES[name](runs_table(module.RECORDS))
 
 
 @pytest.mark.parametrize("name", ["training", "shared", "steps", "transformers"])
