@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from dsbench.envs.foreign import Foreign
 from dsbench.envs.targets import Quantile, TargetRule
 from dsbench.episodes import Episodes, Observations
-from dsbench.errors import UnknownName
+from dsbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -46,7 +47,7 @@ class Behaviour(Protocol):
         Args:
             env: the `VectorEpisodes` of this task.
             timestep: of all rows.
-            draws: (rows, 2) uniform on [0, 1), fresh at every timestep.
+            draws: (rows, `EnvSpec.draws_per_timestep`) uniform on [0, 1), fresh at every timestep.
             episode_draw: (rows,) uniform on [0, 1), the same all episode long.
         """
 
@@ -100,13 +101,14 @@ class EnvSpec:
         references: where those two come from.
         tests: the skills that it takes.
         needs_memory: whether a memoryless policy fails on every recipe.
-        random, optimal: the uniform policy and the best one, which may look at hidden state.
+        random, optimal: the uniform policy and the best one, which may look at hidden state; None where none is known.
         target: the rule for the return to ask for.
         recipes: offline data on offer, by name.
         stored: what defines this instance beyond its options (a drawn graph), as JSON values; kept with the data.
         probe: a question to be answered from memory, where the task has one.
         yardsticks: shares of success that a table could learn from this data, by name; they stand beside every result.
         data_vector: in place of `vector` where data is generated, for a task whose data leaves out what is evaluated.
+        foreign: how data that dsbench did not make is read.
         source_sha256: of the user's file that it comes from, set by `get_spec`; cached data of another version is not its own.
     """
 
@@ -125,17 +127,21 @@ class EnvSpec:
     tests: tuple[Skill, ...]
     needs_memory: bool
     random: Behaviour
-    optimal: Behaviour
+    optimal: Behaviour | None
     target: TargetRule = Quantile()  # noqa: RUF009  frozen, without state
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
     probe: Probe | None = None
     yardsticks: Callable[[Episodes], Mapping[str, float]] = lambda episodes: {}
     data_vector: Callable[[Sequence[int]], VectorEpisodes] | None = None
+    foreign: Foreign = Foreign()  # noqa: RUF009  frozen, without state
     source_sha256: str | None = None
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe called `name`; `UnknownName` with the closest match otherwise."""
+        """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""
+        if name not in self.recipes and self.foreign.offered:
+            offered = ", ".join(self.recipes)
+            raise UsageError(f"{self.name} has no data recipe {name!r}, only {offered}: {self.foreign.offered}")
         if name not in self.recipes:
             raise UnknownName("data recipe", name, self.recipes, where=f"dsbench list recipes --env {self.name}")
         return self.recipes[name]

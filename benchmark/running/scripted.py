@@ -7,6 +7,7 @@ from typing import Any
 from dsbench import envs, rollout
 from dsbench.config import RunConfig
 from dsbench.envs.spec import EnvSpec
+from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
 from dsbench.running.progress import Report
@@ -21,7 +22,10 @@ class ScriptedExperiment:
     def __init__(self, config: RunConfig, report: Report) -> None:
         self.config, self.report = config, report
         self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
-        self.behaviour = self.spec.random if config.policy == "random" else self.spec.optimal
+        behaviour = self.spec.random if config.policy == "random" else self.spec.optimal
+        if behaviour is None:
+            raise UsageError(f"no optimal policy of env {self.spec.name!r} is known; --policy random can be played")
+        self.behaviour = behaviour
         self.stop_signal: int | None = None
 
     def run(self, folder: RunFolder) -> dict[str, Any]:
