@@ -108,7 +108,8 @@ def evaluate_scripted(
 
     def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
         generator = seeds.stream(draw_seed, split, "scripted", begin)
-        return Scripted(behaviour, generator, generator.random(MAX_ROWS)[:rows], MAX_ROWS)
+        episode_draw = generator.random(MAX_ROWS)[:rows]
+        return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep)
 
     return Scores(_play(player, spec, episode_seeds(seed, split, episodes), on_step))
 

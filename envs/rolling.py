@@ -29,15 +29,22 @@ class Scripted:
         generator: of the draws of every timestep.
         episode_draw: (rows,) one draw an episode.
         largest: rows of the largest group.
+        per_timestep: `EnvSpec.draws_per_timestep`.
     """
 
     def __init__(
-        self, behaviour: Behaviour, generator: np.random.Generator, episode_draw: np.ndarray, largest: int
+        self,
+        behaviour: Behaviour,
+        generator: np.random.Generator,
+        episode_draw: np.ndarray,
+        largest: int,
+        per_timestep: int = 2,
     ) -> None:
-        self.behaviour, self.generator, self.episode_draw, self.largest = behaviour, generator, episode_draw, largest
+        self.behaviour, self.generator, self.episode_draw = behaviour, generator, episode_draw
+        self.draws = (largest, per_timestep)
 
     def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
-        draws = self.generator.random((self.largest, 2))[: len(self.episode_draw)]
+        draws = self.generator.random(self.draws)[: len(self.episode_draw)]
         return self.behaviour(env, timestep, draws, self.episode_draw)
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:

@@ -109,6 +109,9 @@ class EnvSpec:
         yardsticks: shares of success that a table could learn from this data, by name; they stand beside every result.
         data_vector: in place of `vector` where data is generated, for a task whose data leaves out what is evaluated.
         foreign: how data that dsbench did not make is read.
+        draws_per_timestep: uniform draws that a `Behaviour` gets; one more than the dimensions of continuous actions.
+        simulator: name and version of each library that defines the physics, the environment's id for a version of it;
+            kept with the data.
         source_sha256: of the user's file that it comes from, set by `get_spec`; cached data of another version is not its own.
     """
 
@@ -135,6 +138,8 @@ class EnvSpec:
     yardsticks: Callable[[Episodes], Mapping[str, float]] = lambda episodes: {}
     data_vector: Callable[[Sequence[int]], VectorEpisodes] | None = None
     foreign: Foreign = Foreign()  # noqa: RUF009  frozen, without state
+    draws_per_timestep: int = 2
+    simulator: Mapping[str, str] = field(default_factory=dict)
     source_sha256: str | None = None
 
     def recipe(self, name: str) -> Recipe:

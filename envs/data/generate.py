@@ -41,7 +41,7 @@ def generate(
         env_seeds = generator.integers(2**32, size=BLOCK)[:rows]
         episode_draw = generator.random(BLOCK)[:rows]
         env = checked.begin(spec, spec.data_vector or spec.vector, env_seeds.tolist())
-        player = Scripted(behaviour, generator, episode_draw, BLOCK)
+        player = Scripted(behaviour, generator, episode_draw, BLOCK, spec.draws_per_timestep)
         blocks.append(roll(spec, env, player, rows, partial(on_block, first)))
         on_block(first + rows)
     return concatenate(blocks)
