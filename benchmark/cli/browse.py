@@ -10,26 +10,35 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls")
+PUBLISHED = "published"  # what others measured is nothing to choose from: shown when asked for by name
 
 
 def list_names(
-    kind: Annotated[Optional[str], typer.Argument(metavar="[backbones|envs|recipes|presets|controls]")] = None,  # noqa: UP045
+    kind: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[backbones|envs|recipes|presets|controls|published]"),
+    ] = None,
     env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="This one only.")] = None,  # noqa: UP045
     as_json: AsJson = False,
 ) -> int:
-    """Show what there is to choose from.
+    """Show what there is to choose from, or what papers print (published).
 
     Examples:
 
     dsbench list
 
     dsbench list backbones --json
+
+    dsbench list published --env hopper
     """
+    from dsbench.cli.published import list_published
     from dsbench.cli.summary import print_table
     from dsbench.errors import UnknownName
 
+    if kind == PUBLISHED:
+        return list_published(env, as_json)
     if kind is not None and kind not in KINDS:
-        raise UnknownName("kind of thing", kind, KINDS)
+        raise UnknownName("kind of thing", kind, [*KINDS, PUBLISHED])
     found = {name: _entries(name, env) for name in ([kind] if kind else KINDS)}
     if as_json:
         print(json.dumps(found[kind] if kind else found, indent=2))

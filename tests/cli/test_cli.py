@@ -59,7 +59,9 @@ def imported_by(*arguments: str) -> set[str]:
     return {name.partition(".")[0] for name in ended.stdout.rpartition("\x00")[2].split()}
 
 
-@pytest.mark.parametrize("command", ["--help", "list", "report RESULTS", "export RESULTS", "run --backbone s6"])
+@pytest.mark.parametrize(
+    "command", ["--help", "list", "list published", "report RESULTS", "export RESULTS", "run --backbone s6"]
+)
 def test_no_command_imports_torch_that_does_not_compute(command: str, results: Path) -> None:
     modules = imported_by(*command.replace("RESULTS", str(results)).split())
     assert "dsbench" in modules
@@ -186,6 +188,24 @@ def test_list_envs_gives_numbers_as_numbers_and_takes_an_environment_of_one_s_ow
     assert entry["tests"] == ["return noise", "credit"]
     assert main(["list", "envs", "--env", "umbrella"]) == 0
     assert "return noise, credit" in capsys.readouterr().out
+
+
+def test_list_published_shows_papers_numbers_with_their_caveats_and_only_when_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list", "published", "--env", "hopper"]) == 0
+    shown = capsys.readouterr().out
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["hopper", "medium", "DS4", "89.47", "-"] in [line[:5] for line in lines]
+    assert "walker2d/" not in shown and "the best of the target returns 0.5, 0.75 and 1.0" in shown
+    assert main(["list", "published", "--env", "hopper", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    expert = next(one for one in entries if (one["data"], one["method"]) == ("expert", "DS4"))
+    assert expert["score"] == 110.52 and "medium-expert" in expert["caveats"]["expert-column"]
+    assert main(["list", "published", "--env", "hoper"]) == 2
+    assert "Did you mean 'hopper'?" in capsys.readouterr().err
+    assert main(["list"]) == 0
+    assert "89.47" not in capsys.readouterr().out
 
 
 def test_report_counts_failures_and_seeds(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
