@@ -96,6 +96,20 @@ ENVS = Catalogue(
             'the course report "Offline RL with S4", made definite here',
             "dsbench.envs.tasks.key_to_apples:key_to_apples",
         ),
+        Entry(
+            "antmaze-umaze",
+            "an ant walks through a U-shaped maze, for data from D4RL and Minari",
+            "D4RL antmaze-umaze (Fu et al. 2020, arXiv:2004.07219) in gymnasium-robotics",
+            "dsbench.envs.tasks.antmaze:antmaze_umaze",
+            extra="robotics",
+        ),
+        Entry(
+            "antmaze-umaze-diverse",
+            "the same maze, for data that began and went anywhere in it",
+            "D4RL antmaze-umaze-diverse (Fu et al. 2020, arXiv:2004.07219) in gymnasium-robotics",
+            "dsbench.envs.tasks.antmaze:antmaze_umaze_diverse",
+            extra="robotics",
+        ),
     ],
     group="dsbench.envs",
 )

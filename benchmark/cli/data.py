@@ -151,6 +151,9 @@ def import_(
         Optional[str],  # noqa: UP045
         typer.Option("--sha256", metavar="HEX", help="What the sum of the file must be."),
     ] = None,
+    allow_other_physics: Annotated[
+        bool, typer.Option("--allow-other-physics", help="Take what another version of the simulation made.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a set of that name.")] = False,
 ) -> int:
     """Read a data set from elsewhere, check all of it, keep it.
@@ -184,11 +187,13 @@ def import_(
             max_bytes=int(max_gb * GIB),
             max_episode_steps=max_episode_steps,
             sha256=sha256,
+            allow_other_physics=allow_other_physics,
             on_episode=on_episode,
         )
     assert info.source is not None
     run = f"dsbench run --backbone s4 --env {env} --data imported:{name}"
-    run += "".join(f" --set {shlex.quote(one)}" for one in set_ or ())
+    more = ["data.allow_other_physics=true"] if allow_other_physics else []
+    run += "".join(f" --set {shlex.quote(one)}" for one in [*(set_ or ()), *more])
     print_pairs([*described(info), *reported(info.source), ("next", run)])
     return 0
 

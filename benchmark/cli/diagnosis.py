@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _EXTRAS = {  # extra -> the module that it brings
     "hf": "transformers", "popgym": "popgym", "d4rl": "h5py", "minari": "minari", "parquet": "pyarrow",
-    "onnx": "onnxruntime",
+    "onnx": "onnxruntime", "robotics": "gymnasium_robotics",
 }  # fmt: skip
 _ENOUGH_BYTES = 1 << 30
 

@@ -21,6 +21,7 @@ LATER: dict[str, Any] = {
     "eval.target_return": None,
     "train.objective": "action",
     "train.balance_returns": False,
+    "data.allow_other_physics": False,
 }
 
 

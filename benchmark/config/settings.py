@@ -100,6 +100,9 @@ class DataConfig(Section):
     top_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         default=None, description="keep the best x % of the episodes by return; null: all (%BC: condition none and 10)"
     )
+    allow_other_physics: bool = Field(
+        default=False, description="learn from data that another version of the simulation made; the row says so"
+    )
 
 
 class WrapperConfig(Section):

@@ -16,6 +16,7 @@ from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy, policy_spec
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
+from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import load_source, split_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
@@ -54,8 +55,7 @@ class Experiment:
         self.policy_spec = self._policy_spec()
         with seeded(self.device, config.seed, "init"):
             self.model: DecisionSequence = build_policy(self.policy_spec)
-        if isinstance(self.model.time, TableTime):  # of acting too, where episodes may outlast those of the data
-            self.model.time.check_horizon(self.spec.horizon)
+        self._check_horizon(self.spec.horizon)  # of acting, where episodes may outlast those of the data
         self.evaluation = Evaluation(config, self.spec, self.model)
         self.stop_signal: int | None = None
         self.yardsticks: dict[str, float] = {}
@@ -86,7 +86,9 @@ class Experiment:
             data.episodes,
             data.seed,
             on_block=lambda done: self.report("data", done, data.episodes),
+            allow_other_physics=data.allow_other_physics,
         )
+        self._check_horizon(int(episodes.lengths.max()))  # data from elsewhere may outlast the task
         self.yardsticks = dict(self.spec.yardsticks(episodes))
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)
@@ -108,8 +110,7 @@ class Experiment:
             return {"target": None}
         if settings.target_return is not None:
             return {"target": Target(settings.target_return)}
-        targets = self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile)
-        return dict(targets)
+        return dict(self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile))
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
@@ -204,6 +205,10 @@ class Experiment:
         finally:
             environment.close()
 
+    def _check_horizon(self, longest: int) -> None:
+        if isinstance(self.model.time, TableTime):
+            self.model.time.check_horizon(longest)
+
     def _raise_if_stopped(self) -> None:
         if self.stop_signal is not None:
             raise Interrupted("interrupted after training; the same command continues")
@@ -225,6 +230,7 @@ class Experiment:
             "decode": config.eval.decode[0],
             "acting": self.evaluation.acting,
             "data_sha256": info.sha256,
+            "physics_note": physics_note(self.spec, info.physics),
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,

@@ -21,6 +21,7 @@ from dsbench.batches import Batch, whole_batch
 from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
 from dsbench.envs.data import generate
+from dsbench.envs.data.physics import physics_note
 from dsbench.envs.spec import Probe
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
@@ -99,6 +100,7 @@ class ProbeExperiment(Experiment):
         return {
             "question": self.probe.question,
             "data_sha256": info.sha256,
+            "physics_note": physics_note(self.spec, info.physics),
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
             "train_seconds": progress.seconds,

@@ -7,7 +7,7 @@ answered by leaving those episodes out, whole, which is counted; never by leavin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class RawData:
         names: name of our field -> name in the file.
         flat: whether the file numbers timesteps through (else from 0 in each episode).
         dropped_episodes, dropped_timesteps, warnings: what a reader has already left out or noticed.
+        physics: what it was made in, see `dsbench.envs.data.physics`; None where that is no question.
     """
 
     file: Path | str
@@ -56,6 +57,7 @@ class RawData:
     dropped_episodes: int = 0
     dropped_timesteps: int = 0
     warnings: tuple[str, ...] = ()
+    physics: str | None = None
 
 
 def build_episodes(spec: EnvSpec, raw: RawData, drop_bad_episodes: bool = False) -> tuple[Episodes, Report]:
@@ -82,7 +84,10 @@ def build_episodes(spec: EnvSpec, raw: RawData, drop_bad_episodes: bool = False)
         "truncated": judge.flags("truncated", raw.truncated),
         "starts": raw.starts,
     }
-    judge.ends(arrays["terminated"] | arrays["truncated"], spec.horizon)
+    if spec.foreign.rewards is not None:
+        judge.only("rewards", arrays["rewards"], spec.foreign.rewards)
+    longest = max(spec.horizon, spec.foreign.longest or 0)
+    judge.ends(arrays["terminated"] | arrays["truncated"], longest)
     if raw.action_mask is not None:
         arrays["action_mask"] = judge.mask(spaces.action, arrays["actions"])
     episodes = judge.without_bad(Episodes.from_arrays(arrays))
@@ -160,6 +165,11 @@ class _Judge:
         with np.errstate(invalid="ignore"):
             self.steps(name, (array != 0) & (array != 1), "is neither 0 nor 1", DROP)
         return array == 1
+
+    def only(self, name: str, array: np.ndarray, values: Sequence[float]) -> None:
+        """Numbers of which there are but a few."""
+        known = " or ".join(f"{value:g}" for value in values)
+        self.steps(name, ~np.isin(array, np.asarray(values, array.dtype)), f"is not {known}", DROP)
 
     def mask(self, space: gym.Space[Any], actions: np.ndarray) -> NDArray[np.bool_]:
         """(N, A) bool; allows the action taken."""

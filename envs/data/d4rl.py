@@ -2,7 +2,11 @@
 
 A file holds flat arrays ``observations``, ``actions``, ``rewards``, ``terminals`` and, from v1 on, ``timeouts`` and
 ``next_observations``; an episode ends where either flag is set, and a terminal wins where both are. What stands under
-``metadata/`` and ``infos/`` (the behaviour policy's weights, simulator states) is not looked at.
+``metadata/`` and ``infos/`` (the behaviour policy's weights, simulator states, AntMaze's goals) is not looked at.
+
+AntMaze's files come in several forms. As published they have the two flags, with timeouts one timestep later than the
+limit says; as saved from D4RL's own functions they have ``next_observations`` and the timestep of a timeout left out, so
+that an episode ends where the next row is not what followed. `read_d4rl` cuts at both.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from dsbench.envs.data.hdf5 import NO_CHECKSUMS, SafeFile, open_hdf5
 NAMES = {"terminated": "terminals", "truncated": "timeouts", "final_observations": "next_observations"}
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 IGNORED = ("infos", "metadata")
+JUMP = 1e-6  # largest difference that rounding explains
 OPTIONAL = ("timeouts", "next_observations")
 # Published sums of known files, to notice one that was changed on its way.
 KNOWN_SHA256 = {
@@ -38,11 +43,17 @@ class _Flags:
     kept: int
 
 
-def read_d4rl(path: Path, max_episode_steps: int | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> RawData:
+def read_d4rl(
+    path: Path,
+    max_episode_steps: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    cut_at_jumps: bool = False,
+) -> RawData:
     """The arrays of a file, cut into episodes; the unfinished one at the end is left out and counted.
 
     Args:
         max_episode_steps: where a file has no ``timeouts``, an episode also ends after so many timesteps.
+        cut_at_jumps: an episode also ends where the next row of observations is not what ``next_observations`` says.
 
     Raises:
         DatasetError: not such a file, or not to be trusted.
@@ -52,13 +63,14 @@ def read_d4rl(path: Path, max_episode_steps: int | None = None, max_bytes: int =
         arrays = _arrays(file)
         checksummed = file.checksummed
     n = len(arrays["rewards"])
-    flags = _episodes(path, arrays, max_episode_steps)
+    jumps = _cut_here(path, arrays) if cut_at_jumps else None
+    flags = _episodes(path, arrays, max_episode_steps, jumps)
     warnings = [] if checksummed else [NO_CHECKSUMS]
     final = None
     if "next_observations" in arrays:
         final = arrays["next_observations"][flags.starts[1:] - 1]
-        if jumps := _jumps(arrays["observations"], arrays["next_observations"], flags.starts):
-            warnings.append(f"next_observations differ from the next row of observations at {jumps} timesteps")
+        if differ := _differ(arrays["observations"], arrays["next_observations"], flags.starts):
+            warnings.append(f"next_observations differ from the next row of observations at {differ} timesteps")
     return RawData(
         file=path,
         observations=arrays["observations"][: flags.kept],
@@ -99,10 +111,14 @@ def _arrays(file: SafeFile) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _episodes(path: Path, arrays: dict[str, np.ndarray], max_episode_steps: int | None) -> _Flags:
+def _episodes(
+    path: Path, arrays: dict[str, np.ndarray], max_episode_steps: int | None, jumps: NDArray[np.bool_] | None
+) -> _Flags:
     terminated = _flag(path, "terminals", arrays["terminals"])
     if "timeouts" in arrays:
         truncated = _flag(path, "timeouts", arrays["timeouts"]) & ~terminated
+    elif jumps is not None:
+        truncated = np.zeros(len(terminated), bool)
     elif max_episode_steps is None:
         raise fault(
             path, "timeouts", "is missing, so where episodes were cut is not known",
@@ -110,6 +126,8 @@ def _episodes(path: Path, arrays: dict[str, np.ndarray], max_episode_steps: int 
         )  # fmt: skip
     else:
         truncated = _cuts(terminated, max_episode_steps)
+    if jumps is not None:
+        truncated = truncated | (jumps & ~terminated)
     ends = np.flatnonzero(terminated | truncated) + 1
     if not len(ends):
         raise fault(path, "terminals", "no episode ends anywhere in the file", "get the file again")
@@ -135,7 +153,23 @@ def _cuts(terminated: NDArray[np.bool_], limit: int) -> NDArray[np.bool_]:
     return ((np.arange(len(terminated)) - begin + 1) % limit == 0) & ~terminated
 
 
-def _jumps(observations: np.ndarray, following: np.ndarray, starts: NDArray[np.int64]) -> int:
+def _cut_here(path: Path, arrays: dict[str, np.ndarray]) -> NDArray[np.bool_] | None:
+    """(N,) timesteps whose ``next_observations`` are not the next row, or None where a file has none."""
+    following = arrays.get("next_observations")
+    if following is None or following.shape != arrays["observations"].shape:
+        return None
+    rows = len(following)
+    jumps = np.zeros(rows, bool)
+    with np.errstate(invalid="ignore"):  # what is not finite is judged by the contract
+        apart = np.abs(arrays["observations"][1:].astype(np.float64) - following[:-1])
+    jumps[:-1] = (apart.reshape(rows - 1, -1) > JUMP).any(1)
+    if 2 * int(jumps.sum()) > rows:
+        what = f"are not what follows at {int(jumps.sum())} of {rows} timesteps"
+        raise fault(path, "next_observations", what, "take them out of the file, or get it again")
+    return jumps
+
+
+def _differ(observations: np.ndarray, following: np.ndarray, starts: NDArray[np.int64]) -> int:
     """Timesteps within episodes at which the observation said to follow is not the one that does."""
     if observations.shape != following.shape:
         return 0  # judged by the contract

@@ -58,6 +58,7 @@ class DataInfo:
         seed: of a recipe; None for data from elsewhere.
         sha256: over all arrays.
         source: where imported data comes from, with the file's own sha256 and what the loader reported; None for recipes.
+        physics: what a simulator's data was made in, see `dsbench.envs.data.physics`; None for tasks without one.
     """
 
     env: str
@@ -72,6 +73,7 @@ class DataInfo:
     mean_return: float
     libraries: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] | None = None
+    physics: str | None = None
 
 
 class IncompleteManifest(DatasetError):
@@ -185,8 +187,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def info_of(manifest: Mapping[str, Any], folder: Path) -> DataInfo:
     """What a manifest says about the data in `folder`."""
-    known = {name: manifest[name] for name in DataInfo.__dataclass_fields__ if name != "path"}
-    return DataInfo(path=str(folder), **known)
+    known = {name: manifest[name] for name in DataInfo.__dataclass_fields__ if name not in ("path", "physics")}
+    return DataInfo(path=str(folder), physics=manifest.get("physics"), **known)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -30,7 +30,7 @@ from dsbench.errors import DatasetError, UsageError
 
 Progress = Callable[[int, int], None]
 ARRAYS = ("actions", "rewards", "terminated", "truncated", "starts", "action_mask")
-PLAIN = ("names", "flat", "dropped_episodes", "dropped_timesteps", "warnings")
+PLAIN = ("names", "flat", "dropped_episodes", "dropped_timesteps", "warnings", "physics")
 CPU_SECONDS, BYTES_PER_SECOND = 60, 5_000_000  # time for a file: a minute, and more by its size
 WALL_FACTOR = 20  # times the time of computing may pass: waiting for a disk, or for ever for a lock, computes nothing
 WAY_OUT = "get the file again"

@@ -8,7 +8,6 @@ nothing of Minari runs here but, when asked for, its download. An episode is a g
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -20,10 +19,10 @@ from dsbench.envs.data.contract import OTHER_ENV, RawData
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, fault, parse_json_object, read_foreign_json
 from dsbench.envs.data.hdf5 import NO_CHECKSUMS, open_hdf5
 from dsbench.envs.data.minari_episodes import EpisodeReader
+from dsbench.envs.data.physics import check_physics, minari_physics, own_physics, physics_of, same_simulation, same_task
 from dsbench.envs.data.spaces import Spaces
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import DatasetError, MissingExtra, UsageError
-from dsbench.files import to_json
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
 OWN_KEY = "dsbench"  # our entry in the metadata of what we export
@@ -72,14 +71,16 @@ def read_minari(
     drop_bad_episodes: bool = False,
     max_bytes: int = DEFAULT_MAX_BYTES,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
+    allow_other_physics: bool = False,
 ) -> RawData:
     """The arrays of all episodes of a data set made in `spec`'s environment.
 
     Args:
         on_episode: called with the number of episodes read and that of all, for progress.
+        allow_other_physics: take what another version of the environment made.
 
     Raises:
-        DatasetError: it is damaged, of another environment, or not to be trusted.
+        DatasetError: it is damaged, of another environment or (unless allowed) other physics, or not to be trusted.
         MissingExtra: h5py is not installed.
     """
     metadata = read_foreign_json(folder / METADATA)
@@ -89,19 +90,20 @@ def read_minari(
             folder / METADATA, "data_format", f"is {stored_as!r}; only 'hdf5' is read here",
             "convert it with minari.create_dataset_from_buffers(..., data_format='hdf5')",
         )  # fmt: skip
-    warnings = _check_env(spec, metadata, folder / METADATA)
+    warnings, physics = _check_env(spec, metadata, folder / METADATA)
+    check_physics(spec, folder / METADATA, physics, allow_other_physics)
     expected = _count(metadata, "total_episodes", folder / METADATA)
     with open_hdf5(folder / MAIN, max_bytes) as file:
         groups = [f"episode_{index}" for index in range(min(expected, file.size))]
         if file.names() != sorted(groups) or len(groups) != expected:
             raise fault(file.path, "", f"does not hold exactly the {expected} episodes of {METADATA}", "get it again")
-        reader = EpisodeReader(file, Spaces.of(spec), drop_bad_episodes)
+        reader = EpisodeReader(file, Spaces.of(spec), drop_bad_episodes, spec.foreign.joined)
         for index, group in enumerate(groups):
             on_episode(index, expected)
             reader.add(index, group)
         file.finish()
         checksummed = file.checksummed
-    raw = reader.joined(warnings)
+    raw = reader.joined(warnings, physics)
     steps = _count(metadata, "total_steps", folder / METADATA)
     if not reader.dropped and steps != raw.starts[-1]:
         raise fault(folder / METADATA, "total_steps", f"is {steps} and the data has {raw.starts[-1]}", "get it again")
@@ -116,26 +118,29 @@ def own_entry(metadata: dict[str, Any]) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and isinstance(entry.get("sha256"), str) else None
 
 
-def _check_env(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> list[str]:
-    """Compare the environment that the data names with `spec`; warnings where it names none."""
+def _check_env(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> tuple[list[str], str | None]:
+    """Compare the environment that the data names with `spec`; warnings where it names none, and its physics."""
     entry = own_entry(metadata)
     if entry is not None:
-        if entry.get("env") != spec.id or entry.get("options") != json.loads(to_json(dict(spec.options))):
+        if not same_task(spec, entry.get("env"), entry.get("options")):
             made = f"{entry.get('env')} with {entry.get('options')}"
             raise fault(file, OWN_KEY, f"made in {made}, not in {spec.id} with {dict(spec.options)}", OTHER_ENV)
-        return []
+        return [], own_physics(spec, entry.get("physics"), entry["options"])
     described = metadata.get("env_spec")
     if described is None:
-        return ["the data does not say which environment it was made in"]
+        return ["the data does not say which environment it was made in"], minari_physics(spec, None)
     if not isinstance(described, str):
         raise fault(file, "env_spec", f"is {type(described).__name__}, not text", "get the file again")
-    name = parse_json_object(described, f"{file}: env_spec").get("id")
+    parsed = parse_json_object(described, f"{file}: env_spec")
+    name = parsed.get("id")
+    if same_simulation(spec, name):
+        return [], minari_physics(spec, parsed)
     env = spec.make()
     own_ids = {f"dsbench/{spec.id}"} | ({env.spec.id} if env.spec is not None else set())
     env.close()
     if not isinstance(name, str) or (name not in own_ids and SAME_ENV.get(name) != spec.name):
         raise fault(file, "env_spec", f"made in {name!r}, which is not the environment {spec.name}", OTHER_ENV)
-    return []
+    return [], physics_of(spec)  # an id of ours
 
 
 def _count(metadata: dict[str, Any], key: str, file: Path) -> int:

@@ -10,6 +10,7 @@ from dsbench.envs.data.contract import DROP, OTHER_ENV, RawData
 from dsbench.envs.data.faults import BadEpisode, fault
 from dsbench.envs.data.hdf5 import SafeFile
 from dsbench.envs.data.spaces import Spaces, trailing_shape
+from dsbench.envs.foreign import GoalObservation
 from dsbench.episodes import Observations
 
 NAMES = {"terminated": "terminations", "truncated": "truncations", "action_mask": "infos/action_mask"}
@@ -26,8 +27,8 @@ class _Episode:
 class EpisodeReader:
     """Reads episodes one by one and joins them."""
 
-    def __init__(self, file: SafeFile, spaces: Spaces, drop: bool) -> None:
-        self.file, self.spaces, self.drop = file, spaces, drop
+    def __init__(self, file: SafeFile, spaces: Spaces, drop: bool, joined: GoalObservation | None = None) -> None:
+        self.file, self.spaces, self.drop, self.join = file, spaces, drop, joined
         self.leaves = {name: trailing_shape(space) for name, space in spaces.leaves().items()}
         self.episodes: list[_Episode] = []
         self.dropped = 0
@@ -45,7 +46,7 @@ class EpisodeReader:
         else:
             self.episodes.append(episode)
 
-    def joined(self, warnings: list[str]) -> RawData:
+    def joined(self, warnings: list[str], physics: str | None = None) -> RawData:
         if not self.episodes:
             raise fault(self.file.path, "", "no episode without a fault", "get the file again")
         lengths = [len(episode.steps["rewards"]) for episode in self.episodes]
@@ -66,6 +67,7 @@ class EpisodeReader:
             flat=False,
             dropped_episodes=self.dropped,
             warnings=tuple(warnings),
+            physics=physics,
         )
 
     def _read(self, index: int, group: str) -> _Episode:
@@ -104,6 +106,8 @@ class EpisodeReader:
             found = {f"observations.{part}": self.file.read(f"{name}/{part}") for part in self.file.names(name)}
         else:
             found = {"observations": self.file.read(name)}
+        if self.join is not None and "observations" not in found:
+            found = {"observations": self._flat(name, self.join, found)}
         if found.keys() != self.leaves.keys():
             what = f"has the parts {sorted(found)} and the environment {sorted(self.leaves)}"
             raise fault(self.file.path, name, what, OTHER_ENV)
@@ -113,6 +117,16 @@ class EpisodeReader:
                 what = f"has shape {array.shape} where {expected} is expected"
                 raise fault(self.file.path, name, what, f"{OTHER_ENV}, or {DROP}", episode=index, kind=BadEpisode)
         return found
+
+    def _flat(self, name: str, join: GoalObservation, found: dict[str, np.ndarray]) -> np.ndarray:
+        """The parts of a dictionary observation side by side; too few columns show in the shape of the result."""
+        parts = [found.get(f"observations.{part}") for part, _, _ in join.parts]
+        if any(part is None or part.ndim != 2 or len(part) != len(parts[0]) for part in parts):  # type: ignore[arg-type]
+            shapes = {part.removeprefix("observations."): array.shape for part, array in sorted(found.items())}
+            wanted = [part for part, _, _ in join.parts]
+            raise fault(self.file.path, name, f"has the parts {shapes}, and {wanted} are joined", OTHER_ENV)
+        columns = zip(parts, join.parts, strict=True)
+        return np.concatenate([part[:, :width] + offset for part, (_, width, offset) in columns], 1)
 
     def _same_kind(self, index: int, group: str, episode: _Episode) -> None:
         """Arrays that are joined have one dtype, or numbers would change."""

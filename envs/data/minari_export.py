@@ -71,6 +71,7 @@ def export_minari(
                 on_block(first)
                 dataset.storage.update_episodes(buffers[first : first + BLOCK])
             note = {"env": spec.id, "options": dict(spec.options), "recipe": info.recipe, "sha256": info.sha256}
+            note |= {} if info.physics is None else {"physics": info.physics}
             references = {"ref_min_score": float(spec.random_return), "ref_max_score": float(spec.optimal_return)}
             dataset.storage.update_metadata({OWN_KEY: note, **references})
     except BaseException:  # also when interrupted: half a data set is none

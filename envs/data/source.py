@@ -34,6 +34,7 @@ from dsbench.envs.data.folder import (
 from dsbench.envs.data.hdf5 import load_h5py
 from dsbench.envs.data.isolation import read_isolated
 from dsbench.envs.data.minari import MAIN, METADATA, find_minari, own_entry, read_minari
+from dsbench.envs.data.physics import check_physics, d4rl_physics, own_physics, physics_of, same_task
 from dsbench.envs.data.report import Report
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
@@ -65,13 +66,15 @@ def load_source(
     """
     kind, place = split_source(text)
     if kind is None:
-        return load_or_generate(spec, text, n_episodes, seed, cache_dir, on_block)
+        episodes, info = load_or_generate(spec, text, n_episodes, seed, cache_dir, on_block)
+        return episodes, replace(info, physics=physics_of(spec))
+    allow = bool(options.get("allow_other_physics"))
     if kind == "folder":
-        return _load_own(spec, Path(place))
+        return _load_own(spec, Path(place), allow)
     if kind == IMPORTED:
         folder = _own_folder(kind, place, cache_dir)
         with locked(lock_of(folder)):  # it may be replaced meanwhile
-            return _load_own(spec, folder)
+            return _load_own(spec, folder, allow)
     episodes, header, _ = read_source(spec, text, **options)
     return episodes, info_of(describe(episodes, header), Path(place))
 
@@ -101,7 +104,7 @@ def export_folder(spec: EnvSpec, episodes: Episodes, info: DataInfo, folder: Pat
     if folder.exists():
         raise UsageError(f"{folder} exists already; delete it, or choose another folder")
     origin = {"recipe": info.recipe, "seed": info.seed, "source": info.source}
-    store_folder(folder, episodes, _made_in(spec) | origin)
+    store_folder(folder, episodes, _made_in(spec) | origin | _physics_entry(info.physics))
     return folder
 
 
@@ -114,6 +117,7 @@ def read_source(
     max_bytes: int = DEFAULT_MAX_BYTES,
     download: bool = False,
     sha256: str | None = None,
+    allow_other_physics: bool = False,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Episodes, dict[str, Any], Report]:
     """Episodes of a d4rl or minari source, the header of their manifest, and the loader's report.
@@ -124,6 +128,7 @@ def read_source(
         max_bytes: largest file, and largest sum of what is read from it.
         download: let Minari fetch an id that is not here.
         sha256: what the file's sum must be.
+        allow_other_physics: take what another version of the environment made, see `dsbench.envs.data.physics`.
         on_episode: called with the number of episodes read and that of all, for progress.
     """
     kind, place = split_source(text)
@@ -132,18 +137,22 @@ def read_source(
     found = file_sha256(file) if file.is_file() else ""
     if sha256 is not None and found != sha256.lower():
         raise fault(file, "", f"its sha256 is {found or 'none'}, not {sha256}", "get the file again")
+    if kind == "d4rl":
+        check_physics(spec, file, d4rl_physics(spec), allow_other_physics)
     load_h5py()  # before the child, which then has it
 
     def read(progress: Callable[[int, int], None]) -> RawData:
         if kind == "minari":
-            return read_minari(spec, folder, drop_bad_episodes, max_bytes, progress)
-        return read_d4rl(file, max_episode_steps, max_bytes)
+            return read_minari(spec, folder, drop_bad_episodes, max_bytes, progress, allow_other_physics)
+        raw = read_d4rl(file, max_episode_steps, max_bytes, spec.foreign.cut_at_jumps)
+        return replace(raw, physics=d4rl_physics(spec))
 
     raw = read_isolated(file, read, max_bytes, on_episode)
-    if kind == "d4rl":
-        raw = replace(raw, warnings=(*raw.warnings, *_d4rl_notes(spec, file, found)))
+    if kind == "d4rl" and (changed := known_file_warning(file, found)):
+        raw = replace(raw, warnings=(*raw.warnings, changed))
     episodes, report = build_episodes(spec, raw, drop_bad_episodes)
-    header = _made_in(spec) | {
+    header = _made_in(spec) | _physics_entry(raw.physics)
+    header |= {
         "recipe": f"{kind}:{_short_name(folder)}",
         "source": {"file": file.name, "file_sha256": found, "report": asdict(report)},
     }
@@ -178,42 +187,39 @@ def split_source(text: str) -> tuple[str | None, str]:
     return kind, place
 
 
-def _d4rl_notes(spec: EnvSpec, file: Path, sha256: str) -> list[str]:
-    """Warnings about where the file and the environment come from."""
-    env = spec.make()
-    version = env.spec.id if env.spec is not None else ""
-    env.close()
-    notes = [known_file_warning(file, sha256)]
-    if version.endswith("-v5"):  # friction and the reward of the last step differ
-        notes.append(f"D4RL's data has the physics of v4 of MuJoCo's environments and this is {version}")
-    return [note for note in notes if note]
-
-
 def _own_folder(kind: str, place: str, cache_dir: Path | None) -> Path:
     if kind == "folder":
         return Path(place)
     return (cache_dir or data_folder()) / IMPORTED / check_name(place, "name of the set")
 
 
-def _load_own(spec: EnvSpec, folder: Path) -> tuple[Episodes, DataInfo]:
+def _load_own(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> tuple[Episodes, DataInfo]:
     """A folder of ours, whoever gave it to us: the hashes first, then the same judgement as for foreign data."""
     if not folder.is_dir():
         raise UsageError(f"no data set in {folder}; see dsbench data list")
     manifest = read_manifest(folder)
+    in_this_task = same_task(spec, manifest["env"], manifest["options"])
     for key, mine in _made_in(spec).items():
-        if manifest[key] != mine:
+        if manifest[key] != mine and not (in_this_task and key in ("env", "options")):
             what = f"made in {manifest[key]!r}, and this is {mine!r}"
             raise fault(folder / MANIFEST, key, what, "choose the same with --env and --set env.OPTION=VALUE")
+    physics = own_physics(spec, manifest.get("physics"), manifest["options"])
+    check_physics(spec, folder / MANIFEST, physics, allow_other_physics)
     episodes, info = load_folder(folder)
     raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
     judged, _ = build_episodes(spec, raw)
-    return judged, info
+    return judged, replace(info, physics=physics)
 
 
 def _made_in(spec: EnvSpec) -> dict[str, Any]:
     """What says in which environment data was made, as JSON gives it back."""
     made_in = {"env": spec.id, "options": dict(spec.options), "stored": dict(spec.stored)}
     return json.loads(to_json(made_in))
+
+
+def _physics_entry(physics: str | None) -> dict[str, str]:
+    """Of a header; none for tasks without a simulator, whose sets stay as they were."""
+    return {} if physics is None else {"physics": physics}
 
 
 def _compare_with_export(folder: Path, episodes: Episodes, header: dict[str, Any]) -> None:
