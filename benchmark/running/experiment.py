@@ -17,7 +17,7 @@ from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy, policy_spec
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
-from dsbench.envs.data.source import load_source, split_source
+from dsbench.envs.data.source import check_source, load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.episodes import Episodes
@@ -50,8 +50,7 @@ class Experiment:
         self.config, self.report = config, report
         self.device = pick_device(config.device)
         self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
-        if split_source(config.data.recipe)[0] is None:
-            self.spec.recipe(config.data.recipe)
+        check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
         self.policy_spec = self._policy_spec()
         with seeded(self.device, config.seed, "init"):
             self.model: DecisionSequence = build_policy(self.policy_spec)
@@ -79,13 +78,15 @@ class Experiment:
 
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
         data = self.config.data
-        self.report("data", 0, data.episodes)
+        size = data.timesteps or data.episodes
+        self.report("data", 0, size)
         episodes, info = load_source(
             self.spec,
             data.recipe,
             data.episodes,
             data.seed,
-            on_block=lambda done: self.report("data", done, data.episodes),
+            timesteps=data.timesteps,
+            on_block=lambda done: self.report("data", done, size),
             allow_other_physics=data.allow_other_physics,
         )
         self._check_horizon(int(episodes.lengths.max()))  # data from elsewhere may outlast the task
@@ -100,7 +101,7 @@ class Experiment:
             metric_record(phase="data", metric=self.spec.success_metric, value=value, implementation=name)
             for name, value in self.yardsticks.items()
         )
-        self.report("data", data.episodes, data.episodes)
+        self.report("data", size, size)
         return episodes, info
 
     def _targets(self, episodes: Episodes) -> dict[str, Target | None]:

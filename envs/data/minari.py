@@ -90,8 +90,7 @@ def read_minari(
             folder / METADATA, "data_format", f"is {stored_as!r}; only 'hdf5' is read here",
             "convert it with minari.create_dataset_from_buffers(..., data_format='hdf5')",
         )  # fmt: skip
-    warnings, physics = _check_env(spec, metadata, folder / METADATA)
-    check_physics(spec, folder / METADATA, physics, allow_other_physics)
+    warnings, physics = check_env(spec, folder, allow_other_physics)
     expected = _count(metadata, "total_episodes", folder / METADATA)
     with open_hdf5(folder / MAIN, max_bytes) as file:
         groups = [f"episode_{index}" for index in range(min(expected, file.size))]
@@ -118,7 +117,18 @@ def own_entry(metadata: dict[str, Any]) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and isinstance(entry.get("sha256"), str) else None
 
 
-def _check_env(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> tuple[list[str], str | None]:
+def check_env(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> tuple[list[str], str | None]:
+    """`DatasetError` unless the data says that it is of this task and (if not allowed) its physics.
+
+    Returns:
+        warnings where it says nothing, and what it was made in.
+    """
+    warnings, physics = _made_in(spec, read_foreign_json(folder / METADATA), folder / METADATA)
+    check_physics(spec, folder / METADATA, physics, allow_other_physics)
+    return warnings, physics
+
+
+def _made_in(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> tuple[list[str], str | None]:
     """Compare the environment that the data names with `spec`; warnings where it names none, and its physics."""
     entry = own_entry(metadata)
     if entry is not None:

@@ -107,7 +107,7 @@ class EpisodeReader:
         else:
             found = {"observations": self.file.read(name)}
         if self.join is not None and "observations" not in found:
-            found = {"observations": self._flat(name, self.join, found)}
+            found = {"observations": self._flat(index, name, length, self.join, found)}
         if found.keys() != self.leaves.keys():
             what = f"has the parts {sorted(found)} and the environment {sorted(self.leaves)}"
             raise fault(self.file.path, name, what, OTHER_ENV)
@@ -118,15 +118,20 @@ class EpisodeReader:
                 raise fault(self.file.path, name, what, f"{OTHER_ENV}, or {DROP}", episode=index, kind=BadEpisode)
         return found
 
-    def _flat(self, name: str, join: GoalObservation, found: dict[str, np.ndarray]) -> np.ndarray:
+    def _flat(
+        self, index: int, name: str, length: int, join: GoalObservation, found: dict[str, np.ndarray]
+    ) -> np.ndarray:
         """The parts of a dictionary observation side by side; too few columns show in the shape of the result."""
-        parts = [found.get(f"observations.{part}") for part, _, _ in join.parts]
-        if any(part is None or part.ndim != 2 or len(part) != len(parts[0]) for part in parts):  # type: ignore[arg-type]
-            shapes = {part.removeprefix("observations."): array.shape for part, array in sorted(found.items())}
-            wanted = [part for part, _, _ in join.parts]
-            raise fault(self.file.path, name, f"has the parts {shapes}, and {wanted} are joined", OTHER_ENV)
-        columns = zip(parts, join.parts, strict=True)
-        return np.concatenate([part[:, :width] + offset for part, (_, width, offset) in columns], 1)
+        columns = []
+        for part, width, offset in join.parts:
+            array = found.get(f"observations.{part}")
+            if array is None:
+                raise fault(self.file.path, f"{name}/{part}", "is missing", OTHER_ENV)
+            if array.ndim != 2 or len(array) != length + 1:
+                what = f"has shape {array.shape} in an episode of {length} timesteps"
+                raise fault(self.file.path, f"{name}/{part}", what, DROP, episode=index, kind=BadEpisode)
+            columns.append(array[:, :width] + offset)
+        return np.concatenate(columns, 1)
 
     def _same_kind(self, index: int, group: str, episode: _Episode) -> None:
         """Arrays that are joined have one dtype, or numbers would change."""

@@ -13,6 +13,7 @@ import numpy as np
 from dsbench.envs.data.folder import DataInfo
 from dsbench.envs.data.minari import DATASET_ID, OWN_KEY, minari_root
 from dsbench.envs.data.minari_episodes import unflattened
+from dsbench.envs.data.physics import header_entry
 from dsbench.envs.data.spaces import Spaces
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
@@ -71,7 +72,7 @@ def export_minari(
                 on_block(first)
                 dataset.storage.update_episodes(buffers[first : first + BLOCK])
             note = {"env": spec.id, "options": dict(spec.options), "recipe": info.recipe, "sha256": info.sha256}
-            note |= {} if info.physics is None else {"physics": info.physics}
+            note |= header_entry(info.physics)
             references = {"ref_min_score": float(spec.random_return), "ref_max_score": float(spec.optimal_return)}
             dataset.storage.update_metadata({OWN_KEY: note, **references})
     except BaseException:  # also when interrupted: half a data set is none

@@ -100,6 +100,11 @@ def physics_note(spec: EnvSpec, made_in: str | None) -> str | None:
     return f"data made in {made_in}, evaluated in {own}"
 
 
+def header_entry(made_in: str | None) -> dict[str, str]:
+    """Of a data set's header; none for tasks without a simulator, whose sets stay as they were."""
+    return {} if made_in is None else {"physics": made_in}
+
+
 def _stem(name: str) -> str:
     """An id without its version."""
     base, dash, version = name.rpartition("-v")

@@ -33,8 +33,8 @@ from dsbench.envs.data.folder import (
 )
 from dsbench.envs.data.hdf5 import load_h5py
 from dsbench.envs.data.isolation import read_isolated
-from dsbench.envs.data.minari import MAIN, METADATA, find_minari, own_entry, read_minari
-from dsbench.envs.data.physics import check_physics, d4rl_physics, own_physics, physics_of, same_task
+from dsbench.envs.data.minari import MAIN, METADATA, check_env, find_minari, own_entry, read_minari
+from dsbench.envs.data.physics import check_physics, d4rl_physics, header_entry, own_physics, physics_of, same_task
 from dsbench.envs.data.report import Report
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
@@ -50,14 +50,15 @@ def load_source(
     n_episodes: int,
     seed: int,
     *,
+    timesteps: int | None = None,
     cache_dir: Path | None = None,
-    on_block: Callable[[int], None] = lambda episodes: None,
+    on_block: Callable[[int], None] = lambda made: None,
     **options: Any,
 ) -> tuple[Episodes, DataInfo]:
     """Episodes for `spec` from the source that `text` names.
 
     Args:
-        n_episodes, seed: of a recipe; what comes from elsewhere is taken whole.
+        n_episodes, timesteps, seed: of a recipe; what comes from elsewhere is taken whole.
         **options: of `read_source`.
 
     Raises:
@@ -66,7 +67,7 @@ def load_source(
     """
     kind, place = split_source(text)
     if kind is None:
-        episodes, info = load_or_generate(spec, text, n_episodes, seed, cache_dir, on_block)
+        episodes, info = load_or_generate(spec, text, n_episodes, seed, cache_dir, on_block, timesteps=timesteps)
         return episodes, replace(info, physics=physics_of(spec))
     allow = bool(options.get("allow_other_physics"))
     if kind == "folder":
@@ -77,6 +78,19 @@ def load_source(
             return _load_own(spec, folder, allow)
     episodes, header, _ = read_source(spec, text, **options)
     return episodes, info_of(describe(episodes, header), Path(place))
+
+
+def check_source(spec: EnvSpec, text: str, allow_other_physics: bool, cache_dir: Path | None = None) -> None:
+    """All that can be told of a source without reading its data: the recipe exists, the task and its physics fit."""
+    kind, place = split_source(text)
+    if kind is None:
+        spec.recipe(text)
+    elif kind == "d4rl":
+        check_physics(spec, Path(place), d4rl_physics(spec), allow_other_physics)
+    elif kind == "minari":
+        check_env(spec, find_minari(place), allow_other_physics)
+    else:
+        _check_made_in(spec, _own_folder(kind, place, cache_dir), allow_other_physics)
 
 
 def import_source(
@@ -104,7 +118,7 @@ def export_folder(spec: EnvSpec, episodes: Episodes, info: DataInfo, folder: Pat
     if folder.exists():
         raise UsageError(f"{folder} exists already; delete it, or choose another folder")
     origin = {"recipe": info.recipe, "seed": info.seed, "source": info.source}
-    store_folder(folder, episodes, _made_in(spec) | origin | _physics_entry(info.physics))
+    store_folder(folder, episodes, _made_in(spec) | origin | header_entry(info.physics))
     return folder
 
 
@@ -137,8 +151,7 @@ def read_source(
     found = file_sha256(file) if file.is_file() else ""
     if sha256 is not None and found != sha256.lower():
         raise fault(file, "", f"its sha256 is {found or 'none'}, not {sha256}", "get the file again")
-    if kind == "d4rl":
-        check_physics(spec, file, d4rl_physics(spec), allow_other_physics)
+    check_source(spec, text, allow_other_physics)
     load_h5py()  # before the child, which then has it
 
     def read(progress: Callable[[int, int], None]) -> RawData:
@@ -151,7 +164,7 @@ def read_source(
     if kind == "d4rl" and (changed := known_file_warning(file, found)):
         raw = replace(raw, warnings=(*raw.warnings, changed))
     episodes, report = build_episodes(spec, raw, drop_bad_episodes)
-    header = _made_in(spec) | _physics_entry(raw.physics)
+    header = _made_in(spec) | header_entry(raw.physics)
     header |= {
         "recipe": f"{kind}:{_short_name(folder)}",
         "source": {"file": file.name, "file_sha256": found, "report": asdict(report)},
@@ -195,6 +208,15 @@ def _own_folder(kind: str, place: str, cache_dir: Path | None) -> Path:
 
 def _load_own(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> tuple[Episodes, DataInfo]:
     """A folder of ours, whoever gave it to us: the hashes first, then the same judgement as for foreign data."""
+    physics = _check_made_in(spec, folder, allow_other_physics)
+    episodes, info = load_folder(folder)
+    raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
+    judged, _ = build_episodes(spec, raw)
+    return judged, replace(info, physics=physics)
+
+
+def _check_made_in(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> str | None:
+    """`DatasetError` unless a folder of ours is of this task and its physics; what it was made in."""
     if not folder.is_dir():
         raise UsageError(f"no data set in {folder}; see dsbench data list")
     manifest = read_manifest(folder)
@@ -205,21 +227,13 @@ def _load_own(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> tuple[E
             raise fault(folder / MANIFEST, key, what, "choose the same with --env and --set env.OPTION=VALUE")
     physics = own_physics(spec, manifest.get("physics"), manifest["options"])
     check_physics(spec, folder / MANIFEST, physics, allow_other_physics)
-    episodes, info = load_folder(folder)
-    raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
-    judged, _ = build_episodes(spec, raw)
-    return judged, replace(info, physics=physics)
+    return physics
 
 
 def _made_in(spec: EnvSpec) -> dict[str, Any]:
     """What says in which environment data was made, as JSON gives it back."""
     made_in = {"env": spec.id, "options": dict(spec.options), "stored": dict(spec.stored)}
     return json.loads(to_json(made_in))
-
-
-def _physics_entry(physics: str | None) -> dict[str, str]:
-    """Of a header; none for tasks without a simulator, whose sets stay as they were."""
-    return {} if physics is None else {"physics": physics}
 
 
 def _compare_with_export(folder: Path, episodes: Episodes, header: dict[str, Any]) -> None:
