@@ -4,13 +4,12 @@
 
 Training uses the same window as the cache, so forward and step are one function; positions are the wrapper's business.
 Glossary: W = context_len (keys an output sees, its own included), H heads, E = D / H width of a head.
-Does not include: positional embeddings, dropout.
+Does not include: positional embeddings.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,29 +17,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone
-from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
+from dsbench.backbones.gpt2_block import INIT_STD, Activation, GPT2Block, check_own, initialise
+from dsbench.backbones.residual import Block, Mixer, ResidualBackbone
 from dsbench.backbones.segments import Stretches
 from dsbench.backbones.state import State
 from dsbench.backbones.stepper import Stepper
 from dsbench.errors import UsageError
 
-INIT_STD = 0.02  # Radford et al. 2019
-
 
 class AttentionMixer(Mixer):
-    """Multi-head attention over the last `context_len` tokens.
+    """Multi-head attention over the last `context_len` tokens, with dropout on the weights and on the output.
 
     State: ``{"k", "v": (B, W - 1, D) newest last, "count": (B,) valid ones}``.
     """
 
-    def __init__(self, d_model: int, *, n_heads: int, context_len: int, n_layers: int) -> None:
+    def __init__(
+        self, d_model: int, *, n_heads: int, context_len: int, residual_std: float, dropout: float = 0.0
+    ) -> None:
         super().__init__(d_model)
         self.n_heads, self.context_len = n_heads, context_len
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
-        for linear, std in ((self.qkv, INIT_STD), (self.out, INIT_STD / math.sqrt(2 * n_layers))):
-            nn.init.normal_(linear.weight, std=std)
-            nn.init.zeros_(linear.bias)
+        self.dropout = nn.Dropout(dropout)
+        initialise((self.qkv, INIT_STD), (self.out, residual_std))
 
     def initial_state(self, batch_size: int) -> State:
         weight = self.qkv.weight
@@ -58,7 +57,7 @@ class AttentionMixer(Mixer):
             return super().forward(x, state, resets)
         qkv = self.qkv(x)
         heads = self._attend_alone(qkv) if resets is None else Stretches(resets).map(self._attend_alone, qkv)
-        return self.out(heads), self._remember(qkv, resets)
+        return self.dropout(self.out(heads)), self._remember(qkv, resets)
 
     def scan(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         old_k, old_v, count = _parts(state)
@@ -71,7 +70,7 @@ class AttentionMixer(Mixer):
         valid = key >= (kept - count).unsqueeze(1)  # (B, W - 1 + L): slots that hold no token are never seen
         y = self._attention(q, k, v, mask=(near & valid.unsqueeze(1)).unsqueeze(1))
         new: State = {"k": k[:, length:], "v": v[:, length:], "count": (count + length).clamp(max=kept)}
-        return self.out(y), new
+        return self.dropout(self.out(y)), new
 
     def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         y, state = self.scan(x_t.unsqueeze(1), state)
@@ -96,7 +95,10 @@ class AttentionMixer(Mixer):
         def split(x: Tensor) -> Tensor:  # (R, L, D) -> (R, H, L, E)
             return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
-        y = F.scaled_dot_product_attention(split(q), split(k), split(v), attn_mask=mask, is_causal=mask is None)
+        dropped = self.dropout.p if self.training else 0.0
+        y = F.scaled_dot_product_attention(
+            split(q), split(k), split(v), attn_mask=mask, dropout_p=dropped, is_causal=mask is None
+        )
         return y.transpose(1, 2).flatten(2)
 
     def _remember(self, qkv: Tensor, resets: Tensor | None) -> State:
@@ -173,24 +175,6 @@ class RingStepper(Stepper):
         return self.since_reset >= self.mixer.context_len
 
 
-class GPT2Block(ResidualBlock):
-    """GPT-2's own block: LayerNorm before attention and before a GELU (tanh form) MLP of ratio 4."""
-
-    def __init__(self, d_model: int, *, mixer: Backbone, n_layers: int) -> None:
-        super().__init__(d_model, mixer=mixer)
-        self.mixer_norm = nn.LayerNorm(d_model, eps=1e-5)
-        self.mlp_norm = nn.LayerNorm(d_model, eps=1e-5)
-        widen, narrow = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
-        self.mlp = nn.Sequential(widen, nn.GELU("tanh"), narrow)
-        for linear, std in ((widen, INIT_STD), (narrow, INIT_STD / math.sqrt(2 * n_layers))):
-            nn.init.normal_(linear.weight, std=std)
-            nn.init.zeros_(linear.bias)
-
-    def around(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
-        x = x + mix(self.mixer_norm(x))
-        return x + self.mlp(self.mlp_norm(x))
-
-
 class GPT(ResidualBackbone):
     """A stack of attention layers.
 
@@ -199,24 +183,33 @@ class GPT(ResidualBackbone):
         n_layers: number of blocks.
         n_heads: attention heads; divides `d_model`.
         context_len: tokens that an output sees in its layer, its own included; the length of the cache plus one.
-        block: ``shared``, or ``paper`` for GPT-2's (LayerNorm, MLP of ratio 4).
+        block: ``shared``, or ``paper`` for GPT-2's (LayerNorm, MLP of ratio 4), which the rest belongs to:
+        activation: of its MLP, ``gelu`` or ``relu``.
+        dropout: on attention weights and on what each half of the block adds.
+        scaled_init: begin with the maps back to the stream smaller by sqrt(2 n_layers), as GPT-2 does.
     """
 
     def __init__(
-        self, d_model: int, *, n_layers: int = 2, n_heads: int = 1, context_len: int = 64, block: Block = "shared"
-    ) -> None:
+        self, d_model: int, *, n_layers: int = 2, n_heads: int = 1, context_len: int = 64, block: Block = "shared",
+        activation: Activation = "gelu", dropout: float = 0.0, scaled_init: bool = True,
+    ) -> None:  # fmt: skip
         if not isinstance(n_heads, int) or n_heads < 1 or d_model % n_heads:
             raise UsageError(f"n_heads is {n_heads!r}; expected a divisor of d_model={d_model}")
         if not isinstance(context_len, int) or context_len < 1:
             raise UsageError(f"context_len is {context_len!r}; expected a positive number of tokens")
-        self._options: dict[str, Any] = {"n_heads": n_heads, "context_len": context_len, "n_layers": n_layers}
+        own = {"activation": activation, "dropout": dropout, "scaled_init": scaled_init}
+        check_own(block, own)
+        std = INIT_STD / math.sqrt(2 * n_layers) if scaled_init and isinstance(n_layers, int) and n_layers else INIT_STD
+        self._mixer: dict[str, Any] = {"n_heads": n_heads, "context_len": context_len, "dropout": dropout}
+        self._mixer["residual_std"] = std
+        self._block: dict[str, Any] = {"activation": activation, "dropout": dropout, "residual_std": std}
         super().__init__(d_model, n_layers=n_layers, block=block)
 
     def make_mixer(self) -> Backbone:
-        return AttentionMixer(self.d_model, **self._options)
+        return AttentionMixer(self.d_model, **self._mixer)
 
     def make_paper_block(self) -> Backbone:
-        return GPT2Block(self.d_model, mixer=self.make_mixer(), n_layers=self._options["n_layers"])
+        return GPT2Block(self.d_model, mixer=self.make_mixer(), **self._block)
 
     def make_final_norm(self) -> nn.Module:
         return nn.LayerNorm(self.d_model, eps=1e-5) if self.block == "paper" else super().make_final_norm()

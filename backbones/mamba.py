@@ -14,7 +14,6 @@ Does not include: masks for padding (padding lies on the right).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,11 +25,13 @@ from dsbench.backbones.kernels.gates import GATE, gate, softplus_bias
 from dsbench.backbones.kernels.gates_torch import gate_torch, softplus_bias_torch
 from dsbench.backbones.kernels.selective import SELECTIVE_SCAN, selective_scan, selective_step
 from dsbench.backbones.kernels.short_convolution import short_convolution, short_convolution_step
-from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
+from dsbench.backbones.mamba_blocks import DecisionMambaBlock, Init, MambaBlock, Preset, check_preset
+from dsbench.backbones.residual import Block, Mixer, ResidualBackbone
 from dsbench.backbones.state import State
 from dsbench.errors import UsageError
 
 DT_FLOOR = 1e-4  # smallest step size at the start (section 3.6)
+OVERWRITTEN_STD = 0.02  # of the weights that `init="overwritten"` begins with
 
 
 class MambaMixer(Mixer):
@@ -116,17 +117,6 @@ class MambaMixer(Mixer):
         return self.out_proj(gated.to(z.dtype))
 
 
-class MambaBlock(ResidualBlock):
-    """The paper's block: ``x + mixer(norm(x))``, no MLP."""
-
-    def __init__(self, d_model: int, *, mixer: Backbone) -> None:
-        super().__init__(d_model, mixer=mixer)
-        self.norm = nn.RMSNorm(d_model, eps=1e-5)
-
-    def around(self, x: Tensor, mix: Callable[[Tensor], Tensor]) -> Tensor:
-        return x + mix(self.norm(x))
-
-
 class Mamba(ResidualBackbone):
     """A stack of selective state spaces.
 
@@ -142,6 +132,12 @@ class Mamba(ResidualBackbone):
         block: ``shared`` or ``paper``.
         implementation: of the selective scan: ``auto``, ``c``, ``torch``, ``triton`` or ``mamba_ssm``; ``c`` and ``torch``
             hold for the convolution and the gates around it too, which otherwise take the fastest that works.
+        preset: ``decision-mamba`` is the layer of Decision Mamba (Ota 2024, arXiv:2403.19925): `DecisionMambaBlock` and a
+            LayerNorm at the end.
+        dropout: of the preset's MLP.
+        init: ``mamba``, or ``overwritten`` as Decision Mamba's code begins: GPT-2's initialisation runs over the mixer too
+            and leaves Normal(0, 0.02) in its maps and 0 in the step size's bias, so that every step size begins at
+            softplus(0) = 0.69 in place of 0.001 to 0.1 and the slowest state halves with every token.
     """
 
     def __init__(
@@ -157,7 +153,11 @@ class Mamba(ResidualBackbone):
         dt_max: float = 0.1,
         block: Block = "shared",
         implementation: str = "auto",
+        preset: Preset | None = None,
+        dropout: float = 0.0,
+        init: Init = "mamba",
     ) -> None:
+        check_preset(preset, block, dropout, init)
         counts = {"d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": 1 if dt_rank is None else dt_rank}
         for name, value in counts.items():
             if not isinstance(value, int) or value < 1:
@@ -168,13 +168,35 @@ class Mamba(ResidualBackbone):
             "d_state": d_state, "d_conv": d_conv, "expand": expand, "dt_rank": dt_rank,
             "dt_min": dt_min, "dt_max": dt_max, "n_layers": n_layers, "implementation": implementation,
         }  # fmt: skip
+        self.preset, self._dropout = preset, dropout
         super().__init__(d_model, n_layers=n_layers, block=block)
+        if init == "overwritten":
+            self.apply(_overwrite)
 
     def make_mixer(self) -> Backbone:
         return MambaMixer(self.d_model, **self._options)
 
+    def make_shared_block(self) -> Backbone:
+        if self.preset is None:
+            return super().make_shared_block()
+        return DecisionMambaBlock(self.d_model, mixer=self.make_mixer(), dropout=self._dropout)
+
     def make_paper_block(self) -> Backbone:
         return MambaBlock(self.d_model, mixer=self.make_mixer())
+
+    def make_final_norm(self) -> nn.Module:
+        return super().make_final_norm() if self.preset is None else nn.LayerNorm(self.d_model, eps=1e-5)
+
+
+def _overwrite(module: nn.Module) -> None:
+    """GPT-2's initialisation of every linear map; the short convolution and A keep their own."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=OVERWRITTEN_STD)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, MambaMixer):
+        nn.init.normal_(module.dt_weight, std=OVERWRITTEN_STD)
+        nn.init.zeros_(module.dt_bias)
 
 
 def initial_dt_bias(channels: int, dt_min: float, dt_max: float) -> Tensor:

@@ -84,13 +84,15 @@ def _pair(packed: Tensor) -> Pair:
     return real, imaginary
 
 
-def zero_order_hold(dt: Tensor, a: Pair) -> tuple[Pair, Pair]:
+def zero_order_hold(dt: Tensor, a: Pair, dt_imag: Tensor | None = None) -> tuple[Pair, Pair]:
     """(log|z|, angle) of z = exp(dt A), and (z - 1) / A. `dt` (H, 1), parts of A (H, n).
+
+    With `dt_imag` the imaginary part of A is multiplied by that in place of `dt`.
 
     z - 1 is taken as ``expm1(x) cos y + (cos y - 1) + i exp(x) sin y``: subtracting 1 from a rounded exponential loses
     every digit for slow modes (relative error 5e-2 at |dt A| = 1e-6 in float32).
     """
-    x, y = dt * a[0], dt * a[1]
+    x, y = dt * a[0], (dt if dt_imag is None else dt_imag) * a[1]
     real = torch.expm1(x) * torch.cos(y) - 2 * torch.sin(y / 2).square()
     imaginary = torch.exp(x) * torch.sin(y)
     square = a[0].square() + a[1].square()
@@ -127,6 +129,7 @@ class S4DMixer(TimeInvariantMixer):
         tie_A: one A, shared by all channels.
         conjugate: N/2 conjugate pairs of states; False: N complex states without partners, y = Re sum_n C_n s_n + D u,
             and the state is (B, H, 2N).
+        dt_per_part: a second dt per channel, for the imaginary parts of A, as in DSS's code; zero-order hold only.
     """
 
     input: Tensor
@@ -134,9 +137,9 @@ class S4DMixer(TimeInvariantMixer):
     def __init__(
         self, d_model: int, *, d_state: int = 64, init: Init = "lin", dt_min: float = 1e-3, dt_max: float = 0.1,
         discretisation: Discretisation = "zoh", implementation: str = "auto", tie_A: bool = False,
-        conjugate: bool = True,
+        conjugate: bool = True, dt_per_part: bool = False,
     ) -> None:  # fmt: skip
-        for option, value in {"tie_A": tie_A, "conjugate": conjugate}.items():
+        for option, value in {"tie_A": tie_A, "conjugate": conjugate, "dt_per_part": dt_per_part}.items():
             if not isinstance(value, bool):
                 raise UsageError(f"{option} is {value!r}; expected true or false")
         super().__init__(d_model, d_state=d_state, dt_min=dt_min, dt_max=dt_max, conjugate=conjugate)
@@ -145,18 +148,24 @@ class S4DMixer(TimeInvariantMixer):
             raise UsageError(f"init is {init!r}; expected one of {', '.join(get_args(Init))}")
         if discretisation not in get_args(Discretisation):
             raise UsageError(f"discretisation is {discretisation!r}; expected 'zoh' or 'bilinear'")
+        if dt_per_part and discretisation != "zoh":
+            raise UsageError(f"dt_per_part is true and discretisation is {discretisation!r}; it needs 'zoh'")
         self.discretisation, self.conjugate = discretisation, conjugate
         a, b = initial_modes(init, 2 * self.modes)
         copies = 1 if tie_A else d_model
         self.log_a_real = mark_dynamics(nn.Parameter(torch.log(-a.real).float().repeat(copies, 1)))
         self.a_imag = mark_dynamics(nn.Parameter(a.imag.float().repeat(copies, 1)))
         self.register_buffer("input", torch.cat([b.real, b.imag]).float())
+        self.log_dt_imag = mark_dynamics(nn.Parameter(self.log_dt.detach().clone())) if dt_per_part else None
 
     def discretise(self) -> DiagonalSystem:
         dt = torch.exp(self._cast(self.log_dt)).unsqueeze(1)
         a = -torch.exp(self._cast(self.log_a_real)), self._cast(self.a_imag)
-        hold = zero_order_hold if self.discretisation == "zoh" else bilinear
-        (log_size, angle), quotient = hold(dt, a)
+        if self.discretisation == "zoh":
+            imaginary = None if self.log_dt_imag is None else torch.exp(self._cast(self.log_dt_imag)).unsqueeze(1)
+            (log_size, angle), quotient = zero_order_hold(dt, a, imaginary)
+        else:
+            (log_size, angle), quotient = bilinear(dt, a)
         b = complex_product(quotient, _pair(self._cast(self.input)))
         # a system reads 2 Re(c s), which counts the other half of each pair; where there is none, c is halved
         c = self._cast(self.c) if self.conjugate else self._cast(self.c) / 2
@@ -189,20 +198,20 @@ class S4D(TimeInvariantBackbone):
         al. 2022), N complex states without partners whose A all channels share, GELU, a gated output projection, the
         residual and a norm. It fixes the options in `PRESETS`; the others stay free. The paper has d_model = d_state =
         64 and n_layers = 3. LayerNorm takes the place of its BatchNorm, which mixes rows and timesteps, padding too, so
-        that training and acting would be different functions. Nor is there dropout, or the second dt per channel, for
-        the imaginary parts, of DSS's code.
+        that training and acting would be different functions. Nor is there dropout. DSS's code has a second dt per
+        channel, for the imaginary parts: add ``dt_per_part`` for it.
     """
 
     def __init__(
         self, d_model: int, *, n_layers: int = 2, block: Block = "shared", d_state: int = 64, init: Init = "lin",
         dt_min: float = 1e-3, dt_max: float = 0.1, discretisation: Discretisation = "zoh", implementation: str = "auto",
-        tie_A: bool = False, conjugate: bool = True, preset: Preset | None = None,
+        tie_A: bool = False, conjugate: bool = True, preset: Preset | None = None, dt_per_part: bool = False,
     ) -> None:  # fmt: skip
         options: dict[str, Any] = {"block": block, "init": init, "tie_A": tie_A, "conjugate": conjugate}
         if preset is not None:
             options = _with_preset(preset, options)
         block = options.pop("block")
-        options |= {"d_state": d_state, "dt_min": dt_min, "dt_max": dt_max}
+        options |= {"d_state": d_state, "dt_min": dt_min, "dt_max": dt_max, "dt_per_part": dt_per_part}
         self._mixer_options = options | {"discretisation": discretisation, "implementation": implementation}
         super().__init__(d_model, n_layers=n_layers, block=block)
 
