@@ -23,13 +23,14 @@ class Player(Protocol):
 
 
 class Scripted:
-    """A scripted policy. As many draws are taken as the largest group has rows, so row i is the same in a smaller one.
+    """A scripted policy. Each row has its own place in the stream, whatever rows are beside it.
 
     Args:
-        generator: of the draws of every timestep.
+        generator: of the draws of every timestep; a PCG64, which can pass over draws.
         episode_draw: (rows,) one draw an episode.
-        largest: rows of the largest group.
+        largest: rows that the stream has draws for at every timestep.
         per_timestep: `EnvSpec.draws_per_timestep`.
+        begin: place of the first row among them.
     """
 
     def __init__(
@@ -39,16 +40,26 @@ class Scripted:
         episode_draw: np.ndarray,
         largest: int,
         per_timestep: int = 2,
+        begin: int = 0,
     ) -> None:
         self.behaviour, self.generator, self.episode_draw = behaviour, generator, episode_draw
-        self.draws = (largest, per_timestep)
+        self.draws = (len(episode_draw), per_timestep)
+        self.others = (largest - len(episode_draw)) * per_timestep
+        self._pass(begin * per_timestep)
 
     def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
-        draws = self.generator.random(self.draws)[: len(self.episode_draw)]
+        draws = self.generator.random(self.draws)
+        self._pass(self.others)
         return self.behaviour(env, timestep, draws, self.episode_draw)
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
         """Scripted policies look at the episode itself."""
+
+    def _pass(self, draws: int) -> None:
+        """Leave out so many draws; each takes one number of the stream."""
+        bits = self.generator.bit_generator
+        assert isinstance(bits, np.random.PCG64)
+        bits.advance(draws)
 
 
 def roll(spec: EnvSpec, env: VectorEpisodes, player: Player, rows: int, on_step: Callable[[], None]) -> Episodes:

@@ -238,3 +238,13 @@ def test_run_id_follows_the_source_of_a_file_and_not_its_place(tmp_path: Path) -
         names.append(run_id(resolve(backbone=f"{tmp_path}/{folder}/mine.py:MyNet", env="umbrella")))
     assert names[0] == names[1] != names[2]
     assert names[0].startswith("mynet-umbrella-s0-")
+
+
+def test_a_number_of_episodes_stands_before_the_timesteps_below_it(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("data: {timesteps: 500, episodes: 7}")
+    asked = {"backbone": "s4", "env": "umbrella", "config_file": file}
+    assert resolve(**asked).data.timesteps == 500
+    assert resolve(**asked, overrides=["data.episodes=9"]).data.timesteps is None
+    both = resolve(**asked, overrides=["data.episodes=9", "data.timesteps=20"]).data
+    assert (both.timesteps, both.episodes) == (20, 9)

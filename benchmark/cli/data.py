@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.data_asked import load_asked, spec_asked
+from dsbench.cli.data_asked import data_asked, load_asked, spec_asked
 
 app = typer.Typer(
     name="data",
@@ -28,6 +28,10 @@ Count = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--episodes", min=1, help="How many; by default as many as a run of this environment takes."),
 ]
+Timesteps = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--timesteps", min=1, help="Instead: as many whole episodes as have so many timesteps between them."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the data.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -37,6 +41,7 @@ def make(
     env: Env,
     recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="Behaviour that makes the episodes.")],
     episodes: Count = None,
+    timesteps: Timesteps = None,
     seed: Seed = 0,
     set_: Options = None,
 ) -> int:
@@ -47,14 +52,18 @@ def make(
     dsbench data make --env umbrella --recipe mixed
 
     dsbench data make --env umbrella --recipe expert --episodes 1000 --seed 3 --set env.chain_length=20
+
+    dsbench data make --env hopper --recipe medium --timesteps 100000
     """
     from dsbench.cli.data_summary import described
     from dsbench.cli.summary import print_pairs
 
     spec, default = spec_asked(env, set_)
     spec.recipe(recipe)
-    _, info = load_asked(spec, recipe, episodes or default, seed)
-    same = [*(set_ or ()), f"data.episodes={info.episodes}", f"data.seed={seed}"]
+    data = data_asked(default, recipe, seed, episodes, timesteps)
+    _, info = load_asked(spec, data)
+    size = f"data.episodes={info.episodes}" if data.timesteps is None else f"data.timesteps={data.timesteps}"
+    same = [*(set_ or ()), size, f"data.seed={seed}"]
     command = f"dsbench run --backbone s4 --env {env} --data {recipe}" + "".join(
         f" --set {shlex.quote(one)}" for one in same
     )
@@ -204,6 +213,7 @@ def export(
     recipe: Annotated[str, typer.Option("--recipe", metavar="SOURCE", help="A recipe, or imported:NAME.")],
     to: Annotated[str, typer.Option("--to", metavar="minari:ID|folder:PATH", help="Where to.")],
     episodes: Count = None,
+    timesteps: Timesteps = None,
     seed: Seed = 0,
     set_: Options = None,
 ) -> int:
@@ -224,7 +234,7 @@ def export(
     if kind not in ("minari", "folder") or not place:
         raise UsageError(f"--to {to!r} is not of the form minari:ID or folder:PATH")
     spec, default = spec_asked(env, set_)
-    loaded, info = load_asked(spec, recipe, episodes or default, seed)
+    loaded, info = load_asked(spec, data_asked(default, recipe, seed, episodes, timesteps))
     if kind == "folder":
         folder = export_folder(spec, loaded, info, Path(place))
     else:

@@ -18,6 +18,7 @@ NOT_NAMED = ("preset", "time_limit_s", "stall_limit_s", "train.log_every", "trai
 LATER: dict[str, Any] = {
     "policy": "learned",
     "data.top_percent": None,
+    "data.timesteps": None,
     "eval.target_return": None,
     "train.objective": "action",
     "train.balance_returns": False,

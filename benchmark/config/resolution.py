@@ -45,11 +45,19 @@ def resolve(
         path, value = parse_override(text)
         given = _merge(given, _nested(path, value))
         lines = lines.without(path)
-    asked = _with_policy(_merge(from_file, given))
+    asked = _with_policy(_merge(from_file, _with_size(given)))
     chosen = get_preset(preset or asked.get("preset") or DEFAULT)
     env_name = _name_of(asked.get("env"))
     settings = _merge(_merge(TASKS.get(env_name, {}), chosen.settings), chosen.per_env.get(env_name, {}))
-    return from_dict({**_merge(settings, asked), "preset": chosen.name}, lines)
+    return from_dict({**_merge(settings, _with_size(asked)), "preset": chosen.name}, lines)
+
+
+def _with_size(asked: dict[str, Any]) -> dict[str, Any]:
+    """Who asks for a number of episodes, and for nothing else, does not want the timesteps that stand further below."""
+    data = asked.get("data")
+    if isinstance(data, Mapping) and "episodes" in data and "timesteps" not in data:
+        return asked | {"data": {**data, "timesteps": None}}
+    return asked
 
 
 def _with_policy(asked: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,10 @@ class DataConfig(Section):
         default="random", min_length=1,
         description="behaviour that made the episodes, or d4rl:FILE, minari:ID, imported:NAME, folder:FOLDER",
     )  # fmt: skip
-    episodes: Count = Field(default=10_000, description="how many")
+    episodes: Count = Field(default=10_000, description="how many, where no timesteps are given")
+    timesteps: Count | None = Field(
+        default=None, description="as many whole episodes as have so many timesteps between them; null: data.episodes"
+    )
     seed: Seed = Field(default=0, description="seed of the data, apart from the run's seed")
     permute_returns: bool = Field(default=False, description="control: deal the returns out to the episodes at random")
     top_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(

@@ -32,34 +32,45 @@ def load_or_generate(
     n_episodes: int,
     seed: int,
     cache_dir: Path | None = None,
-    on_block: Callable[[int], None] = lambda episodes: None,
+    on_block: Callable[[int], None] = lambda made: None,
+    *,
+    timesteps: int | None = None,
 ) -> tuple[Episodes, DataInfo]:
     """The data set from the cache, or made now and cached; two processes at once make it once.
 
     A folder without a manifest, or with one that lacks something, was not finished or is old, and is made anew.
 
     Args:
-        on_block: called with the number of episodes made so far, for progress.
+        n_episodes, on_block, timesteps: as of `generate`.
 
     Raises:
         UnknownName: no such recipe.
         DatasetError: a cached file is not what its manifest says; names the folder to delete.
     """
     spec.recipe(recipe)
-    folder = cache_folder(spec, recipe, n_episodes, seed, cache_dir)
+    folder = cache_folder(spec, recipe, n_episodes, seed, cache_dir, timesteps=timesteps)
     with locked(lock_of(folder)):
         if not _is_current(folder):
-            header = {
-                name: value for name, value in _header(spec, recipe, n_episodes, seed).items() if name != "format"
-            }
-            store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block), header)
+            header = _header(spec, recipe, n_episodes, seed, timesteps)
+            del header["format"]
+            store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps), header)
     return load_folder(folder)
 
 
-def cache_folder(spec: EnvSpec, recipe: str, n_episodes: int, seed: int, cache_dir: Path | None = None) -> Path:
+def cache_folder(
+    spec: EnvSpec,
+    recipe: str,
+    n_episodes: int,
+    seed: int,
+    cache_dir: Path | None = None,
+    *,
+    timesteps: int | None = None,
+) -> Path:
     """Where this data set is kept."""
-    digest = hashlib.sha256(json.dumps(_header(spec, recipe, n_episodes, seed), sort_keys=True).encode()).hexdigest()
-    return (cache_dir or data_folder()) / spec.id / f"{recipe}-{n_episodes}-s{seed}-{digest[:10]}"
+    header = _header(spec, recipe, n_episodes, seed, timesteps)
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
+    size = f"{n_episodes}" if timesteps is None else f"{timesteps}steps"
+    return (cache_dir or data_folder()) / spec.id / f"{recipe}-{size}-s{seed}-{digest[:10]}"
 
 
 def data_folder() -> Path:
@@ -83,15 +94,19 @@ def _is_current(folder: Path) -> bool:
         return False
 
 
-def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int) -> dict[str, Any]:
-    """What the data is determined by; versions are stored beside it."""
-    own_file = {} if spec.source_sha256 is None else {"source_sha256": spec.source_sha256}
-    return own_file | {
+def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int, timesteps: int | None) -> dict[str, Any]:
+    """What the data is determined by; versions are stored beside it, but for a simulator's, which decides the data."""
+    special: dict[str, Any] = {} if spec.source_sha256 is None else {"source_sha256": spec.source_sha256}
+    if spec.simulator:
+        special["simulator"] = dict(spec.simulator)
+    size = {"episodes": n_episodes} if timesteps is None else {"asked_timesteps": timesteps}
+    return {
+        **special,
+        **size,
         "format": FORMAT,
         "env": spec.id,
         "options": dict(spec.options),
         "stored": dict(spec.stored),
         "recipe": recipe,
-        "episodes": n_episodes,
         "seed": seed,
     }

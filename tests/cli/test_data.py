@@ -64,6 +64,16 @@ def test_the_default_is_what_a_run_takes(capsys: pytest.CaptureFixture[str]) -> 
     assert listed(capsys)[0]["episodes"] == expected
 
 
+def test_timesteps_may_be_asked_for_and_both_sizes_may_not(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["data", "make", "--env", "umbrella", "--recipe", "random", "--set", "env.chain_length=3"]
+    assert main([*asked, "--timesteps", "50"]) == 0
+    shown = capsys.readouterr().out
+    assert "17 (51 timesteps)" in shown
+    assert "--set data.timesteps=50" in shown
+    assert main([*asked, "--timesteps", "50", "--episodes", "5"]) == 2
+    assert "a data set has one size" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("to", ["minari:test/umbrella-v0", "folder:out"])
 def test_what_is_exported_can_be_loaded_again(to: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "export", *SMALL, "--to", to]) == 0

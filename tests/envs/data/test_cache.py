@@ -6,13 +6,18 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dsbench.envs import EnvSpec, get_spec
 from dsbench.envs import data as offline
+from dsbench.envs.data.cache import cache_folder
 from dsbench.envs.data.generate import BLOCK
 from dsbench.errors import CannotWrite, DatasetError, UnknownName, UsageError
 
@@ -27,6 +32,36 @@ def test_an_episode_is_the_same_however_many_are_made(spec: EnvSpec) -> None:
     many = offline.generate(spec, "mixed", BLOCK + 5, seed=0)
     for name, array in few.arrays().items():
         assert np.array_equal(array, many.select(range(7)).arrays()[name]), name
+
+
+@settings(max_examples=15, deadline=None)
+@given(timesteps=st.integers(1, 60_000), largest=st.integers(1, 400), seed=st.integers(0, 3))
+def test_timesteps_take_the_first_episodes_that_have_them_however_grouped(
+    timesteps: int, largest: int, seed: int
+) -> None:
+    spec = get_spec("cartpole", max_steps=100)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(import_module("dsbench.envs.data.generate"), "LARGEST_GROUP", max(largest, timesteps // 600))
+        some = offline.generate(spec, "random", 1, seed, timesteps=timesteps)
+    assert some.n_timesteps >= timesteps > some.n_timesteps - some.lengths[-1]
+    whole = offline.generate(spec, "random", len(some), seed)
+    assert all(np.array_equal(array, whole.arrays()[name]) for name, array in some.arrays().items())
+
+
+def test_a_set_of_timesteps_is_kept_apart_and_says_how_many_were_asked_for(spec: EnvSpec, tmp_path: Path) -> None:
+    _, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path, timesteps=100)
+    assert (info.episodes, info.timesteps) == (34, 102)
+    assert json.loads((Path(info.path) / "manifest.json").read_text())["asked_timesteps"] == 100
+    assert Path(info.path).name.startswith("random-100steps-s0-")
+    assert offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)[1].episodes == 30
+
+
+def test_data_of_another_simulator_is_not_taken(spec: EnvSpec, tmp_path: Path) -> None:
+    versions = [replace(spec, simulator={"mujoco": version}) for version in ("3.11.0", "3.12.0")]
+    folders = {cache_folder(one, "random", 30, 0, tmp_path) for one in (spec, *versions)}
+    assert len(folders) == 3
+    _, info = offline.load_or_generate(versions[0], "random", 30, 0, cache_dir=tmp_path)
+    assert json.loads((Path(info.path) / "manifest.json").read_text())["simulator"] == {"mujoco": "3.11.0"}
 
 
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"recipe": "medium"}])
