@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks studies speed
+.PHONY: setup test lint reference tasks studies mujoco speed
 
 setup:
 	python3 -m venv .venv
@@ -42,6 +42,14 @@ studies:
 	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph || exit 1; done
 	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=stitch || exit 1; done
 	.venv/bin/python results/studies_table.py --write
+
+# Three simulated bodies, two recipes: 90 runs of a few minutes, resumable.
+MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hopper,halfcheetah,walker2d --seeds 3 --results results/reference/mujoco
+
+mujoco:
+	$(MUJOCO) --set data.recipe=medium
+	$(MUJOCO) --set data.recipe=medium-replay
+	.venv/bin/python results/mujoco_table.py --write
 
 # Every comparison of speed, about 10 minutes on an otherwise idle core.
 speed:

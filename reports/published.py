@@ -34,6 +34,13 @@ class PublishedScore:
     protocol: Mapping[str, str]
     caveats: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """``67.6 ± 1.0``: both parts with as many digits as the longer has."""
+        numbers = [number for number in (self.score, self.spread) if number is not None]
+        digits = max(len(f"{number:g}".partition(".")[2]) for number in numbers)
+        return " ± ".join(f"{number:.{digits}f}" for number in numbers)
+
 
 @cache
 def published() -> Published:

@@ -21,6 +21,7 @@ class _Part(BaseModel):
 class Source(_Part):
     """A paper or repository, with what a citation needs."""
 
+    short: str
     title: str
     authors: str
     year: int

@@ -8,24 +8,21 @@ They go into README.md and into results/reference/studies.md.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
+from markdown_table import ROOT, head, line, spread, write_blocks
 
 from dsbench.envs import ENVS, get_spec
 from dsbench.records.tables import runs_table
-from dsbench.reports.statistics import estimate
 
-ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "results" / "reference" / "studies"
-END = "<!-- end of table -->"
 RECIPES = ("random", "medium", "expert", "mixed", "replay")
 PUBLISHED = {1_000: ("71.8", "1.4", "69.9"), 10_000: ("94.6", "1.6", "95.1")}  # Chen et al. 2021, table 5: DT, BC, %BC
 
 
 def memory(runs: pd.DataFrame) -> str:
     """Does the memoryless control fail on every recipe of a task that is said to need memory? LSTM / MLP."""
-    lines = _head("task", "measure", "best", "chance", *(f"{recipe}: lstm / mlp" for recipe in RECIPES))
+    lines = head("task", "measure", "best", "chance", *(f"{recipe}: lstm / mlp" for recipe in RECIPES))
     for env in ENVS.names():
         spec = get_spec(env)
         if not spec.needs_memory:
@@ -37,7 +34,7 @@ def memory(runs: pd.DataFrame) -> str:
             of_recipe = own[own["data.recipe"].eq(recipe)]
             pair = [_mean(of_recipe[of_recipe["backbone"].eq(name)], metric) for name in ("lstm", "mlp")]
             cells.append(" / ".join(pair))
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return "\n".join(lines)
 
 
@@ -55,7 +52,7 @@ def key_to_door(runs: pd.DataFrame) -> str:
         "BC",
         "%BC",
     )
-    lines = _head("random walks", "data seeds", *names)
+    lines = head("random walks", "data seeds", *names)
     for walks, published in PUBLISHED.items():
         of_size = own[own["data.episodes"].eq(walks)]
         asked = of_size[of_size["wrapper.condition"].eq("return")]
@@ -63,18 +60,18 @@ def key_to_door(runs: pd.DataFrame) -> str:
         sampled = [_percent(part[part["backbone"].eq(name)], "result.success") for part, name in kinds]
         argmax = [_percent(part[part["backbone"].eq(name)], "result.success_argmax") for part, name in kinds[:2]]
         clone = _percent(asked.drop_duplicates("data.seed"), "result.yardstick_tabular_clone")
-        lines.append(_line([f"{walks:,}", str(asked["data.seed"].nunique()), *sampled, clone, *argmax, *published]))
+        lines.append(line([f"{walks:,}", str(asked["data.seed"].nunique()), *sampled, clone, *argmax, *published]))
     return "\n".join(lines)
 
 
 def probe(runs: pd.DataFrame) -> str:
     """Who knows in front of the door whether it will open? AUC and log-loss in nats, held-out episodes."""
     own = runs[runs["train.objective"].eq("probe")]
-    lines = _head("backbone", "AUC ↑", "log-loss ↓")
+    lines = head("backbone", "AUC ↑", "log-loss ↓")
     for name, part in own.groupby("backbone", sort=False):
-        lines.append(_line([str(name), *(_spread(part, f"result.probe_{key}") for key in ("auc", "log_loss"))]))
+        lines.append(line([str(name), *(_spread(part, f"result.probe_{key}") for key in ("auc", "log_loss"))]))
     for what, key in (("who knows of the key (Bayes)", "bayes"), ("who knows the base rate alone", "base_rate")):
-        lines.append(_line([what, *(_spread(own, f"result.{key}_{kind}") for kind in ("auc", "log_loss"))]))
+        lines.append(line([what, *(_spread(own, f"result.{key}_{kind}") for kind in ("auc", "log_loss"))]))
     return "\n".join(lines)
 
 
@@ -82,12 +79,12 @@ def graphs(runs: pd.DataFrame) -> str:
     """Share of starts from which the shortest path is taken (argmax), beside what a table gets out of the same walks."""
     own = runs[runs["env"].eq("graph-walk")]
     own = own.reindex(columns=own.columns.union(["env.graph_seed", "env.split"]))  # a default is not recorded
-    lines = _head("graph", "split", "gpt", "lstm", "table, suffixes count", "table, whole walks")
+    lines = head("graph", "split", "gpt", "lstm", "table, suffixes count", "table, whole walks")
     for (graph, split), part in own.groupby(["env.graph_seed", "env.split"], dropna=False, sort=True):
         found = [_mean(part[part["backbone"].eq(name)], "optimal") for name in ("gpt", "lstm")]
         bounds = [_spread(part.head(1), f"result.yardstick_{name}") for name in ("hindsight_bound", "whole_walk_bound")]
         split = "uniform" if pd.isna(split) else split
-        lines.append(_line([f"{0 if pd.isna(graph) else graph}", split, *found, *bounds]))
+        lines.append(line([f"{0 if pd.isna(graph) else graph}", split, *found, *bounds]))
     return "\n".join(lines)
 
 
@@ -110,29 +107,12 @@ def _mean(runs: pd.DataFrame, metric: str) -> str:
     return _spread(runs, f"result.{metric}")
 
 
-def _spread(runs: pd.DataFrame, column: str, factor: float = 1.0) -> str:
-    """Mean ± half of the 95 % interval; '–' where there is nothing; runs without a result are counted."""
-    if column not in runs:
-        return "–"
-    missing = int((runs["status"] != "ok").sum())
-    without = f" ({missing} without a result)" if missing else ""
-    values = [factor * value for value in runs.loc[runs["status"] == "ok", column].astype(float)]
-    if not values:
-        return without.strip() or "–"
-    one = estimate(values)
-    return one.text(f".{1 if abs(one.mean) >= 10 or factor != 1 else 3}f") + without
+def _spread(runs: pd.DataFrame, column: str) -> str:
+    return spread(runs, column, lambda mean: 1 if abs(mean) >= 10 else 3)
 
 
 def _percent(runs: pd.DataFrame, column: str) -> str:
-    return _spread(runs, column, 100.0)
-
-
-def _head(*names: str) -> list[str]:
-    return [_line(list(names)), "|" + "---|" * len(names)]
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return spread(runs, column, lambda mean: 1, 100.0)
 
 
 def main() -> None:
@@ -144,13 +124,7 @@ def main() -> None:
     titles = [f"## {name}\n\n{TABLES[name].__doc__}\n\n{text}" for name, text in made.items()]
     page = "\n\n".join(["# Studies", "Made by `python results/studies_table.py --write`.", *titles])
     (RECORDS.parent / "studies.md").write_text(page + "\n")
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    for name, table in made.items():
-        if begin(name) in text:
-            before, _, rest = text.partition(begin(name))
-            text = f"{before}{begin(name)}\n{table}\n{END}{rest.partition(END)[2]}"
-    readme.write_text(text)
+    write_blocks({begin(name): table for name, table in made.items()})
 
 
 if __name__ == "__main__":

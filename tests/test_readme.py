@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import shlex
@@ -84,13 +84,12 @@ def test_the_number_of_checks_is_right() -> None:
 
 
 def script(name: str) -> ModuleType:
-    """A program of the folder ``results``, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "results" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """A program of the folder ``results``, which is no package: its programs find each other as they do when run."""
+    sys.path.insert(0, str(ROOT / "results"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "results"))
 
 
 def shown(begin: str) -> str:
@@ -112,6 +111,12 @@ def test_the_tables_of_tasks_are_what_specs_and_records_say(name: str) -> None:
 def test_the_tables_of_studies_are_what_the_records_say(name: str) -> None:
     module = script("studies_table")
     assert shown(module.begin(name)) == module.TABLES[name](runs_table(module.RECORDS))
+
+
+@pytest.mark.skipif("mujoco_table.py -->" not in README, reason="stands in the README once there are runs")
+def test_the_table_of_mujoco_is_what_the_records_say() -> None:
+    module = script("mujoco_table")
+    assert shown(module.BEGIN) == module.block()
 
 
 @pytest.mark.parametrize("name", ["training", "shared", "steps", "transformers"])

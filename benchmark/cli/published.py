@@ -23,10 +23,9 @@ def list_published(env: str | None, as_json: bool) -> int:
         return 0
 
     def cells(one: PublishedScore) -> tuple[str, ...]:
-        spread = "" if one.spread is None else f" ± {one.spread:g}"
         seeds = "-" if one.seeds is None else str(one.seeds)
         where = f"{one.source}, {one.table}"
-        return one.env, one.data or "-", one.method, f"{one.score:g}{spread}", seeds, where, ", ".join(one.caveats)
+        return one.env, one.data or "-", one.method, one.text, seeds, where, ", ".join(one.caveats)
 
     by_task = sorted(scores, key=lambda one: (one.env, one.data or "", one.measure))
     for measure in dict.fromkeys(one.measure for one in by_task):

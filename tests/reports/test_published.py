@@ -98,6 +98,26 @@ def test_looking_up_a_task_gives_its_cells_alone_and_an_unknown_one_is_named() -
         published().table("corl/lst")
 
 
+def test_a_table_of_other_things_than_scores_fits_the_format(tmp_path: Path) -> None:
+    """Part of Decision S4's Tables 3 and 4: sizes beside scores, and milliseconds, where less is better."""
+    sizes = {
+        "id": "decision-s4/3/sizes", "source": "decision-s4", "table": "Table 3", "measure": "normalised score",
+        "seeds": None, "protocol": {},
+        "columns": [{"env": "halfcheetah", "data": "medium"}, {"env": "halfcheetah", "measure": "size over DT's"}],
+        "rows": [{"method": "DS4 (N=64, H=64)", "scores": [47.31, 0.15]}, {"method": "DT", "scores": [42.6, 1.0]}],
+    }  # fmt: skip
+    times = {
+        "id": "decision-s4/4/latency", "source": "decision-s4", "table": "Table 4", "measure": "ms a decision",
+        "larger_is_better": False, "seeds": None, "protocol": {}, "columns": [{"env": "halfcheetah"}],
+        "rows": [{"method": "DT (k = 20)", "scores": [3.1]}, {"method": "DS4", "scores": [2.1]}],
+    }  # fmt: skip
+    book = load(changed(tmp_path, lambda content: content["tables"].extend([sizes, times])))
+    found = [(one.method, one.measure, one.score) for one in published_scores("halfcheetah", book=book)]
+    assert ("DT", "size over DT's", 1.0) in found
+    assert ("DS4", "ms a decision", 2.1) in found
+    assert mean_ranks(book.table("decision-s4/4/latency")) == {"DT (k = 20)": 2.0, "DS4": 1.0}
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.none() | st.integers(0, 5), min_size=3, max_size=3), min_size=1, max_size=6), st.booleans())
 def test_a_rank_counts_the_better_ones_in_the_column(rows: list[list[int | None]], larger: bool) -> None:

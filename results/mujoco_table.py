@@ -1,0 +1,128 @@
+"""The tables of MuJoCo from the records in results/reference/mujoco: prints them, or writes them with --write.
+
+python results/mujoco_table.py [--write]
+
+They go into README.md and into results/reference/mujoco.md. What papers print stands in a table of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from markdown_table import MISSING, ROOT, head, line, of_actor, spread, write_blocks
+
+from dsbench.errors import UsageError
+from dsbench.records.tables import runs_table
+from dsbench.reports.published import published, published_scores
+
+RECORDS = ROOT / "results" / "reference" / "mujoco"
+BEGIN = "<!-- table: python results/mujoco_table.py -->"
+ENVS = ("hopper", "halfcheetah", "walker2d")
+RECIPES = ("medium", "medium-replay")
+ACTORS = ("gpt", "s4d", "mamba", "lstm", "bc")
+SEEDS = (0, 1, 2)
+BEST = "score_normalised_best"
+MEASURES = {  # heading -> (column, digits after the point)
+    "normalised, last ↑": ("result.score_normalised", 1),
+    "normalised, best ↑": (f"result.{BEST}", 1),
+    "return, last ↑": ("result.return_mean", 0),
+    "training s ↓": ("result.train_seconds", 0),
+    "decision p50 µs ↓": ("result.latency_p50_us", 0),
+}
+PUBLISHED = (("DT", "decision-transformer/gym"), ("DS4", "decision-s4/1/offline"))
+
+
+def block(records: Path = RECORDS) -> str:
+    """All of it as Markdown: what was measured, what is missing, and apart from both what papers print.
+
+    Raises:
+        UsageError: there are no runs.
+    """
+    runs = _with_best(runs_table(records))
+    return "\n\n".join([measured(runs), _note(runs), missing(runs), "Published, not measured here:", papers()])
+
+
+def measured(runs: pd.DataFrame) -> str:
+    """One row a backbone or control on a recipe of an environment."""
+    lines = head("environment", "data", "policy", *MEASURES, "parameters ↓")
+    for env, recipe, actor in _cells():
+        own = _of_cell(runs, env, recipe, actor)
+        if not own.empty:
+            numbers = [spread(own, column, lambda mean, n=digits: n) for column, digits in MEASURES.values()]
+            sizes = own.reindex(columns=["result.parameters_total"]).squeeze(axis=1).dropna().unique()
+            exact = " / ".join(f"{size:,.0f}" for size in sizes) or MISSING  # the same for all seeds: no interval
+            lines.append(line([env, recipe, actor, *numbers, exact]))
+    return "\n".join(lines)
+
+
+def missing(runs: pd.DataFrame) -> str:
+    """The runs without a result by name, each with its status."""
+    listed = []
+    for env, recipe, actor in _cells():
+        own = _of_cell(runs, env, recipe, actor)
+        status = dict(zip(own["seed"], own["status"], strict=True))
+        listed += [
+            f"- {actor} on {env} {recipe}, seed {seed}: {status.get(seed, 'not run')}"
+            for seed in SEEDS
+            if status.get(seed) != "ok"
+        ]
+    return "\n".join(["Missing:", "", *listed]) if listed else f"No run is missing of {len(_cells()) * len(SEEDS)}."
+
+
+def papers() -> str:
+    """What the Decision Transformer and Decision S4 are reported to reach on D4RL's data of the same names."""
+    lines = head("environment", "data", "method", "normalised", "seeds", "source", "not comparable because", "caveats")
+    for env, recipe in dict.fromkeys((env, recipe) for env, recipe, _ in _cells()):
+        for method, table in PUBLISHED:
+            (one,) = (cell for cell in published_scores(env, recipe, method) if cell.table_id == table)
+            seeds = "not stated" if one.seeds is None else str(one.seeds)
+            reason = f"other data: {one.protocol['data']}; other physics: {one.protocol['physics']}"
+            where = f"{published().sources[one.source].short}, {one.table}"
+            lines.append(line([env, recipe, method, one.text, seeds, where, reason, ", ".join(one.caveats)]))
+    return "\n".join([*lines, "", "What the caveats say: `dsbench list published`."])
+
+
+def _cells() -> list[tuple[str, str, str]]:
+    return [(env, recipe, actor) for env in ENVS for recipe in RECIPES for actor in ACTORS]
+
+
+def _of_cell(runs: pd.DataFrame, env: str, recipe: str, actor: str) -> pd.DataFrame:
+    own = runs[runs["env"].eq(env) & runs["data.recipe"].eq(recipe)]
+    return own[of_actor(own, actor) & own["seed"].isin(SEEDS)]
+
+
+def _with_best(runs: pd.DataFrame) -> pd.DataFrame:
+    """The return of the weights that were best on the selection episodes, on the scale that stands in the run's own row."""
+    names = ["return_best", "reference_random", "reference_optimal"]
+    scale = runs.reindex(columns=[f"result.{name}" for name in names]).astype(float).set_axis(names, axis=1)
+    best = 100 * (scale["return_best"] - scale["reference_random"])
+    return runs.assign(**{f"result.{BEST}": best / (scale["reference_optimal"] - scale["reference_random"])})
+
+
+def _note(runs: pd.DataFrame) -> str:
+    """What the numbers mean, and which simulator they come from."""
+    physics = sorted(set(runs.reindex(columns=["result.simulator"])["result.simulator"].dropna()))
+    return (
+        "Means over seeds ± half of the 95 % interval. Last: the weights at the end; best: those best on the selection "
+        "episodes, scored on others. Normalised: 0 and 100 are D4RL's constants. "
+        f"Simulator: {'; '.join(physics) or 'not recorded'}."
+    )
+
+
+def main() -> None:
+    try:
+        text = block()
+    except UsageError:
+        sys.exit(f"no runs in {str(RECORDS)!r}; make them with: make mujoco")
+    if "--write" not in sys.argv:
+        print(text)
+        return
+    how = "Made by `python results/mujoco_table.py --write` from the runs of `make mujoco`."
+    (RECORDS.parent / "mujoco.md").write_text(f"# MuJoCo\n\n{how}\n\n{text}\n")
+    write_blocks({BEGIN: text})
+
+
+if __name__ == "__main__":
+    main()
