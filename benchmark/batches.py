@@ -7,7 +7,7 @@ alone, so a resumed run draws the same batches as one never interrupted.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -70,9 +70,12 @@ class BatchSampler:
         row_length: timesteps a row may hold; segments share a row while they fit. None means the longest segment.
         seed: root of the stream that picks segments.
         balance_returns: pick the range of returns first, each as often, then an episode in it (`return_weights`).
+        anchor: the ``end`` or the ``start`` of a window is what is drawn.
+        length_weighted: pick whole episodes in proportion to their length.
 
-    With a window, an episode is picked in proportion to its length and the window ends at a timestep drawn uniformly, so
-    every timestep is equally likely to be the last one; without, episodes are picked uniformly.
+    With a window, an episode is picked in proportion to its length and the window ends (or starts) at a timestep drawn
+    uniformly, so every timestep is equally likely to be the last one (the first); it is shorter at the beginning (the end)
+    of an episode. Without, episodes are picked uniformly unless `length_weighted`.
     """
 
     def __init__(
@@ -84,16 +87,21 @@ class BatchSampler:
         row_length: int | None,
         seed: int,
         balance_returns: bool = False,
+        anchor: Literal["end", "start"] = "end",
+        length_weighted: bool = False,
     ) -> None:
         self.episodes, self.batch_size, self.window, self.seed = episodes, batch_size, window, seed
+        self.anchor = anchor
         longest = int(episodes.lengths.max())
         self.segment_length = longest if window is None else min(window, longest)
         self.row_length = max(self.segment_length, row_length or 0)
         self._timesteps = episodes.timesteps()
         self._returns_to_go = episodes.returns_to_go().astype(np.float32)
         self._cumulative: NDArray[np.float64] | None = None  # of the weights of what is picked, None for equal ones
-        if balance_returns:
-            weights = return_weights(episodes.returns())
+        if balance_returns or (length_weighted and window is None):
+            weights = return_weights(episodes.returns()) if balance_returns else np.ones(len(episodes))
+            if window is None and length_weighted:
+                weights = weights * episodes.lengths
             self._cumulative = np.cumsum(weights if window is None else np.repeat(weights, episodes.lengths))
 
     def draw(self, update: int) -> Batch:
@@ -109,6 +117,9 @@ class BatchSampler:
             chosen = self._pick(generator, len(self.episodes))
             return starts[chosen], starts[chosen + 1]
         last = self._pick(generator, self.episodes.n_timesteps)
+        if self.anchor == "start":
+            ends = starts[np.searchsorted(starts, last, side="right")]
+            return last, np.minimum(last + self.window, ends)
         return np.maximum(last + 1 - self.window, last - self._timesteps[last]), last + 1
 
     def _pick(self, generator: np.random.Generator, count: int) -> NDArray[np.int64]:

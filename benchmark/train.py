@@ -126,12 +126,13 @@ class Trainer:
 
 
 def make_optimizer(model: Trainable, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over the model's groups: relative learning rates kept, decay only where a group allows it."""
+    """AdamW over the model's groups: relative learning rates kept, decay only where a group allows it, or everywhere."""
+    everywhere = config.weight_decay_on == "all"
     groups = [
         {
             "params": group["params"],
             "lr_scale": group["lr_scale"],
-            "weight_decay": config.weight_decay if group["decay"] else 0.0,
+            "weight_decay": config.weight_decay if group["decay"] or everywhere else 0.0,
         }
         for group in model.param_groups()
     ]

@@ -23,6 +23,14 @@ LATER: dict[str, Any] = {
     "train.objective": "action",
     "train.balance_returns": False,
     "data.allow_other_physics": False,
+    "wrapper.token_activation": "none",
+    "wrapper.time_std": 0.02,
+    "wrapper.return_scale": None,
+    "wrapper.head_bias": True,
+    "train.weight_decay_on": "matrices",
+    "train.window_anchor": "end",
+    "train.length_weighted": False,
+    "eval.target_sweep": [],
 }
 
 

@@ -30,6 +30,7 @@ Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Quantile: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
+TargetReturn: TypeAlias = Annotated[float, Field(ge=-1e9, le=1e9)]  # single precision must hold it
 
 
 def _as_tuple(value: Any) -> Any:
@@ -116,11 +117,17 @@ class WrapperConfig(Section):
     previous_action: bool | None = Field(default=None, description="feed the last action; null: unless memoryless")
     time: Literal["sinusoidal", "none", "table"] = Field(default="sinusoidal", description="encoding of the timestep")
     max_timestep: Count | None = Field(default=None, description="size of the table of timesteps")
+    time_std: NonNegative = Field(default=0.02, description="spread of the table of timesteps at the start")
+    return_scale: Positive | None = Field(
+        default=None, description="divisor of the return-to-go; null: the spread of the data's returns"
+    )
     combine: Literal["sum", "concat"] = Field(default="sum", description="how the parts of a joint token are joined")
     encoder_width: Count | None = Field(default=None, description="hidden width of the encoder; null: linear")
     encoder_activation: Literal["none", "relu", "gelu", "tanh"] = Field(default="none", description="of the encoder")
+    token_activation: Literal["none", "relu", "gelu", "tanh"] = Field(default="none", description="of joined tokens")
     embedding_norm: bool = Field(default=False, description="layer norm on the tokens")
     action_tanh: bool = Field(default=False, description="bound continuous actions by tanh")
+    head_bias: bool = Field(default=True, description="whether the map to actions has a bias")
     embedding_dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on the tokens")
 
 
@@ -133,8 +140,17 @@ class TrainConfig(Section):
     warmup: CountOrZero = Field(default=50, description="updates of linear warm-up")
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="learning rate after the warm-up")
     clip: Positive | None = Field(default=1.0, description="largest norm of the gradient; null: no clipping")
-    weight_decay: NonNegative = Field(default=0.01, description="AdamW's, on matrices only")
+    weight_decay: NonNegative = Field(default=0.01, description="AdamW's")
+    weight_decay_on: Literal["matrices", "all"] = Field(
+        default="matrices", description="matrices but those of dynamics, or every parameter"
+    )
     window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")
+    window_anchor: Literal["end", "start"] = Field(
+        default="end", description="which end of a window is drawn, each timestep of the data equally likely"
+    )
+    length_weighted: bool = Field(
+        default=False, description="draw whole episodes in proportion to their length, as windows always are"
+    )
     row_length: Count | None = Field(
         default=None, description="timesteps in a row of segments that fit; null: the longest"
     )
@@ -164,9 +180,12 @@ class EvalConfig(Section):
     episodes: Count = Field(default=500, description="held-out episodes that are reported")
     selection_episodes: Count = Field(default=100, description="other episodes that choose the best checkpoint")
     seed: Seed = Field(default=0, description="seed of the episodes, apart from the run's seed")
-    target_return: Annotated[float, Field(ge=-1e9, le=1e9)] | None = Field(
+    target_return: TargetReturn | None = Field(
         default=None, description="target return; null: by the environment's rule"
-    )  # single precision must hold it
+    )
+    target_sweep: Annotated[tuple[TargetReturn, ...], BeforeValidator(_as_tuple)] = Field(
+        default=(), description="further target returns, played at the end and reported apart"
+    )
     target_quantile: Quantile = Field(default=0.95, description="target return, as a quantile of the data's returns")
     opposite_quantile: Quantile = Field(default=0.05, description="the same for the opposite target")
     decode: Annotated[tuple[Literal["argmax", "sample"], ...], BeforeValidator(_as_tuple)] = Field(

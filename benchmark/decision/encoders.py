@@ -189,12 +189,12 @@ class SinusoidalTime(nn.Module):
 
 
 class TableTime(nn.Module):
-    """A learned row per timestep. (*,) -> (*, W). Longer episodes are refused, see `check_horizon`."""
+    """A learned row per timestep, at first Normal(0, std). (*,) -> (*, W). Longer episodes are refused by `check_horizon`."""
 
-    def __init__(self, width: int, max_timestep: int) -> None:
+    def __init__(self, width: int, max_timestep: int, std: float = 0.02) -> None:
         super().__init__()
         self.table = nn.Embedding(max_timestep, width)
-        nn.init.normal_(self.table.weight, std=0.02)
+        nn.init.normal_(self.table.weight, std=std)
 
     def check_horizon(self, longest: int) -> None:
         """`UsageError` if an episode of `longest` timesteps does not fit."""

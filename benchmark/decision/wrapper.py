@@ -59,8 +59,12 @@ class DecisionSequence(nn.Module):
         combine: how the parts of a joint token are joined.
         encoder_width: width of each part before it is joined; None is `d_model` and no further map.
         encoder_activation: after each encoder.
+        token_activation: after the parts were joined, before `time` is added.
+        time_std: spread of the table of timesteps at the start.
+        return_scale: divisor of the return-to-go; None takes the spread of the data's returns.
         embedding_norm: layer norm on the tokens.
         action_tanh: bound continuous actions by tanh, scaled to the space.
+        head_bias: whether the map to actions has a bias.
         embedding_dropout: probability of dropping an entry of a token.
 
     Raises:
@@ -81,15 +85,19 @@ class DecisionSequence(nn.Module):
         combine: Literal["sum", "concat"] = "sum",
         encoder_width: int | None = None,
         encoder_activation: Activation = "none",
+        token_activation: Activation = "none",
+        time_std: float = 0.02,
+        return_scale: float | None = None,
         embedding_norm: bool = False,
         action_tanh: bool = False,
+        head_bias: bool = True,
         embedding_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         _check_layout(backbone, tokens, previous_action)
         self.backbone, self.tokens, self.combine = backbone, tokens, combine
         self.condition, self.previous_action = condition, previous_action
-        self.observation_space = observation_space
+        self.observation_space, self.return_scale = observation_space, return_scale
         d_model = backbone.d_model
         width = encoder_width or d_model
 
@@ -98,10 +106,11 @@ class DecisionSequence(nn.Module):
         self.return_encoder = ReturnEncoder(width) if condition == "return" else None
         self.activation = ACTIVATIONS[encoder_activation]()
         self.joiners = self._make_joiners(width, d_model, narrow=encoder_width is None)
-        self.time = _make_time(time, d_model, max_timestep)
+        self.token_activation = ACTIVATIONS[token_activation]()
+        self.time = _make_time(time, d_model, max_timestep, time_std)
         self.norm = nn.LayerNorm(d_model) if embedding_norm else nn.Identity()
         self.dropout = nn.Dropout(embedding_dropout)
-        self.head = _make_head(action_space, d_model)
+        self.head = _make_head(action_space, d_model, head_bias)
         self.action_tanh = action_tanh and isinstance(action_space, spaces.Box)
         low, high = _bounds(action_space)
         self.register_buffer("action_low", low)
@@ -122,11 +131,11 @@ class DecisionSequence(nn.Module):
         """Backbone positions that one environment step takes."""
         return 1 if self.tokens == "joint" else len(self.parts)
 
-    def fit_normalisers(self, episodes: Episodes, return_scale: float | None = None) -> None:
-        """Take observation statistics and the return scale from offline data; checks that its episodes fit."""
+    def fit_normalisers(self, episodes: Episodes) -> None:
+        """Take observation statistics and, unless given, the return scale from offline data; checks that it fits."""
         self.observation_encoder.fit(episodes.observations)  # type: ignore[operator]
         if self.return_encoder is not None:
-            self.return_encoder.fit(episodes, return_scale)
+            self.return_encoder.fit(episodes, self.return_scale)
         if isinstance(self.time, TableTime):
             self.time.check_horizon(int(episodes.lengths.max()))
 
@@ -325,6 +334,7 @@ class DecisionSequence(nn.Module):
         ]
 
     def _finish(self, token: Tensor, timestep: Tensor) -> Tensor:
+        token = self.token_activation(token)
         if self.time is not None:
             token = token + self.time(timestep)
         return self.dropout(self.norm(token))
@@ -343,21 +353,21 @@ def _check_layout(backbone: Backbone, tokens: str, previous_action: bool) -> Non
         )
 
 
-def _make_time(time: str, d_model: int, max_timestep: int | None) -> nn.Module | None:
+def _make_time(time: str, d_model: int, max_timestep: int | None, std: float) -> nn.Module | None:
     if time == "none":
         return None
     if time == "sinusoidal":
         return SinusoidalTime(d_model)
     if max_timestep is None:
         raise UsageError("wrapper.time=table needs wrapper.max_timestep, the longest episode in timesteps")
-    return TableTime(d_model, max_timestep)
+    return TableTime(d_model, max_timestep, std)
 
 
-def _make_head(space: gym.Space[Any], d_model: int) -> nn.Linear:
+def _make_head(space: gym.Space[Any], d_model: int, bias: bool) -> nn.Linear:
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:
-        return nn.Linear(d_model, int(space.n))
+        return nn.Linear(d_model, int(space.n), bias=bias)
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return nn.Linear(d_model, space.shape[0])
+        return nn.Linear(d_model, space.shape[0], bias=bias)
     raise UsageError(f"action space {space} is not supported; expected Discrete(n) from 0, or a Box of rank 1")
 
 

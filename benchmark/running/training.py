@@ -35,6 +35,8 @@ def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes) -> Tra
         row_length=settings.row_length,
         seed=config.seed,
         balance_returns=settings.balance_returns and config.wrapper.condition == "return",
+        anchor=settings.window_anchor,
+        length_weighted=settings.length_weighted,
     )
     precision = torch.bfloat16 if config.precision == "bf16" else None
     return Trainer(model, sampler, settings, seed=config.seed, autocast_dtype=precision)
