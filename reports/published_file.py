@@ -158,7 +158,7 @@ def _once(names: Sequence[str], what: str) -> None:
 
 
 def _caveat_keys(table: Table) -> set[str]:
-    lists = [table.caveats, *(part.caveats for part in (*table.columns, *table.rows))]
+    lists = [table.caveats, *(column.caveats for column in table.columns), *(row.caveats for row in table.rows)]
     lists += [keys for row in table.rows for keys in row.cell_caveats.values()]
     return {key for keys in lists for key in keys}
 
