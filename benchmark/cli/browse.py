@@ -57,7 +57,10 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
     from dsbench.envs import ENVS, get_spec
 
     if kind == "presets":
-        return [{"name": preset.name, "summary": preset.summary} for preset in PRESETS.values()]
+        return [
+            {"name": preset.name, "backbone": preset.backbone or "any", "summary": preset.summary}
+            for preset in PRESETS.values()
+        ]
     if kind == "controls":
         return [{"name": control.name, "summary": control.summary} for control in CONTROLS.values()]
     if kind == "recipes":

@@ -15,7 +15,7 @@ ConfigFile = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--config", metavar="FILE", help="Settings from .yaml, .toml or .json, such as a run's config.yaml."),
 ]
-PresetName = Annotated[Optional[str], typer.Option("--preset", help="smoke, quick (default) or paper.")]  # noqa: UP045
+PresetName = Annotated[Optional[str], typer.Option("--preset", help="quick (default); see dsbench list presets.")]  # noqa: UP045
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 Policy = Annotated[
     Optional[str],  # noqa: UP045

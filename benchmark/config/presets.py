@@ -7,20 +7,16 @@ every preset, `Preset.per_env` on top of one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from dsbench.config.preset import Preset
+from dsbench.config.protocols import PROTOCOLS
 from dsbench.errors import UnknownName
 
-
-@dataclass(frozen=True)
-class Preset:
-    """Settings as nested dictionaries, in the words of the configuration."""
-
-    name: str
-    summary: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    per_env: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # env name -> settings on top
+# Walking machines: continuous actions have one decoding, and bounds.
+WALKERS = ("hopper", "halfcheetah", "walker2d")
+MAZES = ("antmaze-umaze", "antmaze-umaze-diverse")  # learned from files alone
+CONTINUOUS: Mapping[str, Any] = {"wrapper": {"action_tanh": True}, "eval": {"decode": ["argmax"]}}
 
 
 # What each task is about: the data it is learned from and how its headline is decoded. Under every preset.
@@ -34,6 +30,20 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "cartpole-noisy": {"data": {"recipe": "mixed"}},
     "repeat-first": {"data": {"recipe": "mixed"}},
     "repeat-previous": {"data": {"recipe": "mixed"}},
+    **{name: {**CONTINUOUS, "data": {"recipe": "medium"}} for name in WALKERS},
+    **dict.fromkeys(MAZES, CONTINUOUS),
+}
+
+# An evaluation is up to 1,000 decisions in a simulator, so there are few of them.
+WALKING: Mapping[str, Any] = {
+    "data": {"timesteps": 100_000},
+    "train": {"batch_size": 64, "window": 20, "updates": 2_000, "eval_every": 1_000, "mean_last_k": 2},
+    "eval": {"episodes": 100, "selection_episodes": 20},
+}
+# One that shows that everything runs.
+STEPS: Mapping[str, Any] = {
+    "train": {"batch_size": 8, "window": 20, "eval_every": 20},
+    "eval": {"episodes": 2, "selection_episodes": 2},
 }
 
 SHORT_EVALUATION = {"episodes": 100, "selection_episodes": 20}  # of long episodes, which cost most of a quick run
@@ -78,6 +88,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
         "train": {"batch_size": 32, "eval_every": 250},
         "eval": SHORT_EVALUATION,
     },
+    **dict.fromkeys((*WALKERS, *MAZES), WALKING),
 }
 
 LONG = (
@@ -102,7 +113,11 @@ PRESETS = {
                 "eval": {"episodes": 20, "selection_episodes": 20},
                 "measure": {"warmup": 10, "steps": 50},
             },
-            per_env={name: {"train": {"batch_size": 8, "eval_every": 20}, "data": {"episodes": 50}} for name in LONG},
+            per_env={
+                **{name: {"train": {"batch_size": 8, "eval_every": 20}, "data": {"episodes": 50}} for name in LONG},
+                **{name: {**STEPS, "data": {"timesteps": 2_000}} for name in WALKERS},
+                **dict.fromkeys(MAZES, STEPS),
+            },
         ),
         Preset("quick", "the default: about a minute on two CPU cores", per_env=QUICK),
         Preset(
@@ -114,7 +129,16 @@ PRESETS = {
                 "eval": {"episodes": 5_000, "selection_episodes": 500},
                 "measure": {"warmup": 200, "steps": 5_000},
             },
+            per_env={
+                name: {
+                    "data": {"timesteps": 1_000_000},
+                    "train": {"batch_size": 64, "window": 20, "updates": 50_000, "eval_every": 10_000},
+                    "eval": {"episodes": 100, "selection_episodes": 100},
+                }
+                for name in (*WALKERS, *MAZES)
+            },
         ),
+        *PROTOCOLS,
     ]
 }
 DEFAULT = "quick"

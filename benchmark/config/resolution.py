@@ -28,10 +28,10 @@ def resolve(
     """The configuration of one run: settings of the task, then of the preset, file, arguments, `overrides`; the later wins.
 
     Args:
-        preset: ``smoke``, ``quick`` (default) or ``paper``; None takes the file's, else the default.
+        preset: one of `dsbench.config.presets` (``quick`` by default); None takes the file's, else the default.
         config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
         overrides: ``a.b=value`` texts, as given to ``--set``.
-        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``.
+        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``; None takes the preset's, if it has one.
         env: catalogue name of the environment.
         **arguments: other top-level settings (``seed``, ``threads``, ``device``, ...); None means not given.
 
@@ -47,8 +47,13 @@ def resolve(
         lines = lines.without(path)
     asked = _with_policy(_merge(from_file, _with_size(given)))
     chosen = get_preset(preset or asked.get("preset") or DEFAULT)
+    if chosen.backbone is not None and not _name_of(asked.get("backbone")):
+        asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
     env_name = _name_of(asked.get("env"))
-    settings = _merge(_merge(TASKS.get(env_name, {}), chosen.settings), chosen.per_env.get(env_name, {}))
+    settings: Mapping[str, Any] = TASKS.get(env_name, {})
+    per_backbone = chosen.per_backbone.get(_name_of(asked.get("backbone")), {})
+    for layer in (chosen.settings, chosen.per_env.get(env_name, {}), per_backbone):
+        settings = _merge(settings, layer)
     return from_dict({**_merge(settings, _with_size(asked)), "preset": chosen.name}, lines)
 
 

@@ -66,6 +66,15 @@ class Evaluation:
             means, target, phase="evaluate", split="eval", step=step, decode=decode, selection="last"
         )
 
+    def in_the_sweep(self, target: Target, on_step: Callable[[], None]) -> list[dict[str, Any]]:
+        """Records of the last weights asked for another return; they stand beside the scores and are none of them."""
+        settings = self.config.eval
+        means = self._means("eval", settings.episodes, target, settings.decode[0], on_step)
+        return self._records(
+            means | {"score_normalised": self.spec.normalised(means["return"])}, target, phase="evaluate", split="eval",
+            step=self.config.train.updates, decode=settings.decode[0], selection="sweep",
+        )  # fmt: skip
+
     def _means(
         self,
         split: rollout.Split,

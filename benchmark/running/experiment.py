@@ -27,7 +27,7 @@ from dsbench.records.tables import event_record, metric_record
 from dsbench.running.evaluating import Evaluation
 from dsbench.running.measuring import cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
-from dsbench.running.rows import score_columns, selection_columns
+from dsbench.running.rows import reference_columns, score_columns, selection_columns
 from dsbench.running.training import Progress, make_trainer, pick_device, resume, save
 from dsbench.train import Trainable, Trainer, seeded
 
@@ -66,7 +66,7 @@ class Experiment:
         episodes, info = self._data(folder)
         self.model.fit_normalisers(episodes)
         self.model.to(self.device)
-        targets = self._targets(episodes)
+        targets = self._targets(episodes, info)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
@@ -104,14 +104,16 @@ class Experiment:
         self.report("data", size, size)
         return episodes, info
 
-    def _targets(self, episodes: Episodes) -> dict[str, Target | None]:
+    def _targets(self, episodes: Episodes, info: DataInfo) -> dict[str, Target | None]:
         """Returns to ask for, by role; behaviour cloning asks for none."""
         settings = self.config.eval
         if self.config.wrapper.condition == "none":
             return {"target": None}
         if settings.target_return is not None:
             return {"target": Target(settings.target_return)}
-        return dict(self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile))
+        by_rule = dict(self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile))
+        fixed = self.spec.foreign.d4rl_targets
+        return by_rule | ({"target": Target(fixed[0])} if fixed and info.recipe.startswith("d4rl:") else {})
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
@@ -150,7 +152,8 @@ class Experiment:
         """Held-out scores of the last weights: decode -> role of the target -> means."""
         decodes = self.config.eval.decode
         scores: dict[str, dict[str, dict[str, float]]] = {decode: {} for decode in decodes}
-        total, done = len(decodes) * len(targets), 0
+        sweep = [] if targets["target"] is None else [Target(value) for value in self.config.eval.target_sweep]
+        total, done = len(decodes) * len(targets) + len(sweep), 0
 
         def on_step() -> None:
             self.report("evaluate", done, total)
@@ -162,6 +165,11 @@ class Experiment:
                 folder.journal.append_many(records)
                 done += 1
                 self._raise_if_stopped()
+        for target in sweep:
+            on_step()
+            folder.journal.append_many(self.evaluation.in_the_sweep(target, on_step))
+            done += 1
+            self._raise_if_stopped()
         self.report("evaluate", total, total)
         return scores
 
@@ -237,6 +245,7 @@ class Experiment:
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
         }
+        row |= reference_columns(self.spec)
         row |= {f"yardstick_{name}": value for name, value in self.yardsticks.items()}
         row |= score_columns(self.spec, config.eval.decode, scores)
         return row | selection_columns(self.spec, progress.history or [], config.train.mean_last_k)

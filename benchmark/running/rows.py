@@ -32,6 +32,16 @@ def score_columns(
     return columns
 
 
+def reference_columns(spec: EnvSpec) -> dict[str, str | float | None]:
+    """What ``score_normalised`` is measured by, and the simulator that stands behind the task (null where none does)."""
+    return {
+        "reference_random": spec.random_return,
+        "reference_optimal": spec.optimal_return,
+        "references": spec.references,
+        "simulator": ", ".join(f"{name} {version}" for name, version in spec.simulator.items()) or None,
+    }
+
+
 def selection_columns(
     spec: EnvSpec, history: Sequence[Mapping[str, float]], mean_last_k: int
 ) -> dict[str, str | float]:

@@ -11,7 +11,7 @@ from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
 from dsbench.running.progress import Report
-from dsbench.running.rows import score_columns
+from dsbench.running.rows import reference_columns, score_columns
 
 DECODE = "scripted"  # stands in the column that tells how actions were chosen
 
@@ -41,4 +41,5 @@ class ScriptedExperiment:
             for metric, value in means.items()
         )
         self.report("done", 1, 1)
-        return {"decode": DECODE, **score_columns(self.spec, [DECODE], {DECODE: {"target": means}})}
+        scores = score_columns(self.spec, [DECODE], {DECODE: {"target": means}})
+        return {"decode": DECODE, **reference_columns(self.spec), **scores}

@@ -173,7 +173,10 @@ def test_list_as_json_names_all_catalogues(capsys: pytest.CaptureFixture[str]) -
     assert main(["list", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {entry["name"] for entry in found["backbones"]} >= {"gpt", "s4", "s4d", "mamba", "lstm", "mlp"}
-    assert {entry["name"] for entry in found["presets"]} == {"smoke", "quick", "paper"}
+    assert {entry["name"]: entry["backbone"] for entry in found["presets"]} == {
+        **dict.fromkeys(("smoke", "quick", "paper"), "any"),
+        "decision-transformer": "gpt", "decision-s4": "s4d", "decision-mamba": "mamba", "ssm-for-offline-rl": "mamba",
+    }  # fmt: skip
     assert {entry["env"] for entry in found["recipes"]} == {entry["name"] for entry in found["envs"]}
 
 
