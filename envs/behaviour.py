@@ -26,6 +26,15 @@ def uniform(n_actions: int) -> Behaviour:
     return behave
 
 
+def uniform_torques(joints: int) -> Behaviour:
+    """Every action in [-1, 1] to the power of `joints` alike; takes all draws but the first, which may choose who acts."""
+
+    def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+        return (2 * draws[:, 1 : 1 + joints] - 1).astype(np.float32)
+
+    return behave
+
+
 def noisy(expert: Behaviour, n_actions: int, epsilon: float | Epsilon) -> Behaviour:
     """`expert`, but with probability epsilon a uniformly random allowed action instead.
 

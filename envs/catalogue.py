@@ -85,6 +85,27 @@ ENVS = Catalogue(
             "dsbench.envs.tasks.cartpole:cartpole_noisy",
         ),
         Entry(
+            "hopper",
+            "control: one leg of rigid links hops forwards in MuJoCo",
+            "gymnasium Hopper-v5 and -v4, data as D4RL makes it (Fu et al. 2020, arXiv:2004.07219)",
+            "dsbench.envs.tasks.mujoco:hopper",
+            extra="mujoco",
+        ),
+        Entry(
+            "halfcheetah",
+            "control: two legs on a long body run forwards in MuJoCo",
+            "gymnasium HalfCheetah-v5 and -v4, data as D4RL makes it (Fu et al. 2020, arXiv:2004.07219)",
+            "dsbench.envs.tasks.mujoco:halfcheetah",
+            extra="mujoco",
+        ),
+        Entry(
+            "walker2d",
+            "control: two legs walk forwards in MuJoCo",
+            "gymnasium Walker2d-v5 and -v4, data as D4RL makes it (Fu et al. 2020, arXiv:2004.07219)",
+            "dsbench.envs.tasks.mujoco:walker2d",
+            extra="mujoco",
+        ),
+        Entry(
             "key-to-door",
             "credit assignment over a gap: a key taken early opens a door much later",
             "Hung et al. 2019 (arXiv:1810.06721), Chen et al. 2021 (arXiv:2106.01345)",

@@ -34,6 +34,8 @@ class Foreign:
         joined: dictionary observations to be joined, or None where they are taken as they are.
         cut_at_jumps: whether an episode of a D4RL file also ends where ``next_observations`` are not what follows.
         rewards: the only rewards that the task pays, or None for any.
+        d4rl_targets: returns that policies learned from D4RL's files are asked for in place of those of the task's rule,
+            the first one as the headline.
         longest: timesteps of the longest episode that files hold, where they outlast those of the task.
     """
 
@@ -45,4 +47,5 @@ class Foreign:
     joined: GoalObservation | None = None
     cut_at_jumps: bool = False
     rewards: tuple[float, ...] | None = None
+    d4rl_targets: tuple[float, ...] = ()
     longest: int | None = None

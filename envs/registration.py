@@ -12,7 +12,10 @@ import gymnasium as gym
 
 from dsbench.envs.catalogue import ENVS, get_spec
 
-VERSION = 0  # of all ids so far
+VERSION = 0  # of the ids of all tasks but those whose version is that of their physics
+PHYSICS = {
+    name: {version: {"physics": f"v{version}"} for version in (4, 5)} for name in ("halfcheetah", "hopper", "walker2d")
+}
 
 
 def make(task: str, render_mode: str | None = None, **options: Any) -> gym.Env[Any, Any]:
@@ -22,8 +25,9 @@ def make(task: str, render_mode: str | None = None, **options: Any) -> gym.Env[A
 
 def _register() -> None:
     for name in ENVS.names():
-        if (env_id := f"dsbench/{name}-v{VERSION}") not in gym.registry:
-            gym.register(env_id, entry_point=f"{__name__}:make", kwargs={"task": name})
+        for version, options in PHYSICS.get(name, {VERSION: {}}).items():
+            if (env_id := f"dsbench/{name}-v{version}") not in gym.registry:
+                gym.register(env_id, entry_point=f"{__name__}:make", kwargs={"task": name, **options})
 
 
 _register()
