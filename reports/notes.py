@@ -25,7 +25,11 @@ def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
     lines = [LEGEND, "", MEASURES]
     for caution in (few_seeds(counts), _several_runs_of_a_seed(groups)):
         lines += ["", caution] if caution else []
-    for title, listed in (("Runs without a result:", _without_result(runs)), ("Made on:", _machines(runs))):
+    for title, listed in (
+        ("Learned from data of other physics:", _other_physics(runs)),
+        ("Runs without a result:", _without_result(runs)),
+        ("Made on:", _machines(runs)),
+    ):
         lines += ["", title, "", *(f"- {line}" for line in listed)] if listed else []
     return lines
 
@@ -41,6 +45,15 @@ def _without_result(runs: Sequence[Run]) -> list[str]:
         for run in sorted(runs, key=lambda run: run.run_id)
         if run.status != "ok"
     ]
+
+
+def _other_physics(runs: Sequence[Run]) -> list[str]:
+    """A line for each pair of simulations, with its runs: their scores say less beside those of others."""
+    told: dict[str, list[str]] = {}
+    for run in sorted(runs, key=lambda run: run.run_id):
+        if note := run.result.get("physics_note"):
+            told.setdefault(str(note), []).append(code(run.run_id))
+    return [f"{note}: {', '.join(those)}" for note, those in sorted(told.items())]
 
 
 def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:

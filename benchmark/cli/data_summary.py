@@ -17,6 +17,7 @@ def described(info: DataInfo) -> list[tuple[str, str]]:
         ("episodes", f"{info.episodes:,} ({info.timesteps:,} timesteps)"),
         ("mean return", f"{info.mean_return:g}"),
         ("returns", quantiles),
+        *([("physics", info.physics)] if info.physics else []),
         ("sha256", info.sha256),
         ("folder", info.path),
     ]
