@@ -126,12 +126,12 @@ class Trainer:
 
 
 def make_optimizer(model: Trainable, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW over the model's groups: relative learning rates kept, decay only where a group allows it, or everywhere."""
+    """AdamW over the model's groups: relative learning rates and where decay is allowed, unless `config` overrules them."""
     everywhere = config.weight_decay_on == "all"
     groups = [
         {
             "params": group["params"],
-            "lr_scale": group["lr_scale"],
+            "lr_scale": 1.0 if config.one_rate else group["lr_scale"],
             "weight_decay": config.weight_decay if group["decay"] or everywhere else 0.0,
         }
         for group in model.param_groups()

@@ -28,6 +28,7 @@ LATER: dict[str, Any] = {
     "wrapper.return_scale": None,
     "wrapper.head_bias": True,
     "train.weight_decay_on": "matrices",
+    "train.one_rate": False,
     "train.window_anchor": "end",
     "train.length_weighted": False,
     "eval.target_sweep": [],

@@ -5,6 +5,9 @@ Sources: [DT] Chen et al. 2021 (arXiv:2106.01345) with kzl/decision-transformer 
 Toshihiro-Ota/decision-mamba gym/experiment.py; [SSM] "State Space Models for Improved Offline RL"; [HF] transformers'
 DecisionTransformerConfig; [CORL] tinkoff-ai/CORL. "Not stated" marks what a source leaves open and what is taken instead.
 
+What the originals do by their padding is left out: windows that are short are padded on the right and masked, so that no
+padding enters a recurrent state (Decision Mamba's does, with other values in training than while acting).
+
 A protocol says nothing of the backbone's name: `Preset.backbone` is the one it was published with, any other one learns by
 the same protocol, in a stack of the same width. What belongs to one backbone stands in `Preset.per_backbone`.
 """
@@ -29,6 +32,7 @@ TRAINING: Mapping[str, Any] = {
     "schedule": "constant",  # [DT] min((step + 1) / warmup, 1)
     "weight_decay": 1e-4,  # [DT], [S4] C.2, [DM]
     "weight_decay_on": "all",  # [DT], [S4-code], [DM]: one group of all parameters
+    "one_rate": True,  # [S4] names one rate alone; [DM]
     "clip": 0.25,  # [DT] seq_trainer.py; [S4-code]; [DM]
     "eval_every": 10_000,  # [DT] after each iteration
     "log_every": 100,

@@ -144,6 +144,7 @@ class TrainConfig(Section):
     weight_decay_on: Literal["matrices", "all"] = Field(
         default="matrices", description="matrices but those of dynamics, or every parameter"
     )
+    one_rate: bool = Field(default=False, description="dynamics (A, dt) at the same learning rate as all else")
     window: Count | None = Field(default=None, description="timesteps in a segment; null: whole episodes")
     window_anchor: Literal["end", "start"] = Field(
         default="end", description="which end of a window is drawn, each timestep of the data equally likely"
