@@ -116,6 +116,29 @@ def test_every_timestep_is_equally_likely_to_end_a_window(make_episodes: MakeEpi
     assert (np.abs(counts - 2000) < 5 * np.sqrt(2000)).all()
 
 
+def test_a_window_may_be_drawn_by_its_start(make_episodes: MakeEpisodes) -> None:
+    """As Decision Transformer's code does: windows are cut at the end of an episode and not at its beginning."""
+    episodes = make_episodes([1, 4, 7])
+    sampler = BatchSampler(episodes, batch_size=24_000, window=3, row_length=None, seed=0, anchor="start")
+    batch = sampler.draw(0)
+    source, mask = sources(batch, episodes)
+    resets = batch.reset.numpy()[mask]
+    counts = np.bincount(source[resets], minlength=12)
+    assert (np.abs(counts - 2000) < 5 * np.sqrt(2000)).all()
+    begins = np.flatnonzero(resets)
+    lengths = np.diff(np.append(begins, len(source)))
+    ends = episodes.starts[np.searchsorted(episodes.starts, source[begins], side="right")]
+    np.testing.assert_array_equal(lengths, np.minimum(3, ends - source[begins]))
+
+
+def test_whole_episodes_may_be_drawn_in_proportion_to_their_length(make_episodes: MakeEpisodes) -> None:
+    episodes = make_episodes([1, 4, 7])
+    sampler = BatchSampler(episodes, batch_size=24_000, window=None, row_length=None, seed=0, length_weighted=True)
+    batch = sampler.draw(0)
+    counts = np.bincount(batch.episode_id[batch.reset].numpy())
+    assert (np.abs(counts - 2000 * np.array([1, 4, 7])) < 5 * np.sqrt(14_000)).all()
+
+
 def test_returns_to_go_are_summed_in_float64(make_episodes: MakeEpisodes) -> None:
     arrays = make_episodes([20_000]).arrays() | {"rewards": np.full(20_000, 0.1, np.float32)}
     batch = whole_batch(Episodes.from_arrays(arrays))

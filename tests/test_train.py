@@ -91,6 +91,13 @@ def test_decay_shrinks_matrices_alone(make_policy: MakePolicy) -> None:
     assert torch.equal(model.head.bias, before["head.bias"])
 
 
+def test_decay_and_one_rate_may_hold_for_all_parameters(make_policy: MakePolicy) -> None:
+    model = make_policy("s4d")
+    groups = make_optimizer(model, config(weight_decay=0.5, weight_decay_on="all", one_rate=True)).param_groups
+    assert {(group["lr_scale"], group["weight_decay"]) for group in groups} == {(1.0, 0.5)}
+    assert any(group["lr_scale"] != 1 for group in make_optimizer(model, config()).param_groups)
+
+
 def test_the_loss_ignores_padding(make_policy: MakePolicy, make_episodes: MakeEpisodes) -> None:
     episodes = make_episodes(LENGTHS)
     model = make_policy("lstm", episodes).double()

@@ -150,7 +150,7 @@ class TrainConfig(Section):
         default="end", description="which end of a window is drawn, each timestep of the data equally likely"
     )
     length_weighted: bool = Field(
-        default=False, description="draw whole episodes in proportion to their length, as windows always are"
+        default=False, description="draw whole episodes by their length, as windows always are"
     )
     row_length: Count | None = Field(
         default=None, description="timesteps in a row of segments that fit; null: the longest"
