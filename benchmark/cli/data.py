@@ -55,19 +55,19 @@ def make(
 
     dsbench data make --env hopper --recipe medium --timesteps 100000
     """
-    from dsbench.cli.data_summary import described
+    from dsbench.cli.data_summary import beside_published, described
     from dsbench.cli.summary import print_pairs
 
     spec, default = spec_asked(env, set_)
     spec.recipe(recipe)
     data = data_asked(default, recipe, seed, episodes, timesteps)
-    _, info = load_asked(spec, data)
+    made, info = load_asked(spec, data)
     size = f"data.episodes={info.episodes}" if data.timesteps is None else f"data.timesteps={data.timesteps}"
     same = [*(set_ or ()), size, f"data.seed={seed}"]
     command = f"dsbench run --backbone s4 --env {env} --data {recipe}" + "".join(
         f" --set {shlex.quote(one)}" for one in same
     )
-    print_pairs([*described(info), ("next", command)])
+    print_pairs([*described(info), *beside_published(info, made), ("next", command)])
     return 0
 
 
@@ -120,19 +120,19 @@ def show(
 
     dsbench data info exported/umbrella-mixed --json
     """
-    from dsbench.cli.data_summary import described, reported, settings
+    from dsbench.cli.data_summary import beside_published, described, reported, settings
     from dsbench.cli.summary import print_pairs
     from dsbench.envs.data import data_folder
     from dsbench.envs.data.browse import find_set
     from dsbench.envs.data.folder import load_folder, read_manifest
 
     folder = find_set(which, data_folder())
-    _, info = load_folder(folder)
+    episodes, info = load_folder(folder)
     manifest = read_manifest(folder)
     if as_json:
         print(json.dumps({**manifest, "path": str(folder), "verified": True}, indent=2))
         return 0
-    pairs = described(info)
+    pairs = described(info) + beside_published(info, episodes)
     pairs += [("options", settings(info.options)), ("made with", settings(info.libraries))]
     if info.source is not None:
         pairs += reported(info.source)

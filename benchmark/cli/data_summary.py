@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dsbench.envs.data import DataInfo
+    from dsbench.episodes import Episodes
 
 
 def described(info: DataInfo) -> list[tuple[str, str]]:
@@ -21,6 +22,17 @@ def described(info: DataInfo) -> list[tuple[str, str]]:
         ("sha256", info.sha256),
         ("folder", info.path),
     ]
+
+
+def beside_published(info: DataInfo, episodes: Episodes) -> list[tuple[str, str]]:
+    """The returns of a published set that a recipe is made after, and those here; nothing where there is none."""
+    from dsbench.envs.tasks.mujoco_reference import published
+
+    text = published(info.env, info.recipe)
+    if text is None:
+        return []
+    returns = episodes.returns()
+    return [("published", f"{text}; {returns.mean():.0f} ± {returns.std():.0f} here")]
 
 
 def reported(source: dict[str, Any]) -> list[tuple[str, str]]:
