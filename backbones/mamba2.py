@@ -29,7 +29,8 @@ from dsbench.backbones.kernels.short_convolution import (
     short_convolution,
     short_convolution_step,
 )
-from dsbench.backbones.mamba import MambaBlock, initial_dt_bias
+from dsbench.backbones.mamba import initial_dt_bias
+from dsbench.backbones.mamba_blocks import MambaBlock
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone
 from dsbench.backbones.state import State
 from dsbench.backbones.state_space_duality import CHUNK, chunked_scan, recurrent_step

@@ -111,9 +111,12 @@ class Experiment:
             return {"target": None}
         if settings.target_return is not None:
             return {"target": Target(settings.target_return)}
-        by_rule = dict(self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile))
-        fixed = self.spec.foreign.d4rl_targets
-        return by_rule | ({"target": Target(fixed[0])} if fixed and info.recipe.startswith("d4rl:") else {})
+        targets: dict[str, Target | None] = dict(
+            self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile)
+        )
+        if (fixed := self.spec.foreign.d4rl_targets) and info.recipe.startswith("d4rl:"):
+            targets["target"] = Target(fixed[0])
+        return targets
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train

@@ -12,9 +12,10 @@ from gymnasium import spaces
 from dsbench.batches import whole_batch
 from dsbench.config import RunConfig, from_dict, resolve, to_dict
 from dsbench.config.presets import PRESETS
-from dsbench.config.protocols import PROTOCOLS
+from dsbench.config.protocols import HIGH, PROTOCOLS
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy, policy_spec
+from dsbench.envs.tasks.mujoco_reference import TARGETS
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 from dsbench.train import learning_rate_factor, make_optimizer
@@ -217,6 +218,10 @@ def test_returns_asked_for_are_those_of_the_environment(
     config = protocol(preset, env=env)
     assert (config.eval.target_return, config.eval.target_sweep) == (headline, sweep)
     assert config.wrapper.return_scale == (1 if env.startswith("antmaze") else 1_000)
+
+
+def test_the_high_targets_are_those_that_the_environments_know() -> None:
+    assert {name: high for name, (high, _) in TARGETS.items()} == HIGH
 
 
 def test_a_backbone_s_own_settings_go_to_it_alone() -> None:
