@@ -28,7 +28,7 @@ class SideView(gym.ObservationWrapper[np.ndarray, Any, Any], gym.utils.RecordCon
         self._render_mode = render_mode
 
     @property
-    def render_mode(self) -> str | None:
+    def render_mode(self) -> str | None:  # type: ignore[override]
         return self._render_mode
 
     def observation(self, observation: Any) -> np.ndarray:
