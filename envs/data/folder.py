@@ -28,7 +28,7 @@ from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, to_json
 
 FORMAT = 2
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
-LIBRARIES = ("bsuite", "dsbench", "gymnasium", "minigrid", "numpy", "popgym")
+LIBRARIES = ("bsuite", "dsbench", "gymnasium", "minigrid", "mujoco", "numpy", "popgym")
 MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
     "arrays": dict,
     "env": str,

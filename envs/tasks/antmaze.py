@@ -45,6 +45,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dsbench.envs.behaviour import uniform_torques
 from dsbench.envs.foreign import Foreign, GoalObservation
 from dsbench.envs.options import check_choice
 from dsbench.envs.spec import EnvSpec, Recipe, VectorEpisodes
@@ -115,11 +116,6 @@ def score(episodes: Episodes) -> dict[str, np.ndarray]:
     return {"return": episodes.returns()}
 
 
-def random_torques(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
-    """(rows, 8) uniform in [-1, 1]."""
-    return (2 * draws[:, 1 : 1 + JOINTS] - 1).astype(np.float32)
-
-
 def _spec(name: str, summary: str, physics: str) -> EnvSpec:
     check_choice("physics", physics, ("v4", "v5"))
     simulated = f"AntMaze_UMaze-{physics}"
@@ -145,10 +141,10 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         references="D4RL's constants",
         tests=("credit", "stitching", "control"),
         needs_memory=False,
-        random=random_torques,
+        random=uniform_torques(JOINTS),
         optimal=None,
         target=Fixed(1.0),
-        recipes={"random": Recipe("uniformly random torques; none of them reaches the goal", random_torques)},
+        recipes={"random": Recipe("uniformly random torques; none of them reaches the goal", uniform_torques(JOINTS))},
         draws_per_timestep=1 + JOINTS,
         simulator={"gymnasium-robotics": simulated} | _mujoco(),
         foreign=FOREIGN,

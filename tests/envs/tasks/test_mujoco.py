@@ -9,6 +9,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +126,12 @@ def test_the_picture_follows_the_machine_and_shows_both_legs() -> None:
     assert not np.array_equal(first, env.render())
     assert len(np.unique(np.asarray(first).reshape(-1, 3), axis=0)) > 4
     assert get_spec("halfcheetah").make().render() is None
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # unlike ours, gymnasium's boxes are said to want bounds
+@pytest.mark.parametrize("name", NAMES)
+def test_gymnasium_finds_nothing_wrong(name: str) -> None:
+    check_env(get_spec(name).make("rgb_array"), skip_render_check=True)
 
 
 @pytest.mark.parametrize("name", NAMES)

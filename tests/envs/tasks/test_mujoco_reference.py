@@ -29,7 +29,8 @@ from tests.envs.tasks.simulated_actors import ship
 )
 def test_returns_and_constants_give_the_normalised_scores(which: tuple[str, str], normalised: float) -> None:
     random, expert = RETURNS[which[0]]
-    assert 100 * (D4RL[which].mean - random) / (expert - random) == pytest.approx(normalised, abs=0.07)  # the mean is rounded
+    # The means are rounded to whole returns.
+    assert 100 * (D4RL[which].mean - random) / (expert - random) == pytest.approx(normalised, abs=0.07)
     assert D4RL[which].lowest < D4RL[which].mean < D4RL[which].highest
 
 
