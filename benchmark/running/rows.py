@@ -52,7 +52,8 @@ def selection_columns(
         mean_last_k: evaluations at the end that the mean is taken over.
 
     Returns:
-        that of the weights that were best on the selection episodes (of equals the latest), and the mean of the last few.
+        that of the weights that were best on the selection episodes (of equals the latest), and the mean of the last few,
+        with ``score_normalised`` of each.
     """
     if not history:
         return {}
@@ -61,8 +62,10 @@ def selection_columns(
     tail = history[-mean_last_k:]
     return {
         f"{metric}_best": best[f"eval/{metric}"],
+        "score_normalised_best": spec.normalised(best["eval/return"]),
         "best_step": int(best["step"]),
         f"{metric}_mean_k": sum(entry[f"eval/{metric}"] for entry in tail) / len(tail),
+        "score_normalised_mean_k": spec.normalised(sum(entry["eval/return"] for entry in tail) / len(tail)),
         "mean_k": len(tail),
     }
 
