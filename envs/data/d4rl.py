@@ -66,6 +66,8 @@ def read_d4rl(
     jumps = _cut_here(path, arrays) if cut_at_jumps else None
     flags = _episodes(path, arrays, max_episode_steps, jumps)
     warnings = [] if checksummed else [NO_CHECKSUMS]
+    if jumps is not None and jumps.any():
+        warnings.append(f"{int(jumps.sum())} episodes end where next_observations are not what follows")
     final = None
     if "next_observations" in arrays:
         final = arrays["next_observations"][flags.starts[1:] - 1]
