@@ -17,7 +17,10 @@ from dsbench.envs.data.generate import BLOCK
 
 pytestmark = pytest.mark.benchmark_suite
 
-TASKS: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in ENVS.names()] + [
+SIMULATED = ("mujoco", "robotics")  # extras of tasks that take minutes for five blocks
+TASKS: list[tuple[str, dict[str, Any]]] = [
+    (name, {}) for name in ENVS.names() if ENVS.entry(name).extra not in SIMULATED
+] + [
     ("umbrella", {"chain_length": 20}),
     ("memory-len", {"memory_length": 9}),
     ("graph-walk", {"walk_length": 20}),
