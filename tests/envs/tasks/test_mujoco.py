@@ -56,6 +56,17 @@ def test_the_twin_equals_gymnasium_s_environments_bit_for_bit_past_their_ends(
         assert twin.over.any()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("asked", "taken"), [(None, 3), ("", 3), ("2", 2), ("9", 3), ("0", 1), ("2,1", 3)])
+def test_threads_are_those_of_the_run_and_no_more_than_cores(
+    asked: str | None, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 5})
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert mujoco_episodes.threads() == taken
+
+
 def test_the_time_limit_ends_an_episode_as_gymnasium_s_does() -> None:
     spec, env = get_spec("halfcheetah"), original("halfcheetah", "v5")
     twin = spec.vector([3])
