@@ -46,7 +46,7 @@ from dsbench.envs.foreign import Foreign
 from dsbench.envs.options import check_choice
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
 from dsbench.envs.tasks.mujoco_actors import expert, recipes
-from dsbench.envs.tasks.mujoco_episodes import Body, MujocoEpisodes
+from dsbench.envs.tasks.mujoco_episodes import Body, MujocoEpisodes, Simulation
 from dsbench.envs.tasks.mujoco_reference import RETURNS, TARGETS
 from dsbench.envs.tasks.mujoco_view import SideView
 from dsbench.episodes import Episodes
@@ -104,7 +104,7 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         return SideView(_library(simulated), render_mode)
 
     def vector(seeds: Sequence[int]) -> VectorEpisodes:
-        return MujocoEpisodes(_model(simulated), BODIES[name], seeds, HORIZON, pays_fall=physics == "v4")
+        return MujocoEpisodes(_simulation(simulated), BODIES[name], seeds, HORIZON, pays_fall=physics == "v4")
 
     return EnvSpec(
         id=f"{name}-{physics}",
@@ -141,9 +141,8 @@ def _library(simulated: str) -> gym.Env[Any, Any]:
 
 
 @cache
-def _model(simulated: str) -> Any:
-    """The bare environment whose model all episodes share; MuJoCo only reads it."""
-    return _library(simulated).unwrapped
+def _simulation(simulated: str) -> Simulation:
+    return Simulation(_library(simulated).unwrapped)
 
 
 def _mujoco() -> dict[str, str]:

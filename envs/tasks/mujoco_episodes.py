@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,6 +56,32 @@ class Body:
         return positions, self.noise * generator.standard_normal(nv)
 
 
+class Simulation:
+    """One machine's model, shared by all episodes, and MuJoCo data that are free to be used again.
+
+    Each data has room for 6 to 14 MB of contacts, of which few pages are ever touched; made anew for every group of
+    episodes, they would touch others each time and memory would grow.
+
+    Args:
+        env: gymnasium's environment, of which the model, the state at rest and the seconds of a timestep are taken.
+    """
+
+    def __init__(self, env: Any) -> None:
+        self.model, self.dt, self.frame_skip = env.model, env.dt, env.frame_skip
+        self.rest = env.init_qpos, env.init_qvel
+        self._free: list[Any] = []
+
+    def borrow(self, rows: int, borrower: object) -> list[Any]:
+        """Data in the state at rest; they come back when the borrower is no more."""
+        import mujoco
+
+        data = [self._free.pop() if self._free else mujoco.MjData(self.model) for _ in range(rows)]
+        weakref.finalize(borrower, self._free.extend, data)
+        for one in data:
+            mujoco.mj_resetData(self.model, one)
+        return data
+
+
 class MujocoEpisodes:
     """Many episodes of one machine, bit for bit those of gymnasium's environment (a test holds it).
 
@@ -65,24 +92,25 @@ class MujocoEpisodes:
         over: (rows,) bool, the episode has ended; its observation stays as it was at its end.
 
     Args:
-        env: gymnasium's environment, of which the model, the state at rest and the seconds of a timestep are taken.
         pays_fall: version 4 pays a walker for standing also at the timestep at which it falls.
     """
 
     action_mask: np.ndarray | None = None
 
-    def __init__(self, env: Any, body: Body, seeds: Sequence[int], max_steps: int, pays_fall: bool) -> None:
+    def __init__(
+        self, simulation: Simulation, body: Body, seeds: Sequence[int], max_steps: int, pays_fall: bool
+    ) -> None:
         import mujoco
         from gymnasium.utils import seeding
 
         self.body, self.max_steps, self.pays_fall, self.t = body, max_steps, pays_fall, 0
-        self.model, self.dt, self.frame_skip = env.model, env.dt, env.frame_skip
+        self.model, self.dt, self.frame_skip = simulation.model, simulation.dt, simulation.frame_skip
         self.over = np.zeros(len(seeds), bool)
-        self._data = [mujoco.MjData(self.model) for _ in seeds]
+        self._data = simulation.borrow(len(seeds), self)
         for data, seed in zip(self._data, seeds, strict=True):
             positions, velocities = body.begin(seeding.np_random(seed)[0], self.model.nq, self.model.nv)
-            data.qpos[:] = env.init_qpos + positions
-            data.qvel[:] = env.init_qvel + velocities
+            data.qpos[:] = simulation.rest[0] + positions
+            data.qvel[:] = simulation.rest[1] + velocities
             mujoco.mj_forward(self.model, data)
         self._step_one = mujoco.mj_step
         # Views of MuJoCo's memory: asking the data for one costs as much as copying what it shows.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -21,6 +22,11 @@ from dsbench.errors import MissingExtra, UsageError
 
 mujoco = pytest.importorskip("mujoco")
 NAMES = ("hopper", "halfcheetah", "walker2d")
+
+
+def mujoco_module() -> Any:
+    get_spec("hopper")
+    return sys.modules["dsbench.envs.tasks.mujoco"]
 
 
 def original(name: str, physics: str) -> gym.Env[np.ndarray, np.ndarray]:
@@ -79,6 +85,23 @@ def test_the_time_limit_ends_an_episode_as_gymnasium_s_does() -> None:
         assert rewards[0] == np.float32(reward)
         assert [terminated[0], truncated[0]] == known == [False, timestep == 999]
     assert np.array_equal(twin.step(action[None])[0], seen)
+
+
+def test_data_of_episodes_that_are_over_and_gone_are_used_again_and_leave_no_trace() -> None:
+    simulation = mujoco_episodes.Simulation(original("hopper", "v5").unwrapped)
+    body, actions = mujoco_module().BODIES["hopper"], np.ones((4, 3), np.float32)
+
+    def played() -> tuple[list[int], np.ndarray]:
+        env = mujoco_episodes.MujocoEpisodes(simulation, body, range(4), 1000, pays_fall=False)
+        seen = [env.step(actions)[0] for _ in range(15)]
+        return [id(data) for data in env._data], np.stack(seen)
+
+    (first, seen), (second, again) = played(), played()
+    assert sorted(first) == sorted(second)
+    assert np.array_equal(seen, again)
+    held = mujoco_episodes.MujocoEpisodes(simulation, body, range(3), 1000, pays_fall=False)
+    other = mujoco_episodes.MujocoEpisodes(simulation, body, range(3), 1000, pays_fall=False)
+    assert not {id(data) for data in held._data} & {id(data) for data in other._data}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,8 +189,7 @@ def test_the_spec_says_what_simulates_it() -> None:
 
 def test_without_mujoco_the_task_is_described_and_playing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mujoco", None)
-    mujoco_module = sys.modules["dsbench.envs.tasks.mujoco"]
-    mujoco_module._model.cache_clear()
+    mujoco_module()._simulation.cache_clear()
     spec = get_spec("hopper")
     for played in (spec.make, lambda: spec.vector([0])):
         with pytest.raises(MissingExtra, match=r"Hopper-v5 needs the 'mujoco' extra.*dsbench\[mujoco\]"):
