@@ -24,6 +24,7 @@ from dsbench.episodes import Episodes
 from dsbench.errors import DsbenchError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
+from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
 from dsbench.running.evaluating import Evaluation
 from dsbench.running.measuring import cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
@@ -66,7 +67,7 @@ class Experiment:
         episodes, info = self._data(folder)
         self.model.fit_normalisers(episodes)
         self.model.to(self.device)
-        targets = self._targets(episodes, info)
+        targets = targets_of(self.config, self.spec, episodes, info)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
@@ -104,20 +105,6 @@ class Experiment:
         self.report("data", size, size)
         return episodes, info
 
-    def _targets(self, episodes: Episodes, info: DataInfo) -> dict[str, Target | None]:
-        """Returns to ask for, by role; behaviour cloning asks for none."""
-        settings = self.config.eval
-        if self.config.wrapper.condition == "none":
-            return {"target": None}
-        if settings.target_return is not None:
-            return {"target": Target(settings.target_return)}
-        targets: dict[str, Target | None] = dict(
-            self.spec.target(episodes, settings.target_quantile, settings.opposite_quantile)
-        )
-        if (fixed := self.spec.foreign.d4rl_targets) and info.recipe.startswith("d4rl:"):
-            targets["target"] = Target(fixed[0])
-        return targets
-
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
         trainer = make_trainer(self.config, self.trained, episodes)
@@ -151,11 +138,11 @@ class Experiment:
         progress.history = [*(progress.history or []), scores]
         return records
 
-    def _evaluate(self, folder: RunFolder, targets: dict[str, Target | None]) -> dict[str, dict[str, dict[str, float]]]:
+    def _evaluate(self, folder: RunFolder, targets: Targets) -> dict[str, dict[str, dict[str, float]]]:
         """Held-out scores of the last weights: decode -> role of the target -> means."""
         decodes = self.config.eval.decode
         scores: dict[str, dict[str, dict[str, float]]] = {decode: {} for decode in decodes}
-        sweep = [] if targets["target"] is None else [Target(value) for value in self.config.eval.target_sweep]
+        sweep = sweep_of(self.config, targets)
         total, done = len(decodes) * len(targets) + len(sweep), 0
 
         def on_step() -> None:
@@ -229,16 +216,13 @@ class Experiment:
         self,
         trainer: Trainer,
         progress: Progress,
-        targets: dict[str, Target | None],
+        targets: Targets,
         scores: Mapping[str, Mapping[str, Mapping[str, float]]],
         info: DataInfo,
     ) -> dict[str, Any]:
         config, kernel = self.config, self.model.backbone.kernel()
-        target = targets["target"]
         row: dict[str, Any] = {
-            "target_rule": self._target_rule(target),
-            "target_return": _value(target),
-            "opposite_return": _value(targets.get("opposite")),
+            **target_columns(config, self.spec, targets, info),
             "decode": config.eval.decode[0],
             "acting": self.evaluation.acting,
             "data_sha256": info.sha256,
@@ -252,13 +236,3 @@ class Experiment:
         row |= {f"yardstick_{name}": value for name, value in self.yardsticks.items()}
         row |= score_columns(self.spec, config.eval.decode, scores)
         return row | selection_columns(self.spec, progress.history or [], config.train.mean_last_k)
-
-    def _target_rule(self, target: Target | None) -> str | None:
-        """In words, how the return that is asked for came about."""
-        if target is None:
-            return None
-        return self.spec.target.text if self.config.eval.target_return is None else "eval.target_return"
-
-
-def _value(target: Target | None) -> float | None:
-    return None if target is None else target.value

@@ -10,7 +10,7 @@ import pytest
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.envs import get_spec
 from dsbench.records.run_folder import RunFolder
-from dsbench.records.tables import long_table
+from dsbench.records.tables import long_table, runs_table
 from dsbench.running.rows import reference_columns
 from dsbench.running.worker import ProgressPipe, work
 
@@ -58,6 +58,9 @@ def test_a_row_says_what_its_scores_are_normalised_by(tmp_path: Path) -> None:
         row = row_of(tmp_path, config)
         assert (row["reference_random"], row["reference_optimal"]) == (spec.random_return, spec.optimal_return)
         assert (row["references"], row["simulator"]) == (spec.references, None)
+    runs = runs_table(tmp_path)
+    assert set(runs["result.references"]) == {spec.references}
+    assert runs["result.simulator"].isna().all()
 
 
 def test_the_simulator_is_told_with_its_version() -> None:
