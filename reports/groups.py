@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsbench.config.naming import LATER
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
-from dsbench.records.tables import RUN_COLUMNS, runs_table
+from dsbench.records.tables import BEFORE, RUN_COLUMNS, runs_table
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
 _NO_SETTINGS = {*RUN_COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
 _RESULT = "result."
-# Runs from before a setting came are runs with the value that changed nothing.
-_BEFORE = {
-    name: json.dumps(value) if isinstance(value, list) else value for name, value in LATER.items() if value is not None
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ def _run(row: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool) -> 
     known = {name: cell for name, cell in row.items() if cell is not None}
     settings = {name: cell for name, cell in known.items() if not (name in _NO_SETTINGS or name.startswith(_RESULT))}
     if row["backbone"] is not None:
-        settings = _BEFORE | settings
+        settings = BEFORE | settings
     if mixed and "dsbench" in provenance:
         settings["dsbench"] = provenance["dsbench"]  # another version may give other numbers
     return Run(

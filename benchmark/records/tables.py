@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsbench.config.naming import LATER
 from dsbench.errors import MissingExtra, UnknownName, UsageError
 from dsbench.files import write_atomic
 from dsbench.records.encoding import plain, seal
@@ -35,6 +36,10 @@ RUN_COLUMNS = (
     "status",
     "reason",
 )  # then the configuration, then result.*
+# What a cell of `runs` would hold, had the setting been there when the run was made: the value that changes nothing.
+BEFORE = {
+    name: json.dumps(value) if isinstance(value, list) else value for name, value in LATER.items() if value is not None
+}
 EVENTS = ("start", "data", "resume", "checkpoint", "warning", "interrupted", "end")
 FORMATS = ("csv", "parquet")
 
