@@ -37,7 +37,7 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 # An evaluation is up to 1,000 decisions in a simulator, so there are few of them.
 WALKING: Mapping[str, Any] = {
     "data": {"timesteps": 100_000},
-    "train": {"batch_size": 64, "window": 20, "updates": 2_000, "eval_every": 1_000, "mean_last_k": 2},
+    "train": {"batch_size": 64, "window": 20, "updates": 2_500, "eval_every": 1_250, "mean_last_k": 2},
     "eval": {"episodes": 100, "selection_episodes": 20},
 }
 # One that shows that everything runs.
