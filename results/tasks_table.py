@@ -27,11 +27,15 @@ def listing() -> str:
     lines = head("task", "takes", "memory", "timesteps", "return, random → best", "what happens")
     for name in ENVS.names():
         spec = get_spec(name)
-        scale = f"{spec.random_return:.3g} → {spec.optimal_return:.3g}"
+        scale = f"{_short(spec.random_return)} → {_short(spec.optimal_return)}"
         memory = "yes" if spec.needs_memory else "no"
         cells = [f"`{name}`", ", ".join(spec.tests), memory, str(spec.horizon), scale, spec.summary]
         lines.append(line(cells))
     return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def results(records: Path = RECORDS) -> str:
