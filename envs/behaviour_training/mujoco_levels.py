@@ -10,7 +10,8 @@ of their distributions, in version 5 of the physics:
 * *medium* is the snapshot closest to a third of the expert's return, of those before the first over a half of it;
 * the *path* is up to twelve snapshots, evenly spaced in training from the first one to medium.
 
-All that are chosen are measured anew, on other episodes. What is written holds every figure in its metadata; its sha256
+Weights are rounded to float16 before anything is measured, which halves the file. All that are chosen are measured anew, on
+other episodes. What is written holds every figure in its metadata; its sha256
 goes into ``SHA256`` of `dsbench.envs.tasks.mujoco_actors`.
 """
 
@@ -37,6 +38,7 @@ from dsbench.files import write_atomic
 SNAPSHOT_EPISODES, BEST_EPISODES, MEASURED_EPISODES = 20, 100, 100
 BEST, PATH = 5, 12
 SEEDS = {"snapshots": 1, "best": 2, "measured": 3}  # of the episodes of each comparison
+STORED = np.float16
 PACKAGES = ("dsbench", "gymnasium", "mujoco", "numpy")
 
 
@@ -81,13 +83,16 @@ def select(env: str, training: Path) -> tuple[Actors, dict[str, Any]]:
     spec = get_spec(env)
     content = (training / "actors.safetensors").read_bytes()
     snapshots = parse_actors(content)
-    timesteps, seconds = _curve(training / "curve.csv", len(snapshots.actors))
+    actors = Actors(
+        **{name: array.astype(STORED).astype(np.float64) for name, array in snapshots.actors.arrays().items()}
+    )
+    timesteps, seconds = _curve(training / "curve.csv", len(actors))
 
     def of(snapshot: int, episodes: int, part: str) -> dict[str, float]:
-        return measured(spec, playing(snapshots.actors, snapshot), episodes, SEEDS[part])
+        return measured(spec, playing(actors, snapshot), episodes, SEEDS[part])
 
     returns = []
-    for snapshot in range(len(snapshots.actors)):
+    for snapshot in range(len(actors)):
         returns.append(of(snapshot, SNAPSHOT_EPISODES, "snapshots")["mean_return"])
         print(f"{timesteps[snapshot]:>9,} timesteps  return {returns[-1]:8.1f}", flush=True)
     best = sorted(range(len(returns)), key=lambda snapshot: -returns[snapshot])[:BEST]
@@ -110,12 +115,12 @@ def select(env: str, training: Path) -> tuple[Actors, dict[str, Any]]:
         "training": snapshots.header.get("training"),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
-    return snapshots.actors.select([snapshot for snapshot, _ in chosen]), header
+    return actors.select([snapshot for snapshot, _ in chosen]), header
 
 
 def write(path: Path, actors: Actors, header: dict[str, Any]) -> Shipped:
     """Write the actors as a safetensors file with the header as metadata; returns what is read back."""
-    arrays = {name: array.astype(np.float32) for name, array in actors.arrays().items()}
+    arrays = {name: array.astype(STORED) for name, array in actors.arrays().items()}
     content = save(arrays, {name: json.dumps(value) for name, value in header.items()})
     write_atomic(path, content)
     return parse_actors(path.read_bytes())
