@@ -153,8 +153,8 @@ def _play(
         picture = _picture(env, observation) if film.wants(timestep) else None
         observation, reward, terminated, truncated, info = env.step(action)
         if picture is not None:
-            words = " ".join(f"{part:.3g}" for part in np.ravel(action)[:3])
-            lines = [_asked(asked, to_go), f"timestep {timestep}", f"action {words}", f"reward {reward:g}"]
+            words = " ".join(f"{round(float(part), 1):g}" for part in np.ravel(action)[:3])
+            lines = [_asked(asked, to_go), f"timestep {timestep}", f"action {words}", f"reward {reward:.4g}"]
             film.add(_frame(picture, lines))
         rewards.append(float(reward))
         to_go -= float(reward)

@@ -60,7 +60,7 @@ def test_a_training_becomes_a_file_of_levels_with_all_figures(tmp_path: Path, mo
         snapshot = one["timesteps"] // 1000 - 1
         assert one["training_seconds"] == 60 * (snapshot + 1)
         for name, array in shipped.actors.arrays().items():
-            assert np.array_equal(array[place], snapshots.arrays()[name][snapshot].astype(np.float32))
+            assert np.array_equal(array[place], snapshots.arrays()[name][snapshot].astype(np.float16))
         again = play(get_spec("hopper"), playing(shipped.actors, place), 4, mujoco_levels.SEEDS["measured"])
         assert one["mean_return"] == pytest.approx(again.returns().mean(), abs=0.01)
         assert one["mean_length"] == again.lengths.mean()
