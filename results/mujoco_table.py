@@ -23,10 +23,9 @@ ENVS = ("hopper", "halfcheetah", "walker2d")
 RECIPES = ("medium", "medium-replay")
 ACTORS = ("gpt", "s4d", "mamba", "lstm", "bc")
 SEEDS = (0, 1, 2)
-BEST = "score_normalised_best"
 MEASURES = {  # heading -> (column, digits after the point)
     "normalised, last ↑": ("result.score_normalised", 1),
-    "normalised, best ↑": (f"result.{BEST}", 1),
+    "normalised, best ↑": ("result.score_normalised_best", 1),
     "return, last ↑": ("result.return_mean", 0),
     "training s ↓": ("result.train_seconds", 0),
     "decision p50 µs ↓": ("result.latency_p50_us", 0),
@@ -40,7 +39,7 @@ def block(records: Path = RECORDS) -> str:
     Raises:
         UsageError: there are no runs.
     """
-    runs = _with_best(runs_table(records))
+    runs = runs_table(records)
     return "\n\n".join([measured(runs), _note(runs), missing(runs), "Published, not measured here:", papers()])
 
 
@@ -91,14 +90,6 @@ def _cells() -> list[tuple[str, str, str]]:
 def _of_cell(runs: pd.DataFrame, env: str, recipe: str, actor: str) -> pd.DataFrame:
     own = runs[runs["env"].eq(env) & runs["data.recipe"].eq(recipe)]
     return own[of_actor(own, actor) & own["seed"].isin(SEEDS)]
-
-
-def _with_best(runs: pd.DataFrame) -> pd.DataFrame:
-    """The return of the weights that were best on the selection episodes, on the scale that stands in the run's own row."""
-    names = ["return_best", "reference_random", "reference_optimal"]
-    scale = runs.reindex(columns=[f"result.{name}" for name in names]).astype(float).set_axis(names, axis=1)
-    best = 100 * (scale["return_best"] - scale["reference_random"])
-    return runs.assign(**{f"result.{BEST}": best / (scale["reference_optimal"] - scale["reference_random"])})
 
 
 def _note(runs: pd.DataFrame) -> str:
