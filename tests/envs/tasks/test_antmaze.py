@@ -102,3 +102,9 @@ def test_no_file_is_left_behind(spec: EnvSpec) -> None:
     before = set(glob.glob(pattern))
     spec.make().close()
     assert set(glob.glob(pattern)) <= before
+
+
+@pytest.mark.parametrize("name", ["antmaze-umaze", "antmaze-umaze-diverse"])
+def test_who_gives_no_file_is_told_where_data_comes_from(name: str) -> None:
+    with pytest.raises(UsageError, match="--data d4rl:FILE or --data minari:ID"):
+        get_spec(name).recipe(resolve(env=name, backbone="s4").data.recipe)
