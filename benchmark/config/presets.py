@@ -32,7 +32,7 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "repeat-previous": {"data": {"recipe": "mixed"}},
     **{name: {**CONTINUOUS, "data": {"recipe": "medium"}} for name in WALKERS},
     # No recipe has this name: who gives no file is told where data comes from, rather than taught by random walks.
-    **dict.fromkeys(MAZES, {**CONTINUOUS, "data": {"recipe": "d4rl"}}),
+    **{name: {**CONTINUOUS, "data": {"recipe": "d4rl"}} for name in MAZES},
 }
 
 # An evaluation is up to 1,000 decisions in a simulator, so there are few of them.
