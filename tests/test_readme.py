@@ -119,6 +119,11 @@ def test_the_table_of_mujoco_is_what_the_records_say() -> None:
     assert shown(module.BEGIN) == module.block()
 
 
+def test_the_table_of_actors_is_what_their_files_say() -> None:
+    module = script("actors_table")
+    assert shown(module.BEGIN) == module.table()
+
+
 @pytest.mark.parametrize("name", ["training", "shared", "steps", "transformers"])
 def test_the_tables_of_speed_are_what_was_measured(name: str) -> None:
     module = script("speed_table")
