@@ -94,16 +94,16 @@ def performance_profile(
     if levels.ndim != 1 or not levels.size or not np.isfinite(levels).all():
         raise UsageError(f"thresholds are {thresholds!r}; expected a list of finite scores, for example [0, 0.5, 1]")
     pools = scores.pools()
-    above = [(pool[:, None] > levels).astype(np.float64) for pool in pools]
+    above = (np.concatenate(pools)[:, None] > levels).astype(np.float64)
 
     def statistic(index: Sequence[IntArray]) -> FloatArray:
-        drawn = (multiplicities(one, len(flags)) @ flags for one, flags in zip(index, above, strict=True))
-        return np.sum(list(drawn), axis=0) / scores.n
+        counts = [multiplicities(chosen, len(pool)) for chosen, pool in zip(index, pools, strict=True)]
+        return np.hstack(counts) @ above / scores.n
 
     given = indices_of([scores], None if indices is None else [indices])
     bounds, drawn = percentiles([len(pool) for pool in pools], statistic, how, given)
     low, high = (None, None) if bounds is None else bounds
-    return Profile(levels, np.concatenate(above).mean(axis=0), low, high, scores.n, drawn)
+    return Profile(levels, above.mean(axis=0), low, high, scores.n, drawn)
 
 
 def _measures(target: float | None) -> dict[str, Callable[[FloatArray], FloatArray]]:

@@ -123,7 +123,7 @@ def percentiles(
         return None, drawn
     values = np.concatenate([statistic(index) for index in _batches(counts, drawn, given)])
     tail = 50 * (1 - how.confidence)
-    return np.percentile(values, [tail, 100 - tail], axis=0), drawn
+    return np.percentile(values, [tail, 100 - tail], axis=0), drawn  # linear between resamples, as SciPy
 
 
 def multiplicities(index: IntArray, count: int) -> FloatArray:
