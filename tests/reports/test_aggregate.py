@@ -82,8 +82,12 @@ def test_estimates_and_intervals_are_those_of_scipy(name: str, counts: list[int]
     assert (got.n, got.drawn.resamples, got.drawn.seed) == (sum(counts), 2000, how.seed)
 
 
+@pytest.mark.parametrize("cells", [9 * 99, 9 * 20], ids=["one batch", "five batches"])
 @pytest.mark.parametrize("name", ORACLES)
-def test_intervals_on_given_resamples_are_percentiles_of_the_plain_loop(name: str) -> None:
+def test_intervals_on_given_resamples_are_percentiles_of_the_plain_loop(
+    name: str, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregate_bootstrap, "CELLS", cells)
     scores = made(normals([3, 6]))
     generator = np.random.default_rng(7)
     indices = {task: generator.integers(0, len(values), (99, len(values))) for task, values in scores.tasks.items()}
@@ -105,6 +109,11 @@ def test_batches_change_the_draws_and_not_the_answer(monkeypatch: pytest.MonkeyP
     same = scipy_interval(list(scores.tasks.values()), ORACLES["iqm"], how, batch=100)
     assert bounds(parts) == pytest.approx(tuple(same), **EXACT), "the last batch, of one resample, counts"
     assert bounds(parts) == pytest.approx(bounds(whole), abs=0.2)
+
+
+def test_a_score_at_the_threshold_is_not_above_it() -> None:
+    scores = made({"a": {0: 0.0, 1: 1.0, 2: 1.0, 3: 2.0}})
+    assert performance_profile(scores, [0, 1, 2], FEW).share.tolist() == [0.75, 0.25, 0.0]
 
 
 def test_profile_is_the_share_above_and_its_bounds_are_those_of_the_plain_loop() -> None:

@@ -57,16 +57,15 @@ def test_paired_interval_on_one_task_is_that_of_the_paired_t_test() -> None:
     assert bounds(got.difference) == pytest.approx(tuple(same), **EXACT)
 
 
-def test_paired_interval_on_two_tasks_is_that_of_welch() -> None:
-    # The mean of x and y together is half of mean(x) - mean(-y), whose interval is Welch's.
-    runs = normals([6, 6], seed=3)
+@pytest.mark.parametrize("counts", [[6, 6], [4, 9]], ids=["balanced", "unequal"])
+def test_paired_interval_on_two_tasks_is_that_of_welch(counts: list[int]) -> None:
+    # The mean of m x's and n y's together is mean(m x / (m + n)) - mean(-n y / (m + n)), whose interval is Welch's.
+    runs = normals(counts, seed=3)
     runs["task1"] = {seed: 5 * value for seed, value in runs["task1"].items()}
     zero = {task: dict.fromkeys(seeds, 0.0) for task, seeds in runs.items()}
-    x, y = (np.array(list(values.values())) for values in runs.values())
+    x, y = (np.array(list(values.values())) * len(values) / sum(counts) for values in runs.values())
     theirs = stats.ttest_ind(x, -y, equal_var=False).confidence_interval(0.95)
-    assert bounds(paired_difference(made(runs), made(zero), FEW).t) == pytest.approx(
-        (theirs.low / 2, theirs.high / 2), **EXACT
-    )
+    assert bounds(paired_difference(made(runs), made(zero), FEW).t) == pytest.approx((theirs.low, theirs.high), **EXACT)
 
 
 def test_pairing_uses_shared_seeds_alone_and_says_which() -> None:
