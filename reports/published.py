@@ -1,6 +1,7 @@
 """Numbers that others published, each with its source, protocol and caveats; never mixed with measured ones.
 
-They stand in ``published.yaml`` beside this module, as printed; `mean_ranks` tells whether a table was transcribed well.
+They stand in ``published/*.yaml`` beside this module, a file a source, as printed; `mean_ranks` tells whether a table was
+transcribed well.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from dsbench.errors import UnknownName
-from dsbench.reports.published_file import Published, Table, load
+from dsbench.reports.published_file import Published, Setting, Table, load
 
-PATH = Path(__file__).with_name("published.yaml")
+PATH = Path(__file__).with_name("published")  # a folder, of data alone
+NORMALISED = "normalised score"  # the measure that D4RL's constants make: 0 is random, 100 is its expert
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,24 @@ class PublishedScore:
     table_id: str
     table: str
     method: str
-    env: str
+    env: str | None
     data: str | None
     measure: str
+    larger_is_better: bool
     score: float
     spread: float | None
     spread_kind: str | None
     seeds: int | None
     protocol: Mapping[str, str]
+    settings: Mapping[str, Setting]
     caveats: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """``67.6 ± 1.0``: both parts with as many digits as the longer has."""
+        """``67.6 ± 1.0`` or ``17,000``: both parts with as many digits as the longer has."""
         numbers = [number for number in (self.score, self.spread) if number is not None]
-        digits = max(len(f"{number:g}".partition(".")[2]) for number in numbers)
-        return " ± ".join(f"{number:.{digits}f}" for number in numbers)
+        digits = max(len(f"{number:.12g}".partition(".")[2]) for number in numbers)
+        return " ± ".join(f"{number:,.{digits}f}" for number in numbers)
 
 
 @cache
@@ -51,13 +55,13 @@ def published() -> Published:
 def published_scores(
     env: str | None = None, data: str | None = None, method: str | None = None, book: Published | None = None
 ) -> tuple[PublishedScore, ...]:
-    """The printed cells of one environment, data set or method, or of all, in the order of the file.
+    """The printed cells of one environment, data set or method, or of all, in the order of the files.
 
     Raises:
         UnknownName: nothing is published of that environment.
     """
     found = [score for table in (book or published()).tables for score in _scores(table)]
-    envs = {score.env for score in found}
+    envs = {score.env for score in found if score.env is not None}
     if env is not None and env not in envs:
         raise UnknownName("env with published numbers", env, envs, where="dsbench list published")
     asked = {"env": env, "data": data, "method": method}
@@ -88,11 +92,13 @@ def _scores(table: Table) -> list[PublishedScore]:
             env=column.env,
             data=column.data,
             measure=column.measure or table.measure,
+            larger_is_better=table.larger_is_better,
             score=score,
-            spread=row.spreads[place] if row.spreads else None,
-            spread_kind=table.spread if row.spreads else None,
+            spread=row.spread_at(place),
+            spread_kind=table.spread if row.spread_at(place) is not None else None,
             seeds=table.seeds,
             protocol=table.protocol,
+            settings=table.settings | column.settings,
             caveats=(*row.cell_caveats.get(column.name, ()), *row.caveats, *column.caveats, *table.caveats),
         )
         for row in table.rows

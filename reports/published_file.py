@@ -1,15 +1,17 @@
-"""The format of ``published.yaml``: tables as printed, with sources and caveats, and what is wrong with such a file."""
+"""The format of ``published/*.yaml``: tables as printed, with sources and caveats, and what is wrong with such a file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dsbench.errors import UnknownName, UsageError
+
+Setting: TypeAlias = str | int | float
 
 
 class _Part(BaseModel):
@@ -34,11 +36,15 @@ class Source(_Part):
 
 
 class Column(_Part):
-    """What a column of scores is about; `data` is None where no offline data set is told apart."""
+    """What a column is about; `env` is None where it is not stated, `data` where no offline data set is told apart.
 
-    env: str
+    `settings` are those of `Table` that differ between its columns.
+    """
+
+    env: str | None
     data: str | None = None
     measure: str | None = None  # None: that of the table
+    settings: dict[str, Setting] = {}
     caveats: list[str] = []
 
     @property
@@ -57,6 +63,10 @@ class Row(_Part):
     caveats: list[str] = []
     cell_caveats: dict[str, list[str]] = {}
 
+    def spread_at(self, place: int) -> float | None:
+        """What stands after ± in the column of that place."""
+        return self.spreads[place] if self.spreads else None
+
 
 class Table(_Part):
     """One block of a printed table.
@@ -69,6 +79,8 @@ class Table(_Part):
         seeds: None where the source does not say.
         spread: what stands after ±; None where nothing does.
         protocol: how the numbers came about, by aspect (data, physics, selection, episodes).
+        settings: columns of the table of runs with what they hold for a run of this protocol, its preset among them; none
+            where no preset follows the protocol.
     """
 
     id: str
@@ -79,6 +91,7 @@ class Table(_Part):
     seeds: int | None = Field(ge=1)
     spread: str | None = None
     protocol: dict[str, str]
+    settings: dict[str, Setting] = {}
     caveats: list[str] = []
     columns: list[Column]
     rows: list[Row]
@@ -107,15 +120,15 @@ class Table(_Part):
 
 
 class Published(_Part):
-    """The whole file."""
+    """One file, or all files of a folder as if they were one."""
 
     format: Literal[1]
-    sources: dict[str, Source]
-    caveats: dict[str, str]
-    tables: list[Table]
+    sources: dict[str, Source] = {}
+    caveats: dict[str, str] = {}
+    tables: list[Table] = []
 
-    @model_validator(mode="after")
-    def _names_are_known(self) -> Published:
+    def check_names(self) -> None:
+        """`ValueError` if two tables have one id, or a table names a source or a caveat that there is not."""
         _once([table.id for table in self.tables], "tables")
         for table in self.tables:
             if table.source not in self.sources:
@@ -125,7 +138,6 @@ class Published(_Part):
                 raise ValueError(
                     f"table {table.id!r} has the caveat {key!r}; expected one of: {', '.join(sorted(self.caveats))}"
                 )
-        return self
 
     def table(self, table_id: str) -> Table:
         """The table with that id; `UnknownName` with the closest match otherwise."""
@@ -136,11 +148,25 @@ class Published(_Part):
 
 
 def load(path: Path) -> Published:
-    """A file of published numbers.
+    """A file of published numbers, or all ``*.yaml`` files of a folder, in the order of their names.
+
+    Names are looked up in all of them: a caveat of several sources stands in one file.
 
     Raises:
-        UsageError: it cannot be read, is no YAML, or breaks the format; the first fault, in one sentence.
+        UsageError: one cannot be read, is no YAML, or breaks the format; the first fault, in one sentence.
     """
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise UsageError(f"no published numbers in {str(path)!r}: it holds no *.yaml file; expected one a source")
+    try:
+        book = _joined({file.name: _read(file) for file in files})
+        book.check_names()
+    except ValueError as error:
+        raise UsageError(f"{path.name}: {error}") from error
+    return book
+
+
+def _read(path: Path) -> Published:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -149,6 +175,24 @@ def load(path: Path) -> Published:
         return Published.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{path.name}: {_fault(error)}") from error
+
+
+def _joined(files: Mapping[str, Published]) -> Published:
+    """All of them as one; `ValueError` if two define a source or a caveat of one name."""
+    for what in ("sources", "caveats"):
+        places: dict[str, str] = {}
+        for name, key in ((name, key) for name, file in files.items() for key in getattr(file, what)):
+            if key in places:
+                raise ValueError(
+                    f"{key!r} stands under {what!r} of {places[key]} and of {name}; expected it in one of them"
+                )
+            places[key] = name
+    return Published(
+        format=1,
+        sources={key: one for file in files.values() for key, one in file.sources.items()},
+        caveats={key: one for file in files.values() for key, one in file.caveats.items()},
+        tables=[table for file in files.values() for table in file.tables],
+    )
 
 
 def _once(names: Sequence[str], what: str) -> None:

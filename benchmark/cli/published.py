@@ -9,11 +9,13 @@ from dataclasses import asdict
 def list_published(env: str | None, as_json: bool) -> int:
     """Print the published numbers of one environment, or of all, and the caveats that hang on them.
 
+    Normalised scores come first; what is measured otherwise has a table with the measure in each row.
+
     Raises:
         UnknownName: nothing is published of that environment.
     """
     from dsbench.cli.summary import print_table
-    from dsbench.reports.published import PublishedScore, published, published_scores
+    from dsbench.reports.published import NORMALISED, PublishedScore, published, published_scores
 
     book = published()
     scores = published_scores(env)
@@ -25,13 +27,16 @@ def list_published(env: str | None, as_json: bool) -> int:
     def cells(one: PublishedScore) -> tuple[str, ...]:
         seeds = "-" if one.seeds is None else str(one.seeds)
         where = f"{one.source}, {one.table}"
-        return one.env, one.data or "-", one.method, one.text, seeds, where, ", ".join(one.caveats)
+        measure = () if one.measure == NORMALISED else (one.measure if one.larger_is_better else f"{one.measure} ↓",)
+        return (one.env or "-", one.data or "-", one.method, *measure, one.text, seeds, where, ", ".join(one.caveats))
 
-    by_task = sorted(scores, key=lambda one: (one.env, one.data or "", one.measure))
-    for measure in dict.fromkeys(one.measure for one in by_task):
-        rows = [cells(one) for one in by_task if one.measure == measure]
-        print_table(("env", "data", "method", measure, "seeds", "source", "caveats"), rows)
-        print()
+    by_task = sorted(scores, key=lambda one: (one.env is None, one.env or "", one.data or "", one.measure))
+    normalised = [cells(one) for one in by_task if one.measure == NORMALISED]
+    others = [cells(one) for one in by_task if one.measure != NORMALISED]
+    for headings, rows in (((NORMALISED,), normalised), (("measure (↓ less is better)", "value"), others)):
+        if rows:
+            print_table(("env", "data", "method", *headings, "seeds", "source", "caveats"), rows)
+            print()
     used = [key for key in book.caveats if any(key in one.caveats for one in scores)]
     print_table(("caveat", "what it says"), [(key, book.caveats[key]) for key in used])
     print()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsbench.config import resolve, to_dict
 from dsbench.errors import UnknownName, UsageError
-from dsbench.reports.published import PATH, mean_ranks, published, published_scores
+from dsbench.reports.published import NORMALISED, PATH, mean_ranks, published, published_scores
 from dsbench.reports.published_file import Table, load
 
 # Decision S4, Table 1, column "Mean Rank"; cut after the second digit there, not rounded (3.88 is 35 / 9).
@@ -98,24 +100,88 @@ def test_looking_up_a_task_gives_its_cells_alone_and_an_unknown_one_is_named() -
         published().table("corl/lst")
 
 
-def test_a_table_of_other_things_than_scores_fits_the_format(tmp_path: Path) -> None:
-    """Part of Decision S4's Tables 3 and 4: sizes beside scores, and milliseconds, where less is better."""
-    sizes = {
-        "id": "decision-s4/3/sizes", "source": "decision-s4", "table": "Table 3", "measure": "normalised score",
-        "seeds": None, "protocol": {},
-        "columns": [{"env": "halfcheetah", "data": "medium"}, {"env": "halfcheetah", "measure": "size over DT's"}],
-        "rows": [{"method": "DS4 (N=64, H=64)", "scores": [47.31, 0.15]}, {"method": "DT", "scores": [42.6, 1.0]}],
+def numbers(table: str, column: int = 0) -> dict[str, float]:
+    """What one column prints, by method."""
+    return {row.method: score for row in published().table(table).rows if (score := row.scores[column]) is not None}
+
+
+def test_table_4_has_the_ratios_to_decision_s4_that_were_computed_from_the_paper() -> None:
+    ms = numbers("decision-s4/4/latency")
+    contexts = {f"DT (k = {k})": ratio for k, ratio in ((1, 1.10), (20, 1.48), (100, 2.43), (250, 5.0), (300, 8.9))}
+    assert {name: ms[name] / ms["DS4"] for name in contexts} == pytest.approx(contexts, abs=0.05)
+    assert [round(ms[name] / ms["DS4"], 2) for name in list(contexts)[:4]] == [1.10, 1.48, 2.43, 5.0]
+    assert mean_ranks(published().table("decision-s4/4/latency"))["DS4"] == 1.0  # less is better
+    assert numbers("decision-s4/4/latency")["TTq, TTu"] == 17_000
+
+
+def test_table_3_s_two_rows_of_sizes_follow_from_each_other() -> None:
+    """Own size times the 15 % of the largest model are the printed shares of the Decision Transformer's."""
+    own, of_dt = numbers("decision-s4/3/sizes", 0), numbers("decision-s4/3/sizes", 1)
+    assert list(of_dt.values()) == [0.15, 0.13, 0.12, 0.07, 0.04, 0.06, 1.0]
+    assert {name: round(0.15 * share + 1e-9, 2) for name, share in own.items()} == {
+        name: share for name, share in of_dt.items() if name != "DT"
+    }
+
+
+def test_table_3_repeats_table_1_but_for_one_digit_that_says_so() -> None:
+    for method, mine in (("DS4 (N = 64, H = 64)", "DS4"), ("DT", "DT")):
+        small, full = cells("decision-s4/3/scores", method), cells("decision-s4/1/offline", mine)[3:6]
+        assert [round(a - b, 2) for a, b in zip(small, full, strict=True)] == (
+            [0.0, -0.01, 0.0] if mine == "DS4" else [0] * 3
+        )
+    assert [one.score for one in published_scores() if "replay-rounding" in one.caveats] == [43.80]
+    assert all(score > 36 for name, score in numbers("decision-s4/3/scores", 1).items() if "H = 16" not in name)
+
+
+def test_key_to_door_is_learned_from_good_walks_alone_as_well() -> None:
+    """Environments' facts: cloning the successful walks equals the Decision Transformer, all other baselines fail."""
+    for column in (0, 1):
+        success = numbers("decision-transformer/key-to-door", column)
+        assert abs(success["DT"] - success["%BC"]) < 2
+        assert max(success["CQL"], success["BC"], success["random"]) < 15
+    assert {one.measure for one in published_scores("key-to-door")} == {"success, %"}
+
+
+def test_both_models_of_the_course_report_differ_by_less_than_the_printed_spread() -> None:
+    dt, ssm = published().table("ssm-for-offline-rl/2").rows
+    assert dt.spreads is not None and ssm.spreads is not None
+    for place in range(3):
+        assert abs(dt.scores[place] - ssm.scores[place]) <= max(dt.spreads[place], ssm.spreads[place])  # type: ignore[operator, type-var]
+    assert "reward-unit" in published_scores("hopper", method="SSM")[0].caveats
+
+
+def test_what_was_recalled_from_memory_says_so_and_a_user_s_last_weights_stand_beside_the_maximum() -> None:
+    best, last = published_scores("hopper", "medium", "Decision Mamba")
+    assert (best.text, last.text) == ("83.5 ± 12.5", "55.93 ± 1.95")
+    assert "recalled" in best.caveats and "maximum-over-evaluations" in best.caveats and "recalled" not in last.caveats
+    for data, gap in (("medium", 35), ("medium-replay", 38)):
+        by_source = {
+            one.source: one.score for one in published_scores("hopper", data, "DS4") if "online" not in one.caveats
+        }
+        assert round(by_source["decision-s4"] - by_source["decision-mamba"]) == gap
+
+
+def test_settings_of_a_protocol_are_those_of_its_preset() -> None:
+    with_settings = {(one.env, tuple(one.settings.items())): one for one in published_scores() if one.settings}
+    assert {one.settings["preset"] for one in with_settings.values()} == {
+        "decision-s4", "decision-transformer", "decision-mamba", "ssm-for-offline-rl",
     }  # fmt: skip
-    times = {
-        "id": "decision-s4/4/latency", "source": "decision-s4", "table": "Table 4", "measure": "ms a decision",
-        "larger_is_better": False, "seeds": None, "protocol": {}, "columns": [{"env": "halfcheetah"}],
-        "rows": [{"method": "DT (k = 20)", "scores": [3.1]}, {"method": "DS4", "scores": [2.1]}],
+    for one in with_settings.values():
+        config = to_dict(resolve(preset=str(one.settings["preset"]), env=one.env))
+        for name, value in one.settings.items():
+            section, _, key = name.rpartition(".")
+            assert (config[section] if section else config)[key] == value, (one.env, name)
+
+
+def test_measures_that_are_no_scores_are_named_and_shown_in_full() -> None:
+    costs = {one.measure: one for one in published_scores(method="Mamba")}
+    assert {measure: one.text for measure, one in costs.items()} == {
+        "runtime, s": "25", "memory, GB": "2.9", "trainable parameters": "900,000",
     }  # fmt: skip
-    book = load(changed(tmp_path, lambda content: content["tables"].extend([sizes, times])))
-    found = [(one.method, one.measure, one.score) for one in published_scores("halfcheetah", book=book)]
-    assert ("DT", "size over DT's", 1.0) in found
-    assert ("DS4", "ms a decision", 2.1) in found
-    assert mean_ranks(book.table("decision-s4/4/latency")) == {"DT (k = 20)": 2.0, "DS4": 1.0}
+    assert all(one.env is None and not one.larger_is_better for one in costs.values())
+    assert {one.measure for one in published_scores() if not one.larger_is_better}.isdisjoint(
+        {NORMALISED, "success, %"}
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -139,29 +205,42 @@ def test_a_rank_counts_the_better_ones_in_the_column(rows: list[list[int | None]
         assert mean_ranks(table)[f"m{place}"] == pytest.approx(sum(ranks) / len(ranks))
 
 
+PART = ("decision-s4/1/offline", "decision-s4/1/online", "decision-transformer/gym")
+
+
 def changed(tmp_path: Path, change: Any) -> Path:
-    content = yaml.safe_load(PATH.read_text())
+    """A part of what is published, in one file, after a change."""
+    content = published().model_dump(mode="json")
+    content["tables"] = [one for one in content["tables"] if one["id"] in PART]
     change(content)
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
     return tmp_path / "mine.yaml"
 
 
+def table(book: Any, table_id: str = "decision-s4/1/offline") -> Any:
+    return next(one for one in book["tables"] if one["id"] == table_id)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda book: book["tables"][0]["rows"][0]["scores"].pop(), "row 'IQL' of table 'decision-s4/1/offline' has 8 scores"),
-        (lambda book: book["tables"][0].update(source="s5"), "is of 's5'; expected one of the sources: corl"),
-        (lambda book: book["tables"][0].update(caveats=["no"]), "has the caveat 'no'; expected one of: antmaze-physics"),
-        (lambda book: book["tables"].append(book["tables"][0]), "two tables are called 'decision-s4/1/offline'"),
-        (lambda book: book["tables"][0]["columns"].append({"env": "hopper", "data": "medium"}), "are called 'hopper/medium'"),
-        (lambda book: book["tables"][0]["rows"].append(book["tables"][0]["rows"][0]), "are called 'IQL'; expected"),
-        (lambda book: book["tables"][5].pop("spread"), "has spreads; expected the table to say under 'spread'"),
+        (lambda book: table(book)["rows"][0]["scores"].pop(), "row 'IQL' of table 'decision-s4/1/offline' has 8 scores"),
+        (lambda book: table(book).update(source="s5"), "is of 's5'; expected one of the sources: corl"),
+        (lambda book: table(book).update(caveats=["no"]), "has the caveat 'no'; expected one of: antmaze-physics"),
+        (lambda book: book["tables"].append(table(book)), "two tables are called 'decision-s4/1/offline'"),
+        (lambda book: table(book)["columns"].append({"env": "hopper", "data": "medium"}), "are called 'hopper/medium'"),
+        (lambda book: table(book)["rows"].append(table(book)["rows"][0]), "are called 'IQL'; expected"),
         (
-            lambda book: book["tables"][1]["rows"][0].update(cell_caveats={"hopper/expert": ["quoted"]}),
+            lambda book: table(book, "decision-transformer/gym").update(spread=None),
+            "has spreads; expected the table to say under 'spread'",
+        ),
+        (
+            lambda book: table(book, "decision-s4/1/online")["rows"][0].update(cell_caveats={"hopper/expert": ["quoted"]}),
             "has a caveat on 'hopper/expert'; expected a column with a score",
         ),
         (lambda book: book["tables"][0]["rows"][0].update(scores="x"), "tables.0.rows.0.scores is 'x'; expected another"),
-        (lambda book: book["tables"][0]["rows"][0]["scores"].__setitem__(0, float("nan")), "finite number"),
+        (lambda book: book["tables"][0]["columns"][0].pop("env"), "tables.0.columns.0.env is"),
+        (lambda book: table(book)["rows"][0]["scores"].__setitem__(0, float("nan")), "finite number"),
         (lambda book: book.update(tabels=[]), "tabels is []; expected another value: extra inputs"),
         (lambda book: book.update(format=2), "format is 2; expected another value: input should be 1"),
     ],
@@ -172,6 +251,40 @@ def test_every_fault_of_a_file_is_one_sentence(change: Any, message: str, tmp_pa
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("mine.yaml: ")
+
+
+def test_a_folder_is_read_as_one_file_and_its_faults_are_one_sentence(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PATH, tmp_path / "mine"))
+    assert load(folder) == published()
+    assert load(changed(tmp_path, lambda content: None)).tables[0] in published().tables
+    extra = folder / "zz.yaml"
+    for text, message in (
+        (
+            "format: 1\ncaveats: {quoted: x}",
+            "mine: 'quoted' stands under 'caveats' of shared.yaml and of zz.yaml; expected",
+        ),
+        ("format: 2", "zz.yaml: format is 2; expected another value"),
+        ("format: [", "cannot read"),
+    ):
+        extra.write_text(text)
+        with pytest.raises(UsageError) as caught:
+            load(folder)
+        assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+    extra.unlink()
+    (folder / "shared.yaml").unlink()
+    with pytest.raises(UsageError, match="^mine: table .* has the caveat '.*'; expected one of: "):
+        load(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no .*yaml file; expected one a source"):
+        load(tmp_path / "empty")
+
+
+def test_each_file_of_the_folder_is_of_the_source_that_it_is_called_after() -> None:
+    for path in PATH.glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        assert path.stem == "shared" or path.stem in content["sources"]
+        assert all(one["source"] in content["sources"] for one in content.get("tables", []))
+        assert len(path.read_text().splitlines()) < 250
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"!!python/object:os.system {}", b"- 1", b""])
