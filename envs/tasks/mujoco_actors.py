@@ -35,6 +35,7 @@ ASSET = "assets/mujoco_{name}.safetensors"
 SHA256 = {
     "halfcheetah": "632ab39ed173769d197ec10de812fd171c9e1e6f91221fd261188e3f17100721",
     "hopper": "a6fa9b14cf28f39209742042e45e7e987ce51df18faf4f41c52819e4e807dc85",
+    "walker2d": "4b9827529673e3041a45de8f5d2ce8d80252d794407e429039c5d8eee10121ea",
 }
 LOG_STD = (-20.0, 2.0)  # what the logarithm of the standard deviation is clipped to, in training as here
 RANDOM = -1  # in the place of an actor: uniformly random actions
