@@ -64,7 +64,8 @@ def test_a_backbone_learns_the_task_at_this_size(
 def test_without_memory_every_recipe_leaves_chance_and_with_it_the_best(
     tmp_path: Path, env: str, chance: float, recipe: str
 ) -> None:
-    assert abs(learn(tmp_path, env, f"data.recipe={recipe}", backbone="mlp")["correct"] - chance) < 0.07
+    # below chance is possible: asked for a return, it may lean on a suit that the data's errors favoured
+    assert learn(tmp_path, env, f"data.recipe={recipe}", backbone="mlp")["correct"] < chance + 0.07
     best = max(learn(tmp_path, env, f"data.recipe={recipe}", backbone=name)["correct"] for name in ("lstm", "s4d"))
     assert best >= 0.95 or recipe == "random"
 
