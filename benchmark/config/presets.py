@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsbench.config.preset import Preset
-from dsbench.config.protocols import PROTOCOLS
+from dsbench.config.protocols import HIGH, MAZES, PROTOCOLS
 from dsbench.errors import UnknownName
 
 # Walking machines: continuous actions have one decoding, and bounds.
-WALKERS = ("hopper", "halfcheetah", "walker2d")
-MAZES = ("antmaze-umaze", "antmaze-umaze-diverse")  # learned from files alone
+WALKERS = tuple(HIGH)
 CONTINUOUS: Mapping[str, Any] = {"wrapper": {"action_tanh": True}, "eval": {"decode": ["argmax"]}}
 
 
@@ -119,7 +118,9 @@ PRESETS = {
                 **{name: {**STEPS, "data": {"timesteps": 2_000}} for name in (*WALKERS, *MAZES)},
             },
         ),
-        Preset("quick", "the default: about a minute on two CPU cores", per_env=QUICK),
+        Preset(
+            "quick", "the default: about a minute on two CPU cores, two to three for simulated bodies", per_env=QUICK
+        ),
         Preset(
             "paper",
             "more data, more updates and more evaluation episodes",

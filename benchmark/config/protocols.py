@@ -20,7 +20,7 @@ from typing import Any
 from dsbench.config.preset import Preset
 
 HIGH = {"hopper": 3_600.0, "halfcheetah": 12_000.0, "walker2d": 5_000.0}  # [DT] the higher target of each environment
-MAZES = ("antmaze-umaze", "antmaze-umaze-diverse")
+MAZES = ("antmaze-umaze", "antmaze-umaze-diverse")  # learned from files alone
 RETURN_SCALE, MAZE_SCALE = 1_000.0, 1.0  # [DT] for the three; [CORL] configs/offline/dt/antmaze reward_scale
 
 # Memoryless controls see one token at a time, so that a timestep has to be one.

@@ -20,9 +20,8 @@ from dsbench.episodes import Episodes, concatenate
 from dsbench.errors import UsageError
 
 BLOCK = 1000  # episodes whose draws come from one stream; part of the data's definition
-LARGEST_GROUP = (
-    250  # episodes stepped together where timesteps are asked for: simulators are large, and progress is seen
-)
+# Episodes stepped together where timesteps are asked for: simulators are large, and progress is seen.
+LARGEST_GROUP = 250
 SPARE = 1.1  # what is made at once beyond the expected need, to be done in fewer groups
 
 

@@ -39,7 +39,6 @@ import contextlib
 import io
 import os
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import gymnasium as gym
@@ -48,6 +47,7 @@ import numpy as np
 from dsbench.envs.behaviour import uniform_torques
 from dsbench.envs.foreign import Foreign, GoalObservation
 from dsbench.envs.options import check_choice
+from dsbench.envs.simulator import simulated_by
 from dsbench.envs.spec import EnvSpec, Recipe, VectorEpisodes
 from dsbench.envs.targets import Fixed
 from dsbench.envs.vector import LoopedEpisodes
@@ -146,7 +146,7 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         target=Fixed(1.0),
         recipes={"random": Recipe("uniformly random torques; none of them reaches the goal", uniform_torques(JOINTS))},
         draws_per_timestep=1 + JOINTS,
-        simulator={"gymnasium-robotics": simulated} | _mujoco(),
+        simulator=simulated_by("gymnasium-robotics", simulated),
         foreign=FOREIGN,
     )
 
@@ -163,11 +163,3 @@ def _make(simulated: str, render_mode: str | None) -> gym.Env[Any, Any]:
     with contextlib.suppress(OSError, AttributeError):  # the model is loaded; gymnasium-robotics leaves its file behind
         os.unlink(env.unwrapped.tmp_xml_file_path)  # type: ignore[attr-defined]
     return FlatAntMaze(env)
-
-
-def _mujoco() -> dict[str, str]:
-    """The version of the simulator, where it is installed."""
-    try:
-        return {"mujoco": version("mujoco")}
-    except PackageNotFoundError:
-        return {}

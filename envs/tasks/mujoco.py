@@ -35,7 +35,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import gymnasium as gym
@@ -44,6 +43,7 @@ import numpy as np
 from dsbench.envs.behaviour import uniform_torques
 from dsbench.envs.foreign import Foreign
 from dsbench.envs.options import check_choice
+from dsbench.envs.simulator import simulated_by
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
 from dsbench.envs.tasks.mujoco_actors import expert, recipes
 from dsbench.envs.tasks.mujoco_episodes import Body, MujocoEpisodes, Simulation
@@ -126,7 +126,7 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         recipes=recipes(name, joints),
         foreign=Foreign(d4rl_targets=TARGETS[name]),
         draws_per_timestep=1 + joints,
-        simulator={"gymnasium": simulated} | _mujoco(),
+        simulator=simulated_by("gymnasium", simulated),
     )
 
 
@@ -143,11 +143,3 @@ def _library(simulated: str) -> gym.Env[Any, Any]:
 @cache
 def _simulation(simulated: str) -> Simulation:
     return Simulation(_library(simulated).unwrapped)
-
-
-def _mujoco() -> dict[str, str]:
-    """The version of the simulator, where it is installed."""
-    try:
-        return {"mujoco": version("mujoco")}
-    except PackageNotFoundError:
-        return {}

@@ -11,6 +11,7 @@ empty modules stand in for these. What is timed, drawing a batch and one update,
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import random
 import sys
@@ -62,16 +63,16 @@ def original(checkout: Path, episodes: Episodes) -> Run:
     gym = checkout / "gym"
     sys.path.insert(0, str(gym))
     with _old_transformers():
-        from decision_transformer.models.decision_transformer import DecisionTransformer  # type: ignore
-        from decision_transformer.training.seq_trainer import SequenceTrainer  # type: ignore
+        models = importlib.import_module("decision_transformer.models.decision_transformer")
+        trainers = importlib.import_module("decision_transformer.training.seq_trainer")
     sys.path.remove(str(gym))
-    model = DecisionTransformer(
+    model = models.DecisionTransformer(
         state_dim=episodes.observations.shape[1], act_dim=episodes.actions.shape[1], max_length=WINDOW,
         max_ep_len=HORIZON, hidden_size=WIDTH, n_layer=LAYERS, n_head=HEADS, n_inner=4 * WIDTH,
         activation_function="relu", n_positions=1024, n_ctx=1024, resid_pdrop=DROPOUT, attn_pdrop=DROPOUT,
     )  # fmt: skip
     optimizer, scheduler = _optimizer(model)
-    trainer = SequenceTrainer(
+    trainer = trainers.SequenceTrainer(
         model=model, optimizer=optimizer, batch_size=BATCH, get_batch=_get_batch(gym / "experiment.py", episodes),
         scheduler=scheduler, loss_fn=lambda s_hat, a_hat, r_hat, s, a, r: torch.mean((a_hat - a) ** 2),
     )  # fmt: skip
