@@ -15,7 +15,8 @@ from markdown_table import MISSING, ROOT, head, line, of_actor, spread, write_bl
 
 from dsbench.errors import UsageError
 from dsbench.records.tables import runs_table
-from dsbench.reports.published import published, published_scores
+from dsbench.reports.comparable import Reason, comparison
+from dsbench.reports.published import PublishedScore, published, published_scores
 
 RECORDS = ROOT / "results" / "reference" / "mujoco"
 BEGIN = "<!-- table: python results/mujoco_table.py -->"
@@ -30,7 +31,8 @@ MEASURES = {  # heading -> (column, digits after the point)
     "training s ↓": ("result.train_seconds", 0),
     "decision p50 µs ↓": ("result.latency_p50_us", 0),
 }
-PUBLISHED = (("DT", "decision-transformer/gym"), ("DS4", "decision-s4/1/offline"))
+PUBLISHED = {"DT": ("decision-transformer/gym", "gpt"), "DS4": ("decision-s4/1/offline", "s4d")}  # beside which of ours
+CAVEATS = "What the caveats say: `dsbench list published`."
 
 
 def block(records: Path = RECORDS) -> str:
@@ -40,7 +42,7 @@ def block(records: Path = RECORDS) -> str:
         UsageError: there are no runs.
     """
     runs = runs_table(records)
-    return "\n\n".join([measured(runs), _note(runs), missing(runs), "Published, not measured here:", papers()])
+    return "\n\n".join([measured(runs), _note(runs), missing(runs), "Published, not measured here:", papers(runs)])
 
 
 def measured(runs: pd.DataFrame) -> str:
@@ -70,17 +72,29 @@ def missing(runs: pd.DataFrame) -> str:
     return "\n".join(["Missing:", "", *listed]) if listed else f"No run is missing of {len(_cells()) * len(SEEDS)}."
 
 
-def papers() -> str:
-    """What the Decision Transformer and Decision S4 are reported to reach on D4RL's data of the same names."""
-    lines = head("environment", "data", "method", "normalised", "seeds", "source", "not comparable because", "caveats")
+def papers(runs: pd.DataFrame) -> str:
+    """What the Decision Transformer and Decision S4 are reported to reach on D4RL's data of the same names.
+
+    Each beside the aspects in which it differs from our run of that backbone, and below it every reason in words.
+    """
+    lines = head("environment", "data", "method", "normalised", "seeds", "source", "comparable with ours?", "caveats")
+    told: set[str] = set()
     for env, recipe in dict.fromkeys((env, recipe) for env, recipe, _ in _cells()):
-        for method, table in PUBLISHED:
+        for method, (table, actor) in PUBLISHED.items():
             (one,) = (cell for cell in published_scores(env, recipe, method) if cell.table_id == table)
             seeds = "not stated" if one.seeds is None else str(one.seeds)
-            reason = f"other data: {one.protocol['data']}; other physics: {one.protocol['physics']}"
             where = f"{published().sources[one.source].short}, {one.table}"
-            lines.append(line([env, recipe, method, one.text, seeds, where, reason, ", ".join(one.caveats)]))
-    return "\n".join([*lines, "", "What the caveats say: `dsbench list published`."])
+            reasons = _reasons(_of_cell(runs, env, recipe, actor), one)
+            told |= {f"- {reason.aspect}: {reason.text}" for reason in reasons}
+            verdict = ", ".join(["no", *dict.fromkeys(reason.aspect for reason in reasons)]) if reasons else MISSING
+            lines.append(line([env, recipe, method, one.text, seeds, where, verdict, ", ".join(one.caveats)]))
+    return "\n".join([*lines, "", "Not comparable because:", "", *sorted(told), "", CAVEATS])
+
+
+def _reasons(own: pd.DataFrame, score: PublishedScore) -> tuple[Reason, ...]:
+    """Why the number in print cannot be compared with these runs, which differ in their seeds alone; none without a run."""
+    rows = own[own["status"].eq("ok")].to_dict(orient="records")
+    return comparison({str(name): cell for name, cell in rows[0].items()}, score).reasons if rows else ()
 
 
 def _cells() -> list[tuple[str, str, str]]:

@@ -11,8 +11,8 @@ of their distributions, in version 5 of the physics:
 * the *path* is up to twelve snapshots, evenly spaced in training from the first one to medium.
 
 Weights are rounded to float16 before anything is measured, which halves the file. All that are chosen are measured anew, on
-other episodes. What is written holds every figure in its metadata; its sha256
-goes into ``SHA256`` of `dsbench.envs.tasks.mujoco_actors`.
+other episodes: those that name a level, and the random policy, over many, for their figures are what a data set is held to.
+What is written holds every figure in its metadata; its sha256 goes into ``SHA256`` of `dsbench.envs.tasks.mujoco_actors`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from dsbench.envs.tabular import play
 from dsbench.envs.tasks.mujoco_actors import Actors, Shipped, act, parse_actors
 from dsbench.files import write_atomic
 
-SNAPSHOT_EPISODES, BEST_EPISODES, MEASURED_EPISODES = 20, 100, 100
+SNAPSHOT_EPISODES, BEST_EPISODES = 20, 100
+MEASURED_EPISODES = {"path": 100, "medium": 500, "expert": 500, "random": 500}
 BEST, PATH = 5, 12
 SEEDS = {"snapshots": 1, "best": 2, "measured": 3}  # of the episodes of each comparison
 STORED = np.float16
@@ -102,14 +103,14 @@ def select(env: str, training: Path) -> tuple[Actors, dict[str, Any]]:
     chosen = [*((snapshot, "path") for snapshot in path_to(medium)), (medium, "medium"), (expert, "expert")]
     figures = [
         {"level": level, "timesteps": timesteps[snapshot], "training_seconds": seconds[snapshot]}
-        | of(snapshot, MEASURED_EPISODES, "measured")
+        | of(snapshot, MEASURED_EPISODES[level], "measured")
         for snapshot, level in chosen
     ]
     header = {
         "env": spec.id,
         "simulator": dict(spec.simulator),
         "actors": figures,
-        "random": measured(spec, spec.random, MEASURED_EPISODES, SEEDS["measured"]),
+        "random": measured(spec, spec.random, MEASURED_EPISODES["random"], SEEDS["measured"]),
         "snapshots": [list(pair) for pair in zip(timesteps, returns, strict=True)],
         "best": {str(timesteps[snapshot]): value for snapshot, value in again.items()},
         "training": snapshots.header.get("training"),

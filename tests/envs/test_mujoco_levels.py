@@ -41,8 +41,9 @@ def test_the_path_begins_with_the_first_snapshot_and_ends_before_medium(medium: 
 
 
 def test_a_training_becomes_a_file_of_levels_with_all_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SNAPSHOT_EPISODES", "BEST_EPISODES", "MEASURED_EPISODES"):
+    for name in ("SNAPSHOT_EPISODES", "BEST_EPISODES"):
         monkeypatch.setattr(mujoco_levels, name, 4)
+    monkeypatch.setattr(mujoco_levels, "MEASURED_EPISODES", dict.fromkeys(mujoco_levels.MEASURED_EPISODES, 4))
     snapshots = random_actors("hopper", 8, hidden=16)
     mujoco_levels.write(tmp_path / "actors.safetensors", snapshots, {"training": {"algorithm": "none"}})
     with (tmp_path / "curve.csv").open("w", newline="") as file:
