@@ -1,0 +1,223 @@
+"""The figures of a report: lines, points, stems, the unit disk and heat maps, each as SVG and as PNG.
+
+Nothing here computes a result: the callers bring the numbers. The same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from dsbench.reports.document import Figure
+from dsbench.reports.palette import Style, styles
+from dsbench.reports.svg import INK, printable, render, settings
+
+_WIDTH, _HEIGHT = 5.6, 3.5  # inches; small, so that the letters are still read on a phone
+_LETTER, _HANDLE = 0.078, 0.62  # width of one letter and of one sample line of the legend, inches
+_EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve or cloud; None or NaN in `y` is a gap. `low` and `high` bound an interval around `y`.
+
+    The first word of `name` is the backbone and decides the colour. `dashed` marks the lesser of two of a kind (a
+    bound, a paper's number, before training); `marks` draws the points, `line` joins them.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    dashed: bool = False
+    marks: bool = True
+    line: bool = True
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line with its words, such as a crossover."""
+
+    x: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is along it, with the unit; a logarithmic one leaves out what is not above zero."""
+
+    label: str
+    log: bool = False
+
+
+Numbers = NDArray[np.float64]
+
+
+def plot(
+    name: str, title: str, caption: str, series: Sequence[Series], x: Axis, y: Axis, marks: Sequence[Mark] = ()
+) -> Figure:
+    """Curves with their intervals; a series without line is a cloud of points with error bars."""
+    with _drawing(name) as (canvas, axes):
+        pairs = zip(series, styles([each.name for each in series]), strict=True)
+        lines = [_curve(axes, one, style, y.log) for one, style in pairs]
+        _axis(axes, x, y)
+        _marks(axes, marks)
+        _legend(canvas, lines, [one.name for one in series])
+        return _figure(canvas, name, title, caption)
+
+
+def stems(name: str, title: str, caption: str, series: Sequence[Series], x: Axis, y: Axis) -> Figure:
+    """A line from zero to each value, such as the taps of a kernel; series stand beside each other."""
+    with _drawing(name) as (canvas, axes):
+        lines = []
+        for place, (one, style) in enumerate(zip(series, styles([each.name for each in series]), strict=True)):
+            across, up = _numbers(one.x), _numbers(one.y)
+            step = float(np.min(np.diff(np.unique(across)))) if len(np.unique(across)) > 1 else 1.0
+            shift = 0.0 if x.log else step * 0.6 * ((place + 0.5) / len(series) - 0.5)
+            axes.vlines(across + shift, 0.0, up, colors=style.colour, linewidth=1.0, alpha=0.7)
+            lines += axes.plot(across + shift, up, linestyle="", markersize=3.5, **_look(one, style))
+        axes.axhline(0.0, color=INK, linewidth=0.8)
+        _axis(axes, x, y)
+        _legend(canvas, lines, [one.name for one in series])
+        return _figure(canvas, name, title, caption)
+
+
+def unit_disk(name: str, title: str, caption: str, series: Sequence[Series]) -> Figure:
+    """Eigenvalues in the complex plane: `x` is the real part, `y` the imaginary one; the unit circle is drawn."""
+    with _drawing(name, height=4.6) as (canvas, axes):
+        angle = np.linspace(0.0, 2.0 * np.pi, 181)
+        axes.plot(np.cos(angle), np.sin(angle), color=INK, linewidth=0.9, alpha=0.6)
+        lines = []
+        for one, style in zip(series, styles([each.name for each in series]), strict=True):
+            lines += axes.plot(_numbers(one.x), _numbers(one.y), linestyle="", alpha=0.85, **_look(one, style))
+        axes.axhline(0.0, color=INK, linewidth=0.6, alpha=0.3)
+        axes.axvline(0.0, color=INK, linewidth=0.6, alpha=0.3)
+        axes.set_aspect("equal", adjustable="datalim")
+        _axis(axes, Axis("real part"), Axis("imaginary part"))
+        _legend(canvas, lines, [one.name for one in series])
+        return _figure(canvas, name, title, caption)
+
+
+def heatmap(
+    name: str, title: str, caption: str, values: NDArray[np.floating], x: Axis, y: Axis, colour_label: str
+) -> Figure:
+    """A matrix (rows, columns), row 0 on top, both counted from 0; NaN stays blank."""
+    with _drawing(name, height=4.2) as (canvas, axes):
+        image = axes.imshow(np.asarray(values, dtype=float), cmap="cividis", aspect="auto", interpolation="none")
+        bar = canvas.colorbar(image, ax=axes)
+        bar.set_label(printable(colour_label))
+        bar.outline.set_visible(False)
+        axes.set_xlabel(printable(x.label))
+        axes.set_ylabel(printable(y.label))
+        return _figure(canvas, name, title, caption)
+
+
+@contextmanager
+def _drawing(name: str, height: float = _HEIGHT) -> Iterator[tuple[Canvas, Axes]]:
+    with matplotlib.rc_context(settings(name)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's font draws the SVG's letters
+        canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
+        yield canvas, canvas.add_subplot()
+
+
+def _figure(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
+    svg, png = render(canvas, name, title)
+    return Figure(name, title, caption, svg, png)
+
+
+def _numbers(values: Sequence[float | None]) -> Numbers:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _look(one: Series, style: Style) -> dict[str, Any]:
+    """Hollow markers for the lesser of two of a kind."""
+    return {
+        "color": style.colour,
+        "marker": style.marker,
+        "markerfacecolor": "none" if one.dashed else style.colour,
+        "markeredgewidth": 1.1,
+    }
+
+
+def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
+    across, up = _numbers(one.x), _numbers(one.y)
+    look = _look(one, style)
+    dashes = ((0, (4, 2)) if one.dashed else style.dashes) if one.line else ""
+    if not one.marks and one.line:
+        look["marker"] = ""
+    if one.low is not None and one.high is not None:
+        low, high = _numbers(one.low), _numbers(one.high)
+        if log:
+            low = np.where(low > 0, low, np.nan)
+        if one.line:
+            axes.fill_between(across, low, high, color=style.colour, alpha=0.16, linewidth=0)
+        else:
+            axes.vlines(across, low, high, colors=style.colour, linewidth=1.2, alpha=0.7)
+    up = np.where(up > 0, up, np.nan) if log else up
+    return axes.plot(across, up, linestyle=dashes, **look)[0]
+
+
+def _axis(axes: Axes, x: Axis, y: Axis) -> None:
+    axes.set_xlabel(printable(x.label))
+    axes.set_ylabel(printable(y.label))
+    axes.grid(True)
+    axes.set_axisbelow(True)
+    for side, axis, scale in ((axes.xaxis, x, axes.set_xscale), (axes.yaxis, y, axes.set_yscale)):
+        if axis.log:
+            scale("log")
+            side.set_major_locator(LogLocator(subs=_ticks(side.get_view_interval())))
+            side.set_minor_formatter(NullFormatter())
+        side.set_major_formatter(FuncFormatter(_number(side.get_view_interval, axis.log)))
+
+
+def _ticks(view: Sequence[float]) -> tuple[float, ...]:
+    """Within less than two decades the powers of ten alone would leave an axis nearly bare."""
+    return (1.0,) if view[0] <= 0 or view[1] / view[0] > 150 else (1.0, 2.0, 5.0)
+
+
+def _number(view: Callable[[], Sequence[float]], log: bool) -> Callable[[float, int], str]:
+    """Ticks as one would write them: 0.05, 20, 1,000, 40k, 2M."""
+
+    def text(value: float, _place: int) -> str:
+        size = abs(value)
+        if size >= 1e6 or (size != 0 and size < 1e-4 and (log or max(map(abs, view())) < 1e-3)):
+            short = f"{value / 1e6:g}M" if 1e6 <= size < 1e9 else f"{value:.3g}"
+            return short.replace("-", "\N{MINUS SIGN}")
+        short = f"{value / 1e3:g}k" if size >= 1e4 else f"{round(value, 6):,.10g}"
+        return short.replace("-", "\N{MINUS SIGN}")
+
+    return text
+
+
+def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
+    for place, mark in enumerate(sorted(marks, key=lambda each: each.x)):
+        axes.axvline(mark.x, color=INK, linewidth=1.0, linestyle=(0, (2, 2)), alpha=0.7)
+        share = axes.transAxes.inverted().transform(axes.transData.transform((mark.x, axes.get_ylim()[0])))[0]
+        left = share > _EDGE
+        axes.annotate(
+            printable(mark.text), (mark.x, 1.0), (-4 if left else 4, -3 - 12 * place), textcoords="offset points",
+            xycoords=axes.get_xaxis_transform(), ha="right" if left else "left", va="top", fontsize=9,
+        )  # fmt: skip
+
+
+def _legend(canvas: Canvas, lines: Sequence[Line2D], names: Sequence[str]) -> None:
+    """Above the axes, in as many columns as fit; one curve needs none, for the title names it."""
+    if len(names) < 2:
+        return
+    words = [printable(name) for name in names]
+    columns = max(1, min(len(words), int(_WIDTH / (_HANDLE + _LETTER * max(map(len, words))))))
+    legend = canvas.legend(lines, ["x"] * len(words), loc="outside upper left", ncols=columns)
+    for label, word in zip(legend.get_texts(), words, strict=True):
+        label.set_text(word)  # afterwards, for matplotlib drops a label that begins with an underscore
