@@ -1,0 +1,92 @@
+"""A finished run, opened to be looked into: its policy, the weights it began with, and the data it learned from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dsbench import envs
+from dsbench.config import RunConfig, from_dict
+from dsbench.decision import DecisionSequence
+from dsbench.decision.policy import build_policy, load_policy
+from dsbench.envs.data.source import load_source
+from dsbench.episodes import Episodes
+from dsbench.errors import UsageError
+from dsbench.records.run_folder import RunFolder
+from dsbench.train import seeded
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """What `open_run` found.
+
+    Attributes:
+        path: the run's folder.
+        row: its final row.
+        config: its settings.
+        policy: trained, in evaluation mode, on the CPU, in float64 (a look inside should add no rounding of its own).
+        spec: how the policy is built.
+    """
+
+    path: Path
+    row: Mapping[str, Any]
+    config: RunConfig
+    policy: DecisionSequence
+    spec: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @cached_property
+    def untrained(self) -> DecisionSequence:
+        """The same policy before its first update, in float64."""
+        return initial_policy(self.config, self.spec).double().eval()
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """The data that the run learned from, made again if it is not in the cache."""
+        data = self.config.data
+        env = envs.get_spec(self.config.env.name, **self.config.env.options)
+        episodes, _ = load_source(
+            env, data.recipe, data.episodes, data.seed, timesteps=data.timesteps,
+            allow_other_physics=data.allow_other_physics,
+        )  # fmt: skip
+        return episodes
+
+
+def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequence:
+    """The policy as a run of `config` begins with it: the same description, drawn from the same named stream.
+
+    Only its normalisers differ, which a run takes from the data before the first update.
+    """
+    with seeded(torch.device("cpu"), config.seed, "init"):
+        return build_policy(dict(spec))
+
+
+def open_run(run: str | Path) -> OpenedRun:
+    """The run in this folder, ready to be looked into.
+
+    Raises:
+        UsageError: no such run, not finished, or nothing trained was kept in it.
+    """
+    folder = RunFolder(Path(run))
+    row = (folder.latest_result() if folder.path.is_dir() else None) or {}
+    checkpoints = folder.checkpoints_of(row.get("attempt", 1))
+    if row.get("status") == "ok" and "final" not in checkpoints.names():
+        raise UsageError(
+            f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
+            "expected a run that was trained here"
+        )
+    policy = load_policy(run)
+    stored = folder.read_config()
+    if stored is None:
+        raise UsageError(f"{run} has no config.yaml, which says how its data were made")
+    spec = checkpoints.load("final").meta["policy"]
+    return OpenedRun(folder.path, row, from_dict(stored), copy.deepcopy(policy).double().eval(), spec)
