@@ -69,13 +69,16 @@ class Trainer:
         self.tokens_seen = 0
 
     def update(self) -> float:
-        """One optimiser update; returns its loss.
+        """One optimiser update on the batch of its number; returns its loss.
 
         Raises:
             Diverged: the loss or the gradient is not finite; the weights are those before the update.
         """
+        return self.learn(self.sampler.draw(self.updates_done).to(self.device))
+
+    def learn(self, batch: Batch) -> float:
+        """`update` on a batch that lies on the model's device."""
         number = self.updates_done
-        batch = self.sampler.draw(number).to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * group["lr_scale"] * learning_rate_factor(number, self.config)
         self.model.train()

@@ -86,6 +86,28 @@ def test_acting_gives_the_logits_of_training(
             )  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    "layout", [{}, {"tokens": "separate"}, {"tokens": "separate", "previous_action": False}], ids=str
+)
+@pytest.mark.parametrize("backbone", ["gpt", "mamba"])
+def test_a_past_that_was_remembered_is_a_past_that_was_lived(
+    make_policy: MakePolicy, make_episodes: MakeEpisodes, backbone: str, layout: dict[str, Any]
+) -> None:
+    episodes = make_episodes([6, 6])
+    model = make_policy(backbone, episodes, **layout).double().eval()
+    batch, begin = whole_batch(episodes), 4
+    past = type(batch)(**{name: value[:, :begin] for name, value in vars(batch).items() if name != "action_mask"})
+    expected = expected_logits(model, episodes).view(2, 6, -1)
+    for actor in (Actor(model, 2), Actor(model, 2, acting="windowed", window=6)):
+        actor.remember(past)
+        for t in range(begin, 6):
+            got = actor.distribution(
+                batch.observation[:, t], return_to_go=batch.return_to_go[:, t],  # type: ignore[index]
+                previous_action=batch.previous_action[:, t], first=batch.reset[:, t], timestep=batch.timestep[:, t],
+            )  # fmt: skip
+            torch.testing.assert_close(got.logits, expected[:, t], rtol=0, atol=1e-10)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("backbone", ["gpt", "lstm"])
 def test_a_short_window_gives_the_logits_of_the_last_timesteps_alone(
     make_policy: MakePolicy, make_episodes: MakeEpisodes, backbone: str

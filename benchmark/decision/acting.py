@@ -24,17 +24,31 @@ class Actor:
         acting: ``stateful`` steps the backbone and carries its state; ``windowed`` re-encodes the last `window` timesteps
             at every decision, as the Decision Transformer does.
         window: timesteps K that windowed acting keeps.
+        compiled: stateful only, step the backbone without Python, see `dsbench.backbones.compiled`.
     """
 
     def __init__(
-        self, policy: DecisionSequence, batch_size: int, *, acting: Acting = "stateful", window: int | None = None
+        self,
+        policy: DecisionSequence,
+        batch_size: int,
+        *,
+        acting: Acting = "stateful",
+        window: int | None = None,
+        compiled: bool = False,
     ) -> None:
         if acting == "windowed" and not window:
             raise UsageError(f"windowed acting needs a window of at least 1 timestep, got {window!r}")
         self.policy = policy
         self._memory = (
-            _Stateful(policy, batch_size) if acting == "stateful" else _Windowed(policy, batch_size, window or 1)
+            _Stateful(policy, batch_size, compiled)
+            if acting == "stateful"
+            else _Windowed(policy, batch_size, window or 1)
         )
+
+    @torch.no_grad()
+    def remember(self, past: Batch) -> None:
+        """Be as after the timesteps of `past`, one row an episode from its start without padding, without deciding them."""
+        self._memory.remember(past)
 
     @torch.no_grad()
     def distribution(
@@ -68,9 +82,12 @@ class Actor:
 class _Stateful:
     """Carries the backbone's state in its stepper."""
 
-    def __init__(self, policy: DecisionSequence, batch_size: int) -> None:
+    def __init__(self, policy: DecisionSequence, batch_size: int, compiled: bool) -> None:
         self.policy = policy
-        self.stepper = policy.backbone.make_stepper(batch_size)
+        self.stepper = policy.backbone.make_stepper(batch_size, compiled=compiled)
+
+    def remember(self, past: Batch) -> None:
+        self.stepper.load(self.policy.state_after(past))
 
     def hidden(
         self, observation: Observation, return_to_go: Tensor, previous_action: Tensor, first: Tensor, timestep: Tensor
@@ -93,6 +110,20 @@ class _Windowed:
         device = policy.head.weight.device
         self.count = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.kept: dict[str, Tensor] | None = None  # name -> (B, K, ...)
+
+    def remember(self, past: Batch) -> None:
+        named = {
+            **_named(past.observation),
+            "return_to_go": past.return_to_go,
+            "previous_action": past.previous_action,
+            "timestep": past.timestep,
+        }
+        last = {name: value[:, -self.window :] for name, value in named.items()}
+        kept = min(self.window, past.mask.shape[1])
+        self.kept = {name: value.new_zeros(len(value), self.window, *value.shape[2:]) for name, value in last.items()}
+        for name, value in last.items():
+            self.kept[name][:, :kept] = value
+        self.count = torch.full_like(self.count, kept)
 
     def hidden(
         self, observation: Observation, return_to_go: Tensor, previous_action: Tensor, first: Tensor, timestep: Tensor

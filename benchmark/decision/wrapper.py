@@ -146,22 +146,18 @@ class DecisionSequence(nn.Module):
 
     def hidden(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
         """(B, T, D) backbone outputs at the tokens where actions are read."""
-        present = batch.timestep > 0
-        if self.tokens == "joint":
-            x = self._joint(
-                batch.observation, batch.return_to_go, batch.previous_action, batch.timestep, present, batch.mask
-            )
-            return self.backbone(x, state, batch.reset)
-        every = torch.ones_like(present)
-        kinds = self._separate(
-            batch.observation, batch.return_to_go, batch.action, batch.timestep, batch.timestep, every, batch.mask
-        )
-        rows, steps, width = kinds[0].shape
-        x = torch.stack(kinds, 2).flatten(1, 2)  # (B, T * kinds, D)
-        resets = torch.zeros(rows, steps, len(kinds), dtype=torch.bool, device=x.device)
-        resets[:, :, 0] = batch.reset
-        y, state = self.backbone(x, state, resets.flatten(1))
-        return y.view(rows, steps, len(kinds), width)[:, :, self.parts.index("observation")], state
+        x, resets = self._batch_tokens(batch)
+        y, state = self.backbone(x, state, resets)
+        if self.tokens == "separate":
+            y = y.unflatten(1, (-1, len(self.parts)))[:, :, self.parts.index("observation")]
+        return y, state
+
+    def state_after(self, past: Batch) -> State:
+        """State with which the decision behind all timesteps of `past` begins; no padding."""
+        x, resets = self._batch_tokens(past)
+        if self.tokens == "separate" and self.action_encoder is not None:
+            x, resets = x[:, :-1], resets[:, :-1]  # the last action is fed with the decision, see `decision_tokens`
+        return self.backbone(x, None, resets)[1]
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean loss over the real entries of the batch."""
@@ -283,6 +279,23 @@ class DecisionSequence(nn.Module):
         if self.tokens == "joint" and self.combine == "concat":
             return nn.ModuleDict({"all": nn.Linear(len(self.parts) * width, d_model)})
         return nn.ModuleDict({part: nn.Identity() if narrow else nn.Linear(width, d_model) for part in self.parts})
+
+    def _batch_tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, L, D) tokens of a batch and (B, L) where episodes begin."""
+        present = batch.timestep > 0
+        if self.tokens == "joint":
+            x = self._joint(
+                batch.observation, batch.return_to_go, batch.previous_action, batch.timestep, present, batch.mask
+            )
+            return x, batch.reset
+        every = torch.ones_like(present)
+        kinds = self._separate(
+            batch.observation, batch.return_to_go, batch.action, batch.timestep, batch.timestep, every, batch.mask
+        )
+        rows, steps, _ = kinds[0].shape
+        resets = torch.zeros(rows, steps, len(kinds), dtype=torch.bool, device=present.device)
+        resets[:, :, 0] = batch.reset
+        return torch.stack(kinds, 2).flatten(1, 2), resets.flatten(1)
 
     def _encode(
         self,
