@@ -5,6 +5,7 @@ Nothing here computes a result: the callers bring the numbers. The same numbers 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ from dsbench.reports.document import Figure
 from dsbench.reports.palette import Style, styles
 from dsbench.reports.svg import INK, printable, render, settings
 
-_WIDTH, _HEIGHT = 5.6, 3.5  # inches; small, so that the letters are still read on a phone
+_WIDTH, _HEIGHT = 5.2, 3.2  # inches; small, so that the letters are still read on a phone
 _LETTER, _HANDLE = 0.078, 0.62  # width of one letter and of one sample line of the legend, inches
+_ROW = 0.2  # height of one line of the legend, inches
 _EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
 
 
@@ -218,6 +220,7 @@ def _legend(canvas: Canvas, lines: Sequence[Line2D], names: Sequence[str]) -> No
         return
     words = [printable(name) for name in names]
     columns = max(1, min(len(words), int(_WIDTH / (_HANDLE + _LETTER * max(map(len, words))))))
+    canvas.set_figheight(canvas.get_figheight() + _ROW * math.ceil(len(words) / columns))
     legend = canvas.legend(lines, ["x"] * len(words), loc="outside upper left", ncols=columns)
     for label, word in zip(legend.get_texts(), words, strict=True):
         label.set_text(word)  # afterwards, for matplotlib drops a label that begins with an underscore

@@ -1,8 +1,8 @@
 """The colour and the marker of a curve, the same in every figure: the reader learns them once.
 
-A colour belongs to a backbone, so beside others ``gpt`` and ``gpt, window`` share it and differ in marker and dashes. Every colour
-keeps a contrast of at least 3 : 1 on white and on the dark page (WCAG 2.2, 1.4.11); where two of them come close to a
-reader who confuses red and green, their markers differ.
+A colour belongs to a backbone, so beside others ``gpt`` and ``gpt, window`` share it and differ in marker and dashes.
+Every colour keeps a contrast of at least 3 : 1 on white and on the dark page (WCAG 2.2, 1.4.11); no two backbones share
+a marker, for the eye of a reader who confuses red and green.
 """
 
 from __future__ import annotations
