@@ -25,7 +25,7 @@ from dsbench.reports.palette import Style, styles
 from dsbench.reports.svg import INK, printable, render, settings
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches; small, so that the letters are still read on a phone
-_LETTER, _HANDLE = 0.078, 0.62  # width of one letter and of one sample line of the legend, inches
+_LETTER, _HANDLE = 0.069, 0.5  # width of one letter and of one sample line of the legend, inches
 _ROW = 0.2  # height of one line of the legend, inches
 _EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
 
@@ -176,17 +176,21 @@ def _axis(axes: Axes, x: Axis, y: Axis) -> None:
     axes.set_ylabel(printable(y.label))
     axes.grid(True)
     axes.set_axisbelow(True)
-    for side, axis, scale in ((axes.xaxis, x, axes.set_xscale), (axes.yaxis, y, axes.set_yscale)):
-        if axis.log:
+    limits = axes.dataLim
+    for side, scale, log in (
+        (axes.xaxis, axes.set_xscale, x.log and math.isfinite(limits.minposx)),  # nothing above zero: nothing to show
+        (axes.yaxis, axes.set_yscale, y.log and math.isfinite(limits.minposy)),
+    ):
+        if log:
             scale("log")
             side.set_major_locator(LogLocator(subs=_ticks(side.get_view_interval())))
             side.set_minor_formatter(NullFormatter())
-        side.set_major_formatter(FuncFormatter(_number(side.get_view_interval, axis.log)))
+        side.set_major_formatter(FuncFormatter(_number(side.get_view_interval, log)))
 
 
 def _ticks(view: Sequence[float]) -> tuple[float, ...]:
     """Within less than two decades the powers of ten alone would leave an axis nearly bare."""
-    return (1.0,) if view[0] <= 0 or view[1] / view[0] > 150 else (1.0, 2.0, 5.0)
+    return (1.0,) if view[0] <= 0 or math.log10(view[1]) - math.log10(view[0]) > 2.2 else (1.0, 2.0, 5.0)
 
 
 def _number(view: Callable[[], Sequence[float]], log: bool) -> Callable[[float, int], str]:
