@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from dsbench.backbones.compiled import CompiledStepper
 from dsbench.batches import Batch, Observation
 from dsbench.decision.heads import ActionDistribution, Decode, decode_action
 from dsbench.decision.wrapper import DecisionSequence
@@ -44,6 +45,11 @@ class Actor:
             if acting == "stateful"
             else _Windowed(policy, batch_size, window or 1)
         )
+
+    @property
+    def implementation(self) -> str:
+        """What computes the backbone's part of a decision."""
+        return self._memory.implementation
 
     @torch.no_grad()
     def remember(self, past: Batch) -> None:
@@ -85,6 +91,9 @@ class _Stateful:
     def __init__(self, policy: DecisionSequence, batch_size: int, compiled: bool) -> None:
         self.policy = policy
         self.stepper = policy.backbone.make_stepper(batch_size, compiled=compiled)
+        self.implementation = (
+            self.stepper.implementation if isinstance(self.stepper, CompiledStepper) else policy.backbone.kernel().name
+        )
 
     def remember(self, past: Batch) -> None:
         self.stepper.load(self.policy.state_after(past))
@@ -107,6 +116,7 @@ class _Windowed:
 
     def __init__(self, policy: DecisionSequence, batch_size: int, window: int) -> None:
         self.policy, self.window = policy, window
+        self.implementation = policy.backbone.kernel().name
         device = policy.head.weight.device
         self.count = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.kept: dict[str, Tensor] | None = None  # name -> (B, K, ...)

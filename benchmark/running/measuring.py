@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from dsbench import measure
 from dsbench.batches import whole_batch
 from dsbench.episodes import Episodes
+from dsbench.measuring import decision
 from dsbench.records.tables import metric_record
 from dsbench.running.evaluating import Evaluation
 
@@ -38,11 +38,11 @@ def decision_costs(
     first = (
         {key: value[:, 0] for key, value in observation.items()} if isinstance(observation, dict) else observation[:, 0]
     )
-    latency = measure.decision_latency(
+    latency = decision.decision_latency(
         model, first, horizon=evaluation.spec.horizon, warmup=settings.warmup, steps=settings.steps,
         acting=evaluation.acting, window=evaluation.window, on_step=on_step,
     )  # fmt: skip
-    parameters = measure.count_parameters(model)
+    parameters = decision.count_parameters(model)
     return [
         Cost("latency_p50", latency.p50_us, "us"),
         Cost("latency_p90", latency.p90_us, "us"),
@@ -50,9 +50,9 @@ def decision_costs(
         Cost("parameters_total", parameters.total, "count"),
         Cost("parameters_backbone", parameters.backbone, "count"),
         Cost("parameters_trainable", parameters.trainable, "count"),
-        Cost("state", measure.state_bytes(model), "bytes"),
-        Cost("peak_rss", measure.peak_rss_bytes(), "bytes"),
-        Cost("peak_device", measure.peak_device_bytes(device), "bytes"),
+        Cost("state", decision.state_bytes(model), "bytes"),
+        Cost("peak_rss", decision.peak_rss_bytes(), "bytes"),
+        Cost("peak_device", decision.peak_device_bytes(device), "bytes"),
         Cost("tokens_per_decision", model.tokens_per_decision, "tokens"),
     ]
 

@@ -16,7 +16,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsbench import measure, seeds
+from dsbench import seeds
 from dsbench.batches import Batch, whole_batch
 from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
@@ -25,6 +25,7 @@ from dsbench.envs.data.physics import physics_note
 from dsbench.envs.spec import Probe
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
+from dsbench.measuring.decision import count_parameters
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
 from dsbench.running.experiment import Experiment
@@ -95,7 +96,7 @@ class ProbeExperiment(Experiment):
             self.answerer = Answerer(self.model, self.probe.timestep, answers).to(self.device)
         trainer, progress = self._train(folder, histories, None)
         scores = self._score(folder)
-        parameters = measure.count_parameters(self.model)
+        parameters = count_parameters(self.model)
         self.report("done", 1, 1)
         return {
             "question": self.probe.question,

@@ -10,12 +10,9 @@ process, 130/143 interrupted by a signal (resumable).
 from __future__ import annotations
 
 import argparse
-import ctypes
-import json
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,43 +28,12 @@ from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
 from dsbench.running.experiment import Experiment, Interrupted
+from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
 from dsbench.running.rows import identity_columns
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.train import Diverged
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-MIN_REPORT_SECONDS = 0.1  # between two progress lines of one phase
-
-
-class ProgressPipe:
-    """Progress as JSON lines on an inherited descriptor; silent when there is none or nobody reads it."""
-
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
-        self._last = ("", 0.0)
-
-    @classmethod
-    def from_environment(cls) -> ProgressPipe:
-        number = os.environ.get("DSBENCH_PROGRESS_FD")
-        return cls(int(number) if number else None)
-
-    def __call__(self, phase: str, done: int, total: int, message: str = "") -> None:
-        now = time.monotonic()
-        if phase == self._last[0] and done < total and now - self._last[1] < MIN_REPORT_SECONDS:
-            return
-        self._last = (phase, now)
-        self.send({"phase": phase, "done": done, "total": total, "message": message})
-
-    def send(self, line: dict[str, Any]) -> None:
-        """Write one line; a reader that went away must not stop the run."""
-        if self._descriptor is None:
-            return
-        try:
-            os.write(self._descriptor, (json.dumps(line) + "\n").encode())
-        except OSError:
-            self._descriptor = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="resolved configuration, JSON")
     parser.add_argument("--force", action="store_true", help="start the next attempt even if the run is finished")
     arguments = parser.parse_args(argv)
-    _end_with_parent()
+    end_with_parent()
     pipe = ProgressPipe.from_environment()
     try:
         return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
@@ -146,12 +112,6 @@ def _stop_on_signals(experiment: Experiment | ScriptedExperiment) -> list[int]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
     return received
-
-
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the launcher dies, so that no orphan holds the run (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,7 +1,8 @@
-"""What a decision costs: latency, memory, parameters; measured alike for every backbone.
+"""What a decision costs at the end of a run: latency, memory, parameters; measured alike for every backbone.
 
-Latency is that of one whole decision (wrapper, backbone, head), batch 1, in a closed loop: each decision sees the action
-before. Times are wall clock in microseconds; the first decisions are not counted.
+This is the short form of `dsbench bench`, of one trained policy. Latency is that of one whole decision (wrapper, backbone,
+head), batch 1, in a closed loop: each decision sees the action before. Times are wall clock in microseconds; the first
+decisions are not counted.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ class Latency:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Parameter counts: all, the backbone's share, and those that train."""
+    """Parameter counts: all, those of the parts (`embedding` is the wrapper's without the head), and those that train."""
 
     total: int
+    embedding: int
     backbone: int
+    head: int
     trainable: int
 
 
@@ -98,17 +101,20 @@ def count_parameters(model: DecisionSequence) -> Parameters:
         return sum(parameter.numel() for parameter in parameters)
 
     every = list(model.parameters())
+    total, backbone, head = (count(list(part.parameters())) for part in (model, model.backbone, model.head))
     return Parameters(
-        total=count(every),
-        backbone=count(list(model.backbone.parameters())),
+        total=total,
+        embedding=total - backbone - head,
+        backbone=backbone,
+        head=head,
         trainable=count([parameter for parameter in every if parameter.requires_grad]),
     )
 
 
 @torch.no_grad()
-def state_bytes(model: DecisionSequence) -> int:
-    """Bytes that the backbone carries from one decision to the next, for one row."""
-    return nbytes(model.backbone.initial_state(1))
+def state_bytes(model: DecisionSequence, rows: int = 1) -> int:
+    """Bytes that the backbone carries from one decision to the next."""
+    return nbytes(model.backbone.initial_state(rows))
 
 
 def peak_rss_bytes() -> int:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dsbench.decision import DecisionSequence
-from dsbench.measure import count_parameters, decision_latency, peak_device_bytes, peak_rss_bytes, state_bytes
+from dsbench.measuring.decision import count_parameters, decision_latency, peak_device_bytes, peak_rss_bytes, state_bytes
 
 MakePolicy = Callable[..., DecisionSequence]
 
@@ -22,6 +22,7 @@ def test_parameter_counts_are_those_of_the_shapes(make_policy: MakePolicy) -> No
     wrapper = (3 * d + d) + 2 * d + (d + d) + (2 * d + 2)  # observation, action table, return, head
     counts = count_parameters(model)
     assert (counts.backbone, counts.total, counts.trainable) == (backbone, backbone + wrapper, backbone + wrapper)
+    assert (counts.embedding, counts.head) == (wrapper - 2 * d - 2, 2 * d + 2)
     model.head.weight.requires_grad_(False)
     assert count_parameters(model).trainable == backbone + wrapper - 2 * d
 

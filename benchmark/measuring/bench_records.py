@@ -1,0 +1,134 @@
+"""What `dsbench bench` leaves on disk, and tables read from it. Imports no torch.
+
+    RESULTS/bench/<bench_id>/  provenance.json  journal.jsonl  cells.csv  samples.npz
+
+The journal is the truth, a record a line: ``bench`` (what was asked for), ``planned`` (a cell), ``timed`` and ``counted``
+(columns of that cell), ``machine`` (what it was measured to do). `cells.csv` is derived from it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsbench.errors import UsageError
+from dsbench.files import write_atomic
+from dsbench.records.journal import Journal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "bench"
+JOURNAL, CELLS, SAMPLES, PROVENANCE = "journal.jsonl", "cells.csv", "samples.npz", "provenance.json"
+NOT_REACHED = "not reached: the measuring was stopped before"
+COLUMNS = (
+    "bench_id", "cell_id", "backbone", "mode", "loop", "env", "implementation", "options", "context", "batch", "length",
+    "d_model", "n_layers", "device", "threads", "status", "reason", "p50_us", "p50_low_us", "p50_high_us", "p90_us",
+    "p99_us", "samples", "rounds", "contended_rounds", "setup_seconds", "tokens_per_decision", "train_tokens_per_second",
+    "parameters_embedding", "parameters_backbone", "parameters_head", "parameters_trainable", "parameter_bytes",
+    "optimiser_bytes", "state_bytes", "peak_allocated_bytes", "peak_rss_growth_bytes", "limit_us", "limit_ratio",
+    "limit_kind",
+)  # fmt: skip
+_TEXTS = (
+    "bench_id", "cell_id", "backbone", "mode", "loop", "env", "implementation", "options", "device", "status", "reason",
+    "limit_kind",
+)  # fmt: skip
+_FLOATS = (
+    "p50_us", "p50_low_us", "p50_high_us", "p90_us", "p99_us", "setup_seconds", "train_tokens_per_second", "limit_us",
+    "limit_ratio",
+)  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """One measuring, as far as its journal goes.
+
+    Attributes:
+        asked: what was asked for (``kind``, ``backbones``, ``seconds``, ...).
+        cells: rows of `COLUMNS` by cell id, in the order of the grid.
+        machine: peaks and the noise floor, as far as they were measured.
+    """
+
+    path: Path
+    asked: dict[str, Any] = field(default_factory=dict)
+    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    def rows(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Cells that have these values."""
+        return [row for row in self.cells.values() if all(row[name] == value for name, value in wanted.items())]
+
+
+def new_folder(results: Path, kind: str) -> Path:
+    """A new folder below RESULTS/bench, named by the time (UTC) and `kind`."""
+    stem = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}-{kind}"
+    base = results / FOLDER
+    base.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = base / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UsageError(f"{base} has 999 folders of this second; wait a moment")
+
+
+def read_bench(path: Path) -> Bench:
+    """One measuring, also while it goes on.
+
+    Raises:
+        UsageError: there is none.
+        CorruptFile: its journal is damaged.
+    """
+    if not (path / JOURNAL).is_file():
+        raise UsageError(f"{path} holds no measuring; expected a folder that dsbench bench wrote, RESULTS/bench/<id>")
+    bench = Bench(path)
+    for record in Journal(path / JOURNAL).read():
+        kind = record.get("kind")
+        if kind == "bench":
+            bench.asked = record
+        elif kind == "machine":
+            bench.machine |= record
+        elif kind == "planned":
+            empty = dict.fromkeys(COLUMNS) | {"bench_id": path.name, "status": "skipped", "reason": NOT_REACHED}
+            bench.cells[record["cell_id"]] = empty | _known(record)
+        elif kind in ("timed", "counted"):
+            bench.cells[record["cell_id"]] |= _known(record)
+    return bench
+
+
+def benches_of(results: Path) -> list[Path]:
+    """Folders of the measurings in a results folder, the oldest first; empty where there are none."""
+    base = Path(results) / FOLDER
+    return sorted(path for path in base.iterdir() if (path / JOURNAL).is_file()) if base.is_dir() else []
+
+
+def read_benches(results: Path | str) -> pd.DataFrame:
+    """A row a cell of all measurings in a results folder; no row where there are none. Missing is empty, never 0."""
+    return table([row for path in benches_of(Path(results)) for row in read_bench(path).cells.values()])
+
+
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table of `COLUMNS` with a type for each."""
+    import pandas as pd
+
+    whole = [name for name in COLUMNS if name not in _TEXTS + _FLOATS]
+    frame = pd.DataFrame([[row.get(name) for name in COLUMNS] for row in rows], columns=list(COLUMNS), dtype=object)
+    return frame.astype(
+        dict.fromkeys(whole, "Int64") | dict.fromkeys(_FLOATS, "float64") | dict.fromkeys(_TEXTS, "string")
+    )
+
+
+def write_cells(path: Path) -> Path:
+    """Derive ``cells.csv`` from the journal of the measuring in `path`."""
+    out = path / CELLS
+    write_atomic(out, table(list(read_bench(path).cells.values())).to_csv(index=False, lineterminator="\r\n").encode())
+    return out
+
+
+def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name in COLUMNS}
