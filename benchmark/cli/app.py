@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import browse, data, pictures, results, runs
+from dsbench.cli import browse, data, inspect, pictures, results, runs
 
 app = typer.Typer(
     name="dsbench",
@@ -45,5 +45,6 @@ app.command("report")(results.report)
 app.command("export")(results.export)
 app.command("export-model")(results.export_model)
 app.command("watch")(pictures.watch)
+app.command("inspect")(inspect.inspect)
 app.add_typer(data.app)
 app.command("doctor")(browse.doctor)

@@ -46,8 +46,10 @@ class OpenedRun:
 
     @cached_property
     def untrained(self) -> DecisionSequence:
-        """The same policy before its first update, in float64."""
-        return initial_policy(self.config, self.spec).double().eval()
+        """The same policy before its first update, in float64; what is not trained (normalisers) it has from the data."""
+        policy = initial_policy(self.config, self.spec).double()
+        policy.load_state_dict(dict(self.policy.named_buffers()), strict=False)
+        return policy.eval()
 
     @cached_property
     def episodes(self) -> Episodes:
@@ -64,7 +66,7 @@ class OpenedRun:
 def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequence:
     """The policy as a run of `config` begins with it: the same description, drawn from the same named stream.
 
-    Only its normalisers differ, which a run takes from the data before the first update.
+    Its normalisers are not fitted yet: a run takes them from the data before the first update.
     """
     with seeded(torch.device("cpu"), config.seed, "init"):
         return build_policy(dict(spec))
