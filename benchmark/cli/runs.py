@@ -27,6 +27,10 @@ Data = Annotated[
         "--data", metavar="RECIPE", help="Offline data: a recipe, d4rl:FILE, minari:ID, imported:NAME, folder:FOLDER."
     ),
 ]
+Match = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--match", metavar="SIZE", help="Choose the width that has it: params=100k or state=16KiB."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
 
 
@@ -39,6 +43,7 @@ def run(
     policy: Policy = None,
     data: Data = None,
     seed: Annotated[Optional[int], typer.Option("--seed", help="Seed of initialisation and batches.")] = None,  # noqa: UP045
+    match: Match = None,
     preset: PresetName = None,
     set_: Overrides = None,
     config: ConfigFile = None,
@@ -55,6 +60,8 @@ def run(
 
     dsbench run --backbone gpt --env umbrella --seed 3 --set train.lr=1e-3 --set env.chain_length=20
 
+    dsbench run --backbone mamba --env umbrella --match state=16KiB
+
     dsbench run --policy optimal --env key-to-door
 
     dsbench run --backbone lstm --env key-to-door --set wrapper.condition=none --set data.top_percent=10
@@ -62,13 +69,15 @@ def run(
     from dsbench.cli.summary import print_pairs, run_table
     from dsbench.config import resolve
     from dsbench.running import launcher
+    from dsbench.running.matched import matched
     from dsbench.running.progress import display
     from dsbench.running.worker_process import folder_of
 
     settings = resolve(
         preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
-        seed=seed,
+        seed=seed, match=match,
     )  # fmt: skip
+    (settings,) = matched([settings])
     folder = folder_of(settings, results)
     state = launcher.state_of(settings, results, force)
     print_pairs(
@@ -102,6 +111,7 @@ def sweep(
         Optional[int],  # noqa: UP045
         typer.Option("--jobs", min=1, help="Runs at once; by default the cores divided by the threads of a run."),
     ] = None,
+    match: Match = None,
     preset: PresetName = None,
     set_: Overrides = None,
     config: ConfigFile = None,
@@ -117,6 +127,8 @@ def sweep(
     dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
 
     dsbench sweep --backbone gpt,lstm --control memoryless,random,optimal --env memory-len,repeat-first
+
+    dsbench sweep --backbone gpt,s4d,mamba,lstm --env umbrella --match params=100k
     """
     from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
     from dsbench.running import launcher
@@ -124,8 +136,9 @@ def sweep(
     from dsbench.running.sweep import default_jobs, expand
 
     configs = expand(
-        backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data)
-    )
+        backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data),
+        match=match,
+    )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)
     outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))

@@ -17,6 +17,7 @@ NOT_NAMED = ("preset", "time_limit_s", "stall_limit_s", "train.log_every", "trai
 # Settings that came later: at these values everything is as it was before them, so that old runs keep their names.
 LATER: dict[str, Any] = {
     "policy": "learned",
+    "match": None,
     "data.top_percent": None,
     "data.timesteps": None,
     "eval.target_return": None,

@@ -46,6 +46,7 @@ def resolve(
         given = _merge(given, _nested(path, value))
         lines = lines.without(path)
     asked = _with_policy(_merge(from_file, _with_size(given)))
+    _check_width_is_free(asked, given)
     chosen = get_preset(preset or asked.get("preset") or DEFAULT)
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
         asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
@@ -63,6 +64,16 @@ def _with_size(asked: dict[str, Any]) -> dict[str, Any]:
     if isinstance(data, Mapping) and "episodes" in data and "timesteps" not in data:
         return asked | {"data": {**data, "timesteps": None}}
     return asked
+
+
+def _check_width_is_free(asked: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """A file may hold both, as that of a run does; who gives a width where a size chooses it means one of the two."""
+    backbone = given.get("backbone")
+    if asked.get("match") is not None and isinstance(backbone, Mapping) and "d_model" in backbone:
+        raise UsageError(
+            f"match is {asked['match']!r}, which chooses backbone.d_model, and backbone.d_model is "
+            f"{backbone['d_model']!r}; leave out one of them (--set match=null)"
+        )
 
 
 def _with_policy(asked: dict[str, Any]) -> dict[str, Any]:

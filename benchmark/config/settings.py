@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from dsbench.config.matching import parse_match
 from dsbench.config.presets import DEFAULT
 
 LEARNED, SCRIPTED = "learned", ("random", "optimal")  # who acts: a trained backbone, or a policy without one
@@ -36,6 +38,11 @@ TargetReturn: TypeAlias = Annotated[float, Field(ge=-1e9, le=1e9)]  # single pre
 def _as_tuple(value: Any) -> Any:
     """Lists of JSON and YAML, and a single word, become the tuple that strict checking asks for."""
     return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str) else value
+
+
+def _says_a_size(text: str) -> str:
+    parse_match(text)
+    return text
 
 
 class Section(BaseModel):
@@ -222,11 +229,22 @@ class RunConfig(Section):
     policy: Literal["learned", "random", "optimal"] = Field(
         default="learned", description="who acts: the trained backbone, or a scripted policy as a control"
     )
+    match: Annotated[str, AfterValidator(_says_a_size)] | None = Field(
+        default=None, description="size that chooses backbone.d_model: params=100k or state=16KiB; null: none"
+    )
     time_limit_s: Positive | None = Field(default=None, description="seconds after which the run is ended; null: none")
     stall_limit_s: Positive | None = Field(
         default=600.0, description="seconds without any progress after which the run is ended; null: none"
     )
     preset: str = Field(default=DEFAULT, description="preset that the settings began from")
+
+    @model_validator(mode="after")
+    def _a_script_has_no_size(self) -> RunConfig:
+        if self.match is not None and self.policy != LEARNED:
+            raise ValueError(
+                f"match is {self.match!r} and policy is {self.policy!r}, which has no size; leave out match"
+            )
+        return self
 
     @model_validator(mode="after")
     def _probe_sees_no_return(self) -> RunConfig:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dsbench import backbones, envs
+from dsbench import envs
 from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
-from dsbench.decision.policy import build_policy, policy_spec
+from dsbench.decision.policy import build_policy
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import check_source, load_source
@@ -25,7 +25,9 @@ from dsbench.errors import DsbenchError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
 from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
+from dsbench.running.describing import describe
 from dsbench.running.evaluating import Evaluation
+from dsbench.running.matched import match_columns
 from dsbench.running.measuring import cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
 from dsbench.running.rows import reference_columns, score_columns, selection_columns
@@ -52,7 +54,7 @@ class Experiment:
         self.device = pick_device(config.device)
         self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
-        self.policy_spec = self._policy_spec()
+        self.policy_spec = describe(config, self.spec)
         with seeded(self.device, config.seed, "init"):
             self.model: DecisionSequence = build_policy(self.policy_spec)
         self._check_horizon(self.spec.horizon)  # of acting, where episodes may outlast those of the data
@@ -176,7 +178,8 @@ class Experiment:
         costs = decision_costs(self.evaluation, episodes, self.device, on_step)
         costs += training_costs(progress.seconds, trainer.tokens_seen)
         folder.journal.append_many(cost_records(costs, self.evaluation))
-        return cost_columns(costs)
+        columns = cost_columns(costs)
+        return columns | match_columns(self.config, columns)
 
     # ------------------------------------------------------------------ pieces
 
@@ -184,25 +187,6 @@ class Experiment:
     def trained(self) -> Trainable:
         """What the trainer updates."""
         return self.model
-
-    def _policy_spec(self) -> dict[str, Any]:
-        config = self.config
-        environment = self.spec.make()
-        cls = backbones.load_class(config.backbone.name)
-        options = config.wrapper.model_dump()
-        if options["previous_action"] is None:
-            options["previous_action"] = not cls.memoryless
-        try:
-            return policy_spec(
-                observation_space=environment.observation_space,
-                action_space=environment.action_space,
-                backbone=config.backbone.name,
-                d_model=config.backbone.d_model,
-                backbone_options=config.backbone.options,
-                **options,
-            )
-        finally:
-            environment.close()
 
     def _check_horizon(self, longest: int) -> None:
         if isinstance(self.model.time, TableTime):

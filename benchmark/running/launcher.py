@@ -19,6 +19,7 @@ from typing import Any
 from dsbench.config import RunConfig
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
+from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
 from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
 
@@ -37,7 +38,7 @@ def run(config: RunConfig, results: Path | str = "results", *, force: bool = Fal
         UsageError: something in the configuration cannot be used.
         RunHeld: another live process works on the same run.
     """
-    (outcome,) = run_all([config], Path(results), force=force)
+    (outcome,) = run_all(matched([config]), Path(results), force=force)
     if outcome.row is None:
         raise error_of(outcome)
     return dict(outcome.row)

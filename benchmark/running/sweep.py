@@ -10,6 +10,7 @@ from dsbench.config import RunConfig, resolve, run_id
 from dsbench.config.controls import get_control
 from dsbench.envs import ENVS
 from dsbench.errors import UsageError
+from dsbench.running.matched import matched
 from dsbench.running.process import available_cores
 
 EVERY = "all"  # in the place of names: every built-in environment
@@ -24,6 +25,7 @@ def expand(
     preset: str | None = None,
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
+    match: str | None = None,
 ) -> list[RunConfig]:
     """Every combination, seeds innermost; the same run twice counts once.
 
@@ -33,9 +35,11 @@ def expand(
         controls: names of `dsbench.config.controls` separated by commas; at least one of them or of the backbones.
         seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
         preset, config_file, overrides: as for `resolve`, the same for all.
+        match: size that chooses the width of each backbone, such as ``params=100k``; scripted controls have none.
     """
     actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
     actors += [get_control(name).settings for name in _names(controls)]
+    actors = [actor if "policy" in actor else {**actor, "match": match} for actor in actors]
     if not actors:
         raise UsageError("nothing to run: give --backbone names, or --control random,optimal,bc")
     if not _names(envs):
@@ -46,7 +50,7 @@ def expand(
         for actor in actors
         for seed in parse_seeds(seeds)
     ]
-    return list({run_id(config): config for config in runs}.values())
+    return list({run_id(config): config for config in matched(runs)}.values())
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -1,0 +1,29 @@
+"""The model that a configuration asks for, described for `dsbench.decision.policy.build_policy`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsbench import backbones
+from dsbench.config import RunConfig
+from dsbench.decision.policy import policy_spec
+from dsbench.envs.spec import EnvSpec
+
+
+def describe(config: RunConfig, spec: EnvSpec) -> dict[str, Any]:
+    """Backbone, wrapper and the spaces of the task, as JSON values."""
+    environment = spec.make()
+    options = config.wrapper.model_dump()
+    if options["previous_action"] is None:
+        options["previous_action"] = not backbones.load_class(config.backbone.name).memoryless
+    try:
+        return policy_spec(
+            observation_space=environment.observation_space,
+            action_space=environment.action_space,
+            backbone=config.backbone.name,
+            d_model=config.backbone.d_model,
+            backbone_options=config.backbone.options,
+            **options,
+        )
+    finally:
+        environment.close()
