@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.errors import UsageError
-from dsbench.records.run_folder import RunFolder
-from dsbench.records.tables import BEFORE, RUN_COLUMNS, runs_table
+from dsbench.records.tables import BEFORE, RUN_COLUMNS, run_folders, run_row
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
 _NO_SETTINGS = {*RUN_COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
@@ -26,6 +25,8 @@ class Run:
     seed: int | None
     status: str
     reason: str | None
+    attempt: int
+    preset: str | None
     settings: Mapping[str, Any]
     result: Mapping[str, Any]
     provenance: Mapping[str, Any]
@@ -68,35 +69,27 @@ def read_groups(results: Path | str) -> list[Group]:
 
 
 def _runs(results: Path) -> list[Run]:
-    table = runs_table(results)
-    rows = [{str(name): _plain(cell) for name, cell in row.items()} for row in table.to_dict(orient="records")]
-    origins = [RunFolder.open(results, str(row["run_id"])).read_provenance() or {} for row in rows]
-    mixed = len({origin["dsbench"] for origin in origins if "dsbench" in origin}) > 1
-    return [_run(row, origin, mixed) for row, origin in zip(rows, origins, strict=True)]
+    folders, known = list(run_folders(results)), dict[bytes, dict[str, Any]]()
+    origins = [folder.read_provenance(known) or {} for folder in folders]
+    mixed = len({origin["dsbench"] for origin in known.values() if "dsbench" in origin}) > 1
+    return [_run(run_row(folder), origin, mixed) for folder, origin in zip(folders, origins, strict=True)]
 
 
 def _run(row: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool) -> Run:
     known = {name: cell for name, cell in row.items() if cell is not None}
-    settings = {name: cell for name, cell in known.items() if not (name in _NO_SETTINGS or name.startswith(_RESULT))}
+    settings = {name: cell for name, cell in known.items() if name not in _NO_SETTINGS and not name.startswith(_RESULT)}
     if row["backbone"] is not None:
         settings = BEFORE | settings
     if mixed and "dsbench" in provenance:
         settings["dsbench"] = provenance["dsbench"]  # another version may give other numbers
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
+        attempt=row["attempt"],
+        preset=known.get("preset"),
         settings=settings,
         result={name.removeprefix(_RESULT): cell for name, cell in known.items() if name.startswith(_RESULT)},
         provenance=provenance,
     )
-
-
-def _plain(cell: Any) -> Any:
-    """A cell as plain Python; whatever pandas puts for missing becomes None."""
-    import pandas as pd
-
-    if pd.isna(cell):
-        return None
-    return cell.item() if hasattr(cell, "item") else cell
 
 
 def _differing(representatives: Sequence[Run]) -> list[str]:

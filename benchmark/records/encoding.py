@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import read_json, to_json
+from dsbench.files import to_json
 
 FORMAT = 1
 
@@ -62,9 +62,14 @@ def read_sealed(path: Path, way_out: str) -> dict[str, Any]:
         UsageError: written by a newer dsbench.
         FileNotFoundError: there is no such file.
     """
+    return unseal(path.read_bytes(), path, way_out)
+
+
+def unseal(data: bytes, path: Path, way_out: str) -> dict[str, Any]:
+    """The content of `data`, what `seal` gave for the file at `path`. Raises as `read_sealed`."""
     try:
-        body = read_json(path)
-    except CorruptFile as error:
+        body = json.loads(data)
+    except ValueError as error:  # a decoding error is one
         raise CorruptFile(f"{path} is damaged (not valid JSON); {way_out}") from error
     if not isinstance(body, dict) or _digest(body, without="sha256") != body.get("sha256"):
         raise CorruptFile(f"{path} is damaged (its checksum does not match); {way_out}")

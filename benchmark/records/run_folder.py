@@ -22,7 +22,8 @@ import yaml
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.files import check_name, create_exclusive, write_atomic
 from dsbench.records.checkpoints import Checkpoints
-from dsbench.records.encoding import plain, read_sealed, seal
+from dsbench.records.config_text import parse_config
+from dsbench.records.encoding import plain, read_sealed, seal, unseal
 from dsbench.records.journal import Journal
 from dsbench.records.lock import exclusive_lock, is_locked
 
@@ -155,18 +156,27 @@ class RunFolder:
         header, _, text = data.partition(b"\n")
         if header != (_HEADER + hashlib.sha256(text).hexdigest()).encode():
             raise CorruptFile(f"{path} was changed or damaged (its checksum does not match); restore it or {_AGAIN}")
-        config: dict[str, Any] = yaml.safe_load(text)
-        return config
+        return parse_config(text.decode())
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
         """Store where the run was made; a stored one stays. False if there was one."""
         return create_exclusive(self.path / "provenance.json", seal(dict(provenance)))
 
-    def read_provenance(self) -> dict[str, Any] | None:
+    def read_provenance(self, known: dict[bytes, dict[str, Any]] | None = None) -> dict[str, Any] | None:
+        """Where the run was made, None before that is known.
+
+        Args:
+            known: what other runs of one sweep told, by the bytes of their files, which mostly are the same; filled here.
+        """
+        path = self.path / "provenance.json"
         try:
-            return read_sealed(self.path / "provenance.json", _AGAIN)
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
+        known = {} if known is None else known
+        if data not in known:
+            known[data] = unseal(data, path, _AGAIN)
+        return known[data]
 
     @property
     def journal(self) -> Journal:
@@ -230,7 +240,8 @@ class RunFolder:
 
         A finished ok or diverged attempt counts until a later one is finished; a failed one only until it is retried.
         """
-        finished, attempt = max(self._results(), default=0), self.attempt
+        finished = max(self._results(), default=0)
+        attempt = self._held or max(1, self._claimed_attempt(), finished)
         if not finished:
             return self.result(attempt)
         row = self._read_result(finished)
@@ -249,7 +260,11 @@ class RunFolder:
 
     def _results(self) -> list[int]:
         """Attempts that have a result, read from the file names alone, so that a damaged file does not stop --force."""
-        numbers = (path.stem.removeprefix("result-") for path in self.path.glob("result-*.json"))
+        try:
+            names = os.listdir(self.path)
+        except FileNotFoundError:
+            return []
+        numbers = (name[7:-5] for name in names if name.startswith("result-") and name.endswith(".json"))
         return sorted(int(number) for number in numbers if number.isdecimal())
 
     def _read_result(self, attempt: int) -> dict[str, Any]:

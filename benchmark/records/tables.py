@@ -7,6 +7,7 @@ whatever order. Reading needs no write rights and may go on while runs do. Missi
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.config.naming import LATER
 from dsbench.errors import MissingExtra, UnknownName, UsageError
-from dsbench.files import write_atomic
+from dsbench.files import check_name, write_atomic
 from dsbench.records.encoding import plain, seal
 from dsbench.records.run_folder import RunFolder
 
@@ -121,7 +122,7 @@ def runs_table(results: Path | str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [_run_row(folder) for folder in _folders(results)]
+    rows = [run_row(folder) for folder in run_folders(results)]
     names = {name for row in rows for name in row} - set(RUN_COLUMNS)
     columns = [*RUN_COLUMNS, *sorted(names, key=lambda name: (name.startswith("result."), name))]
     # Every cell is given, since pandas fills a gap with a NaN that is a float.
@@ -138,7 +139,7 @@ def long_table(results: Path | str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [row for folder in _folders(results) for row in _long_rows(folder)]
+    rows = [row for folder in run_folders(results) for row in _long_rows(folder)]
     table = pd.DataFrame(rows, columns=list(LONG_COLUMNS))
     texts = [name for name in LONG_COLUMNS if name not in _INTEGERS + _FLOATS]
     table = table.astype(
@@ -187,20 +188,30 @@ def _require_pyarrow() -> None:
         raise MissingExtra("Parquet", "parquet") from error
 
 
-def _folders(results: Path | str) -> Iterator[RunFolder]:
-    """The runs of a results folder, sorted by id."""
+def run_folders(results: Path | str) -> Iterator[RunFolder]:
+    """The runs of a results folder, sorted by id; `UsageError` when there is no such folder or a run is a link out of it."""
     runs = Path(results) / "runs"
     if not runs.is_dir():
         raise UsageError(
             f"no results in {str(results)!r}: it has no folder 'runs'; name another with --results DIR, "
             "or make some with: dsbench run --backbone s4 --env umbrella"
         )
-    for path in sorted(runs.iterdir()):
-        if path.is_dir() and path.name[0] != "." and any(path.iterdir()):
-            yield RunFolder.open(Path(results), path.name)
+    with os.scandir(runs) as entries:
+        found = sorted(
+            (entry for entry in entries if entry.name[0] != "." and entry.is_dir()), key=lambda one: one.name
+        )
+    for entry in found:
+        if os.listdir(entry.path):
+            linked = entry.is_symlink()  # to find out where a path really leads is slow, and most are no links
+            yield (
+                RunFolder.open(Path(results), entry.name)
+                if linked
+                else RunFolder(runs / check_name(entry.name, "run id"))
+            )
 
 
-def _run_row(folder: RunFolder) -> dict[str, Any]:
+def run_row(folder: RunFolder) -> dict[str, Any]:
+    """The row of one run: the names of `RUN_COLUMNS`, its configuration, and ``result.*``. `CorruptFile` as `runs_table`."""
     config = folder.read_config() or {}
     result = folder.latest_result() or {"attempt": folder.attempt, "status": folder.status(), "reason": None}
     settings, outcome = _flat(config), _flat(result)
@@ -227,8 +238,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted names; lists as JSON text."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
         else:
             flat[prefix + str(key)] = json.dumps(value) if isinstance(value, list) else value
     return flat
