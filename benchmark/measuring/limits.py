@@ -1,4 +1,4 @@
-"""How far a measured time is from what the machine could do: bytes that must move, operations that must be computed.
+"""What a cell must do at least: bytes that must move, operations that must be computed; `peaks` makes a time of them.
 
 Both are lower bounds. Bytes: every parameter is read once and the state read and written once, whatever else lies in
 between. Operations: those of matrix products and attention, counted while they run; recurrences in compiled code and
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from dsbench.backbones.state import nbytes
 from dsbench.decision import DecisionSequence
+from dsbench.measuring.peaks import Limit
 
 # Of a trained parameter, in one update of AdamW, by its own bytes: read forwards and backwards, the gradient written,
 # then parameter, gradient and two moments read, parameter and moments written.
@@ -47,30 +48,9 @@ _ON_THE_CPU = {
 }
 
 
-class Peaks(NamedTuple):
-    """What the machine was measured to do: bytes a second of a copy (read and written), operations a second."""
-
-    bytes_per_second: float
-    flops_per_second: float
-
-
-class Limit(NamedTuple):
-    """The least time that a cell can take, and which of the two sets it."""
-
-    us: float
-    kind: Literal["bytes", "flops"]
-
-
-def limit_of(moved: int, flops: int, peaks: Peaks) -> Limit | None:
-    """The larger of both times; None where nothing must be done."""
-    times = {"bytes": moved / peaks.bytes_per_second, "flops": flops / peaks.flops_per_second}
-    kind: Literal["bytes", "flops"] = "bytes" if times["bytes"] >= times["flops"] else "flops"
-    return Limit(times[kind] * 1e6, kind) if times[kind] > 0 else None
-
-
-def ratio(measured_us: float | None, limit: Limit | None) -> float | None:
+def ratio(measured_us: float | None, limit: Limit) -> float | None:
     """Measured over least time; None where one of them is not there."""
-    if measured_us is None or limit is None or not math.isfinite(measured_us):
+    if measured_us is None or not (math.isfinite(measured_us) and limit.us > 0):
         return None
     return measured_us / limit.us
 

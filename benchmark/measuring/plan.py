@@ -131,6 +131,23 @@ def cells(contenders: Sequence[Contender], grid: Grid) -> list[Cell]:
     ]
 
 
+def estimated_seconds(grid_cells: Sequence[Cell], rounds: int, limit: float) -> float:
+    """Very roughly how long measuring takes on a CPU, from what cells took on one; `limit` is that of a cell."""
+    return sum(min(limit, _seconds(cell, rounds)) + _COUNTING_S for cell in grid_cells)
+
+
+_COUNTING_S = 0.7  # of a process that counts memory
+_SAMPLES = 35  # of a decision in a round, warm-up and repeats included
+
+
+def _seconds(cell: Cell, rounds: int) -> float:
+    if cell.length is not None:
+        update = 6e-5 * cell.length * cell.batch * (1 + cell.length / 8192)
+        return update * rounds * (5 if cell.length <= 256 else 1.5) + 6 * update  # those behind are the counting's
+    window = 1.5e-5 * (cell.context or 0) * cell.batch if cell.mode == "window" else 0.0
+    return (6 if cell.mode == "compiled" else 0) + (6e-4 * (1 + cell.batch / 32) + window) * rounds * _SAMPLES
+
+
 def _decisions(one: Contender, grid: Grid) -> Iterator[Cell]:
     contexts = grid.attention_contexts if one.attention else grid.recurrent_contexts
     for batch in grid.batches:

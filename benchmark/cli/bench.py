@@ -1,0 +1,111 @@
+"""``dsbench bench``: what decisions and updates cost on this machine, and from which context on recurrence is faster."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from dsbench.measuring.plan import Grid
+
+
+def bench(
+    backbones: Annotated[
+        str, typer.Option("--backbones", metavar="A,B", help="Backbones, separated by commas.")
+    ] = "gpt,s4,s4d,s5,mamba,mamba2,lstm",
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full/--quick", help="Contexts to 4,000, batch 1 and 64, rows to 16k, every implementation; or minutes."
+        ),
+    ] = False,
+    context: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--context", metavar="T,U", help="Decisions before the timed one, in place of the grid's."),
+    ] = None,
+    batch: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--batch", metavar="B,C", help="Rows that decide at once."),
+    ] = None,
+    length: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--length", metavar="L,M", help="Timesteps of a training row; 0 leaves training out."),
+    ] = None,
+    env: Annotated[str, typer.Option("--env", metavar="NAME", help="Whose spaces the policies have.")] = "umbrella",
+    set_: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="A.B=VALUE", help="Setting of every model: backbone.d_model=128. Repeatable."),
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=4096)] = 1,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of the timing.")] = 10,
+    limit: Annotated[
+        float, typer.Option("--limit", metavar="SECONDS", min=0.1, help="Longest timing of one cell.")
+    ] = 120.0,
+    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")] = Path(
+        "results"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> int:
+    """Measure latency, throughput, memory and size of backbones side by side; minutes.
+
+    Examples:
+
+    dsbench bench --backbones gpt,s4,mamba,lstm
+
+    dsbench bench --backbones gpt,s4d --context 1,100,1000 --length 0
+
+    dsbench bench --backbones gpt,s4 --env hopper --set backbone.d_model=128 --set backbone.n_layers=3
+
+    dsbench bench --full
+    """
+    from dsbench.measuring import bench_records
+    from dsbench.measuring.plan import FULL, QUICK
+    from dsbench.measuring.process import measure_apart
+    from dsbench.measuring.request import Request
+    from dsbench.running.progress import Silent, display
+
+    request = Request(
+        backbones=tuple(_names(backbones)), env=env, grid=_grid(FULL if full else QUICK, context, batch, length),
+        kind="full" if full else "quick", results=str(results), overrides=tuple(set_ or ()), threads=threads,
+        device=device, rounds=rounds, seconds_limit=limit,
+    )  # fmt: skip
+    measured = measure_apart(request, Silent() if as_json else display())
+    found = bench_records.read_bench(measured.folder)
+    if as_json:
+        print(json.dumps({"folder": str(found.path), "machine": found.machine, "cells": list(found.cells.values())}))
+    else:
+        from dsbench.cli.bench_tables import show
+
+        show(found)
+    return measured.exit_code or int(any(row["status"] == "failed" for row in found.cells.values()))
+
+
+def _names(text: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _grid(grid: Grid, context: str | None, batch: str | None, length: str | None) -> Grid:
+    if context is not None:
+        grid = grid.with_contexts(_numbers(context, "--context", least=0))
+    if batch is not None:
+        grid = replace(grid, batches=_numbers(batch, "--batch", least=1))
+    if length is not None:
+        grid = replace(grid, lengths=() if length.strip() == "0" else _numbers(length, "--length", least=1))
+    return grid
+
+
+def _numbers(text: str, option: str, least: int) -> tuple[int, ...]:
+    from dsbench.errors import UsageError
+
+    try:
+        numbers = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        numbers = []
+    if not numbers or numbers[0] < least:
+        raise UsageError(f"{option} is {text!r}; expected whole numbers from {least} on, separated by commas")
+    return tuple(numbers)
