@@ -12,7 +12,7 @@ from dsbench.inspection.systems import Dynamics, half_lives, powers
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, heatmap, plot, unit_disk
 
-CHANNELS = 10  # shown on the disk, as in figure 7
+CHANNELS = 10  # shown on the disk, as in figure 7, and written as kernels
 LINES, ROWS = 6, 64  # states or channels drawn as lines, and as rows of a map
 ILL_CONDITIONED = 1e6  # from here on rounding of single precision, times this, is seen in a figure
 FLOOR = 1e-6  # share of the largest |K| below which a map shows one colour
@@ -24,12 +24,19 @@ def dynamics_section(found: Findings) -> Section:
         return Section("dynamics", "Dynamics", paragraphs=(found.reason or "",))
     figures = [_half_lives(found)]
     for number, layer in enumerate(found.dynamics, 1):
-        figures += [_disk(number, layer), *_powers(number, layer, found.tokens), *_kernels(number, layer, found.tokens)]
+        figures += [
+            _disk(number, layer),
+            _rim(number, layer),
+            *_powers(number, layer, found.tokens),
+            *_kernels(number, layer, found.tokens),
+        ]
     paragraphs = [found.reason] if found.reason else [dynamics_sentence(found)]
     if any(_is_sensitive(each.before) or _is_sensitive(each.after) for each in found.dynamics):
         paragraphs.append(
             "The matrix of a layer is far from normal, so its eigenvalues are sensitive: rounding the parameters to single "
-            "precision moves them by far more than one rounding. Shown are those of the parameters as they are stored."
+            "precision moves them by far more than one rounding. Shown are those of the parameters as they are stored. "
+            "HiPPO-LegS, where S4 begins, has real eigenvalues in exact arithmetic: what lies off the real axis before "
+            "training is such rounding."
         )
     return Section("dynamics", "Dynamics", tuple(paragraphs), tuple(_tables(found)), tuple(figures))
 
@@ -129,7 +136,25 @@ def _disk(number_: int, layer: LayerDynamics) -> Figure:
         f"eigenvalues-{number_}", f"Eigenvalues, layer {number_}",
         f"Eigenvalues of Abar of {of} of {layer.layer}, before (hollow) and after training, and the unit circle. On it a "
         "state forgets nothing, in the middle it forgets at once (Decision S4, figure 7).",
-        [series("before training", layer.before, True), series("after training", layer.after, False)],
+        [series("after training", layer.after, False), series("before training", layer.before, True)],
+    )  # fmt: skip
+
+
+def _rim(number_: int, layer: LayerDynamics) -> Figure:
+    def series(name: str, dynamics: Dynamics, dashed: bool) -> Series:
+        values = dynamics.eigenvalues[:CHANNELS].ravel()
+        values = values[values.imag >= 0]
+        return Series(
+            name, (np.angle(values) / np.pi).tolist(), (1 - np.abs(values)).tolist(), dashed=dashed, line=False
+        )
+
+    return plot(
+        f"rim-{number_}", f"Distance from the unit circle, layer {number_}",
+        "The same eigenvalues seen close to the circle: 1 - |λ|, on a logarithmic scale, by their angle; one of each "
+        "conjugate pair. The angle is how fast a state turns, 1 is a change of sign at every token; the lower, the longer "
+        "it remembers.",
+        [series("after training", layer.after, False), series("before training", layer.before, True)],
+        Axis("angle of λ (multiples of π)"), Axis("1 - |λ|", log=True),
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from dsbench.reports.figures import Axis, Mark, Series, heatmap, plot
 
 MAPS = 8  # attention maps drawn
 POINTS = 200  # of a curve of errors
-NAMES = {"plain": "plain", "sum": "sums compensated", "exact": "sums and products compensated"}
+NAMES = {"plain": "plain", "sum": "sums compensated", "exact": "both compensated"}
+BOUND = "theorem 1"
 
 
 def memory_section(found: Findings) -> Section:
@@ -26,13 +27,13 @@ def memory_section(found: Findings) -> Section:
         Series("before training", _lags(before), before.beyond.tolist(), dashed=True, marks=False),
         Series("after training", _lags(after), after.beyond.tolist(), marks=False),
     ]
+    never_zero = bool((after.influence > 0).all() and (before.influence > 0).all())
     figures = (
         plot(
             "influence", "How far back decisions reach",
             "Influence of the observation k steps ago on the decision now: how far the distribution of actions moves when "
-            "that one observation is replaced by another episode's. Mean over pairs of episodes, with two standard errors; "
-            "what is exactly zero is left out.",
-            series, Axis("steps ago (k)"), Axis(f"influence ({after.unit})", log=True), marks,
+            "that one observation is replaced by another episode's. Mean over pairs of episodes, with two standard errors.",
+            series, Axis("steps ago (k)"), Axis(f"influence ({after.unit})", log=never_zero), marks,
         ),
         plot(
             "influence-beyond", "Share of the influence from further back",
@@ -50,11 +51,11 @@ def memory_sentence(memory: MemoryLength, when: str = "After training") -> str:
     """The effective length in words."""
     if memory.length is None:
         return f"{when}, no observation moves any decision."
-    more = "; episodes end there, so it may be longer" if memory.reaches_the_end and memory.length else ""
+    more = ", and may be longer than they show" if memory.reaches_the_end and memory.length else ""
     share = 100 * (1 - float(memory.beyond[0]))
     return (
-        f"{when}, the effective memory length is {memory.length} steps of {len(memory.influence) - 1} that episodes "
-        f"have{more}; {share:.0f} % of the influence is the present observation's."
+        f"{when}, the effective memory length is {memory.length} {'step' if memory.length == 1 else 'steps'} (episodes "
+        f"allow {len(memory.influence) - 1}){more}; {share:.0f} % of the influence is the present observation's."
     )
 
 
@@ -106,7 +107,7 @@ def rounding_section(drifts: list[Drift]) -> Section:
     headings = (
         Heading("λ"),
         *(Heading(NAMES[variant], "mean forward error at the last step") for variant in VARIANTS),
-        Heading("bound", "of theorem 1, mean at the last step"),
+        Heading(BOUND, "the bound, mean at the last step"),
         Heading("closest to the bound", "largest error of the plain recurrence over its bound, all steps and repeats"),
     )
     rows = tuple(
@@ -123,7 +124,8 @@ def rounding_section(drifts: list[Drift]) -> Section:
         f"The recurrence x = λ x + u in single precision against arithmetic of 100 digits, {length:,} steps, standard "
         f"normal inputs, mean of {repeats} repeats (Decision S4, appendix E, figure 6).",
         "Compensating the sums alone, as the paper proposes for the convolution, helps where λ is 1; elsewhere the "
-        "products round as well, and only compensating both keeps the error at that of one rounding.",
+        "products round as well, and only compensating both keeps the error at that of one rounding. With λ = 1 the product "
+        "is exact, so the two compensated variants are one.",
     )
     table = Table("rounding-errors", "Forward errors after the last step", headings, rows)
     return Section("rounding", "Rounding of the recurrence", text, (table,), tuple(map(_errors, drifts)))
@@ -136,7 +138,7 @@ def _closest(drift: Drift) -> float:
 def _errors(drift: Drift) -> Figure:
     length = drift.bound.shape[1]
     steps = np.unique(np.linspace(0, length - 1, POINTS).round().astype(int))
-    curves = [(NAMES[variant], drift.errors[variant], False) for variant in VARIANTS] + [("bound", drift.bound, True)]
+    curves = [(NAMES[variant], drift.errors[variant], False) for variant in VARIANTS] + [(BOUND, drift.bound, True)]
     series = [
         Series(name, steps.tolist(), values.mean(0)[steps].tolist(), dashed=dashed, marks=False)
         for name, values, dashed in curves

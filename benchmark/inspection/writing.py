@@ -13,7 +13,7 @@ import pandas as pd
 
 from dsbench.files import to_json, write_atomic
 from dsbench.inspection.attention import mean_lag
-from dsbench.inspection.dynamics_section import dynamics_section
+from dsbench.inspection.dynamics_section import CHANNELS, dynamics_section
 from dsbench.inspection.findings import QUANTILES, Findings
 from dsbench.inspection.memory_length import MemoryLength
 from dsbench.inspection.other_sections import attention_section, memory_section, memory_sentence, rounding_section
@@ -39,7 +39,9 @@ def write(folder: Path, found: Findings | None, drifts: Sequence[Drift] = ()) ->
     report = report_of(found, drifts)
     write_atomic(folder / "inspect.json", to_json(summary(found, drifts)))
     for name, table in tables(found, drifts).items():
-        write_atomic(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\r\n").encode())
+        write_atomic(
+            folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode()
+        )
     figures = [figure for section in report.sections for figure in section.figures]
     for figure in figures:
         write_atomic(folder / "figures" / f"{figure.name}.svg", figure.svg.encode())
@@ -139,7 +141,9 @@ def _of_run(found: Findings) -> Iterator[tuple[str, pd.DataFrame]]:
         )
         yield (
             "kernels",
-            pd.concat([_of_kernel(d.kernel).assign(layer=layer, weights=when) for layer, when, d in systems]),
+            pd.concat(
+                [_of_kernel(d.kernel[:CHANNELS]).assign(layer=layer, weights=when) for layer, when, d in systems]
+            ),
         )
     lives = [
         pd.DataFrame({"share": QUANTILES, "half_life_tokens": values}).assign(layer=each.layer, weights=when)
