@@ -77,7 +77,6 @@ def orders(count: int, rounds: int, generator: np.random.Generator) -> Iterator[
 def _without_collections() -> Iterator[None]:
     """No garbage collection inside: one in the middle of a sample is not the contestant's doing."""
     collecting = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield

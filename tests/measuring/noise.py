@@ -56,14 +56,14 @@ class NoisyClock:
         index = self.position % len(self.wall)
         self.position += 1
         factor = self.speed(self.now_wall_ns / 1e9)
-        self.now_wall_ns += 1e3 * us * self.wall[index] * factor
-        self.now_cpu_ns += 1e3 * us * self.cpu[index] * factor
+        self.now_wall_ns += 1e3 * us * float(self.wall[index]) * factor
+        self.now_cpu_ns += 1e3 * us * float(self.cpu[index]) * factor
 
     def wall_ns(self) -> int:
-        return round(self.now_wall_ns)
+        return int(self.now_wall_ns)
 
     def cpu_ns(self) -> int:
-        return round(self.now_cpu_ns)
+        return int(self.now_cpu_ns)
 
 
 @cache
