@@ -104,7 +104,7 @@ def paired_difference(a: Scores, b: Scores, how: Bootstrap = DEFAULT, indices: I
     for task, seeds in shared.items():
         if not seeds:
             raise UsageError(
-                f"no seed is shared on task {task!r} ({_ranges(a.seeds[task])} against {_ranges(b.seeds[task])}); "
+                f"no seed is shared on task {task!r} ({ranges(a.seeds[task])} against {ranges(b.seeds[task])}); "
                 "run both with the same seeds, or compare them with probability_of_improvement"
             )
     difference = Scores.of(
@@ -160,11 +160,11 @@ def _stratified_t(strata: Sequence[FloatArray], confidence: float) -> Estimate:
 def _by_task(seeds: Mapping[str, tuple[int, ...]]) -> str:
     """``0-9 on all of ant, hopper``, or the seeds of each task."""
     if len(set(seeds.values())) == 1 and len(seeds) > 1:
-        return f"{_ranges(next(iter(seeds.values())))} on each of {', '.join(seeds)}"
-    return ", ".join(f"{_ranges(own)} on {task}" for task, own in seeds.items())
+        return f"{ranges(next(iter(seeds.values())))} on each of {', '.join(seeds)}"
+    return ", ".join(f"{ranges(own)} on {task}" for task, own in seeds.items())
 
 
-def _ranges(seeds: Sequence[int]) -> str:
+def ranges(seeds: Sequence[int]) -> str:
     """``0-4, 7``: ascending seeds with runs of neighbours drawn together."""
     runs: list[list[int]] = []
     for seed in seeds:

@@ -22,11 +22,17 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown, what it is sorted by (None is missing and comes last), and whether the row wins this column."""
+    """What is shown, what it is sorted by (None is missing and comes last), and whether the row wins this column.
+
+    `low`, `high` and `n` are those of an estimate, for the CSV file.
+    """
 
     text: str
     value: float | str | None = None
     best: bool = False
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True)

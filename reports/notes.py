@@ -28,7 +28,7 @@ def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
     for title, listed in (
         ("Learned from data of other physics:", _other_physics(runs)),
         ("Runs without a result:", _without_result(runs)),
-        ("Made on:", _machines(runs)),
+        ("Made on:", machines(runs)),
     ):
         lines += ["", title, "", *(f"- {line}" for line in listed)] if listed else []
     return lines
@@ -68,7 +68,7 @@ def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
     return None
 
 
-def _machines(runs: Sequence[Run]) -> list[str]:
+def machines(runs: Sequence[Run]) -> list[str]:
     """A line for each machine and its versions, with how many runs it made and at which commits."""
     made: dict[str, Counter[str]] = {}
     for run in runs:

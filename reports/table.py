@@ -126,11 +126,14 @@ def _row(group: Group) -> dict[str, Any]:
 
 
 def _estimates(group: Group) -> dict[str, Estimate | None]:
-    return {column.key: _estimate(group.runs, column) for column in COLUMNS}
+    return {column.key: estimate_of(group.runs, column) for column in COLUMNS}
 
 
-def _estimate(runs: Sequence[Run], column: Column) -> Estimate | None:
-    """Over seeds; several runs of one seed (made from other sources) are averaged first: they are no new seeds."""
+def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
+    """A column over the seeds that ended ok, None where none has it.
+
+    Several runs of a seed (made from other sources) are averaged first: they are no new seeds.
+    """
     values: dict[int | None, list[float]] = {}
     for run in runs:
         if run.status == "ok" and (value := column.read(run)) is not None:

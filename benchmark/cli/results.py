@@ -1,8 +1,9 @@
-"""``dsbench report``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
+"""``dsbench report``, ``dsbench cite``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -13,26 +14,83 @@ Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder.
 
 def report(
     results: Folder = Path("results"),
-    out: Annotated[Optional[Path], typer.Option("--out", metavar="FILE", help="Write it to a file.")] = None,  # noqa: UP045
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--out", metavar="DIR|FILE.md", help="Folder for the whole report, or a file for the table alone."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable table.")] = False,
 ) -> int:
-    """One table: the mean over seeds with its 95 % interval, the number of seeds, and what failed.
+    """What came out: a table here, or with --out DIR the whole report: page, Markdown, figures and tidy tables.
 
     Examples:
 
     dsbench report results
 
+    dsbench report results --out report
+
     dsbench report results --out table.md
     """
-    from dsbench.files import write_atomic
     from dsbench.reports.table import markdown, rows
 
+    if out is not None and not as_json and out.suffix != ".md":
+        return _whole_report(results, out)
     text = json.dumps(rows(results), indent=2, allow_nan=False) + "\n" if as_json else markdown(results)
     if out is None:
         print(text, end="")
     else:
+        from dsbench.files import write_atomic
+
         write_atomic(out, text.encode())
         print(f"Saved   {out}")
+    return 0
+
+
+def _whole_report(results: Path, out: Path) -> int:
+    """Write the report into the folder `out`; prints its first screen and where it is."""
+    from dsbench.errors import UsageError
+    from dsbench.reports.content.build import build
+    from dsbench.reports.write import write
+
+    if out.is_file():
+        raise UsageError(
+            f"--out {out} is a file; expected a folder for the whole report, or FILE.md for the table alone"
+        )
+    built = build(results, _families())
+    saved = write(built.report, built.groups, out)
+    for sentence in built.report.headline:
+        print(sentence)
+    print()
+    for path in saved:
+        print(f"Saved   {path}")
+    return 0
+
+
+def _families() -> dict[str, str]:
+    """Environment -> its family: those of one module belong together."""
+    from dsbench.envs.catalogue import ENVS
+
+    return {
+        entry.name: entry.target.partition(":")[0].rpartition(".")[2].replace("_", "-")
+        for entry in ENVS
+        if entry.target.startswith("dsbench.")
+    }
+
+
+def cite(results: Folder = Path("results")) -> int:
+    """BibTeX of what the runs really used: backbones, environments, data and dsbench.
+
+    Examples:
+
+    dsbench cite results > references.bib
+    """
+    from dsbench.reports.content.build import cited
+
+    text, unknown = cited(results, _families())
+    print(text, end="")
+    if unknown:
+        print(f"Nothing to cite is known for: {', '.join(unknown)}", file=sys.stderr)
     return 0
 
 

@@ -62,6 +62,19 @@ class Journal:
             return []
         return self._parse(data)[0]
 
+    def read_matching(self, *alternatives: bytes) -> list[dict[str, Any]]:
+        """Those finished records whose text holds one of `alternatives`; all are checked, and only these are decoded.
+
+        Raises as `read`.
+        """
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = self._lines(data)[0]
+        texts = [self._checked(line, number) for number, line in enumerate(lines, 1)]
+        return [json.loads(text) for text in texts if any(part in text for part in alternatives)]
+
     def heal(self) -> int:
         """Cut off an unfinished last line; returns the bytes removed. `CorruptFile` if a finished line is damaged."""
         self._healed = True
@@ -104,17 +117,21 @@ class Journal:
 
     def _parse(self, data: bytes) -> tuple[list[dict[str, Any]], int]:
         """Records and the number of bytes that they take; what follows is an unfinished line."""
+        lines, good = self._lines(data)
+        return [json.loads(self._checked(line, number)) for number, line in enumerate(lines, 1)], good
+
+    def _lines(self, data: bytes) -> tuple[list[bytes], int]:
+        """Finished lines, and the number of bytes that they take."""
         # Some file systems leave zeros at the end after a power cut: the size was written, the data was not.
         good = data.rstrip(b"\0").rfind(b"\n") + 1
-        lines = data[:good].split(b"\n")[:-1]
-        return [self._record(line, number) for number, line in enumerate(lines, 1)], good
+        return data[:good].split(b"\n")[:-1], good
 
-    def _record(self, line: bytes, number: int) -> dict[str, Any]:
+    def _checked(self, line: bytes, number: int) -> bytes:
+        """The record in a line, not yet decoded; `CorruptFile` when its checksum is wrong."""
         text = line[9:]
         if line[:9] != b"%08x " % zlib.crc32(text):
             raise CorruptFile(
                 f"{self.path} line {number} is damaged (its checksum does not match); restore the file from a copy, "
                 "or run the same command with --force, which sets it aside and makes the run again"
             )
-        record: dict[str, Any] = json.loads(text)
-        return record
+        return text

@@ -1,0 +1,72 @@
+"""The whole report of a results folder. Deterministic given its records; reads only, and needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.measuring.bench_records import benches_of
+from dsbench.reports.content.citing import bibtex, citing
+from dsbench.reports.content.contest import Task, tasks_of
+from dsbench.reports.content.costs import costs
+from dsbench.reports.content.curves import Journals
+from dsbench.reports.content.gaps import gaps
+from dsbench.reports.content.headline import headline
+from dsbench.reports.content.lengths import lengths
+from dsbench.reports.content.method import method, provenance
+from dsbench.reports.content.overall import overall, pool
+from dsbench.reports.content.papers import papers
+from dsbench.reports.content.tasks import task_section
+from dsbench.reports.document import Report
+from dsbench.reports.groups import Group, read_groups
+
+
+@dataclass(frozen=True)
+class Built:
+    """A report, and the runs that it was made of."""
+
+    report: Report
+    groups: Sequence[Group]
+
+
+def build(results: Path | str, families: Mapping[str, str]) -> Built:
+    """The report of all that lies in a results folder.
+
+    Args:
+        results: with runs, a bench, or both.
+        families: environment -> the family of tasks that it belongs to.
+
+    Raises:
+        UsageError: there is no such folder, or nothing in it.
+        CorruptFile: a file of a run is damaged.
+    """
+    folder = Path(results)
+    groups, tasks = _read(folder, families)
+    journals, pooled = Journals(folder), pool(tasks)
+    swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
+    sections = [
+        overall(pooled) if len(tasks) > 1 else None,
+        *(task_section(task, journals) for task in tasks),
+        swept,
+        costs(folder),
+        printed,
+        gaps(groups, tasks),
+        method(tasks),
+        provenance(groups),
+        citing(groups, shown, pooled is not None),
+    ]
+    title, sentences = f"dsbench report of {folder.resolve().name}", headline(tasks)
+    told = sentences or ("No run has ended with a score yet.",)
+    return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
+
+
+def cited(results: Path | str, families: Mapping[str, str]) -> tuple[str, list[str]]:
+    """BibTeX of what the report of a results folder stands on, and names without one. Arguments and errors as `build`."""
+    groups, tasks = _read(Path(results), families)
+    return bibtex(groups, papers(tasks)[1], pool(tasks) is not None)
+
+
+def _read(folder: Path, families: Mapping[str, str]) -> tuple[Sequence[Group], list[Task]]:
+    groups = [] if benches_of(folder) and not (folder / "runs").is_dir() else read_groups(folder)
+    return groups, tasks_of(groups, families)

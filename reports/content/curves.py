@@ -1,0 +1,75 @@
+"""Scores during training, read from the journals: a mean over seeds at each update, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dsbench.records.journal import Journal
+from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.document import Figure
+from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.groups import Run
+from dsbench.reports.statistics import estimate
+
+_EVALUATION, _DATA = b'"phase":"train","split":"eval"', b'"event":"data"'  # as journals write them, without blanks
+Curve = Mapping[int, float]  # update -> score
+
+
+class Journals:
+    """What the journals of a results folder tell beyond the final rows; each is read once, when it is asked for."""
+
+    def __init__(self, results: Path) -> None:
+        self._runs = results / "runs"
+        self._told: dict[str, tuple[Mapping[str, Curve], Mapping[str, Any]]] = {}
+
+    def curve(self, run: Run, measure: str) -> Curve:
+        """The evaluations of `measure` during training, of the attempt that counts and by its first decoding."""
+        return self._of(run)[0].get("return" if measure == "return_mean" else measure, {})
+
+    def options(self, run: Run) -> Mapping[str, Any]:
+        """All options of the environment, defaults included; empty where the run does not tell."""
+        return self._of(run)[1]
+
+    def _of(self, run: Run) -> tuple[Mapping[str, Curve], Mapping[str, Any]]:
+        if run.run_id not in self._told:
+            journal = Journal(self._runs / run.run_id / "journal.jsonl")
+            records = [one for one in journal.read_matching(_EVALUATION, _DATA) if one.get("attempt") == run.attempt]
+            data = [one["detail"] for one in records if one.get("event") == "data" and "detail" in one]
+            self._told[run.run_id] = _curves(records), (data[-1].get("options") or {}) if data else {}
+        return self._told[run.run_id]
+
+
+def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
+    curves: dict[str, dict[int, float]] = {}
+    for record in records:
+        if record.get("phase") == "train" and record.get("value") is not None and record.get("step") is not None:
+            curves.setdefault(record["metric"], {})[record["step"]] = record["value"]
+    return curves
+
+
+def learning_curves(task: Task, journals: Journals) -> Figure | None:
+    """The figure of a task; None where no run was evaluated twice while it learned."""
+    lines = [_series(one, [journals.curve(run, task.measure) for run in one.ok]) for one in task.learned]
+    shown = [line for line in lines if len(line.x) > 1]
+    if not shown:
+        return None
+    caption = (
+        f"Mean {task.measure_text} over the seeds that ended ok, by updates of training, on the reported episodes; "
+        "bands: 95 % intervals."
+    )
+    axes = Axis("updates"), Axis(task.measure_text)
+    return plot(f"learning-{task.name}", f"Learning: {task.title}", caption, shown, *axes)
+
+
+def _series(one: Contestant, curves: Sequence[Curve]) -> Series:
+    """Updates that not all seeds have are left out: a mean over others would jump."""
+    told = [curve for curve in curves if curve]
+    steps = sorted(set.intersection(*(set(curve) for curve in told))) if told else []
+    means = [estimate([curve[step] for curve in told]) for step in steps]
+    bounds: tuple[list[float] | None, list[float] | None] = (None, None)
+    if len(told) > 1:
+        bounds = ([one.mean if one.low is None else one.low for one in means],
+                  [one.mean if one.high is None else one.high for one in means])  # fmt: skip
+    return Series(one.name, steps, [one.mean for one in means], *bounds)

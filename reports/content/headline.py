@@ -1,0 +1,117 @@
+"""The first screen: one sentence a family of tasks, made of its tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from dsbench.reports.content.cells import form_of, separated
+from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.content.overall import Pool, pool
+from dsbench.reports.groups import Run
+from dsbench.reports.statistics import Estimate
+
+_NAMED = 3  # rivals that a sentence names
+_PER_CENT = "95 % interval"
+
+
+def headline(tasks: Sequence[Task]) -> tuple[str, ...]:
+    """A sentence for each family, in the order of the tasks; controls with permuted returns are no news."""
+    sentences = []
+    for family, members in groupby((task for task in tasks if not task.permuted), key=lambda task: task.family):
+        sentences.append(_family(family, [task for task in members if task.learned]))
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _family(family: str, tasks: Sequence[Task]) -> str:
+    if not tasks:
+        return ""
+    if len(tasks) == 1:
+        return f"{tasks[0].title}: {_of_task(tasks[0])}."
+    found = pool(tasks)
+    if found is not None and len(found.tasks) == len(tasks):
+        return f"{family} ({len(tasks)} tasks): {_of_pool(found, tasks)}."
+    return f"{family} ({len(tasks)} tasks): " + "; ".join(f"{task.title}: {_short(task)}" for task in tasks) + "."
+
+
+def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
+    """Learned contestants with a score, the highest mean first; of equals the quicker one, then by name."""
+    found = [(one, score) for one in task.learned if (score := one.estimate(task.minimum)) is not None]
+    return sorted(
+        found, key=lambda pair: (-pair[1].mean, mean_of(pair[0].ok, "latency_p50_us") or math.inf, pair[0].name)
+    )
+
+
+def mean_of(runs: Sequence[Run], key: str) -> float | None:
+    """Mean of a number of the final rows over the runs that have it."""
+    values = [float(value) for run in runs if (value := run.result.get(key)) is not None]
+    return math.fsum(values) / len(values) if values else None
+
+
+def _of_task(task: Task) -> str:
+    order = ranked(task)
+    if not order:
+        return "no run has ended with a score"
+    (first, score), *others = order
+    form = form_of([one.mean for _, one in order])
+    text = f"{first.name} has the highest mean {task.measure_text}, {_score(score, form)}{_cost(first.ok)}"
+    return f"{text}; {_against(first, score, others, form)}"
+
+
+def _short(task: Task) -> str:
+    order = ranked(task)
+    if not order:
+        return "no score"
+    (first, score), *others = order
+    form = form_of([one.mean for _, one in order])
+    open_ = [one.name for one, rival in others if not separated(score, rival)]
+    verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if others else ""
+    return f"{first.name} {_score(score, form)}{_cost(first.ok)}{verdict}"
+
+
+def _score(score: Estimate, form: str) -> str:
+    if score.half_width is None:
+        return f"{score.text(form)} (n = 1, so no interval)"
+    return f"{score.text(form)} ({_PER_CENT}, n = {score.n})"
+
+
+def _cost(runs: Sequence[Run]) -> str:
+    """``, at 430 µs a decision with 85,186 parameters``, of what is known of both."""
+    latency, size = mean_of(runs, "latency_p50_us"), mean_of(runs, "parameters_total")
+    parts = [f"at {latency:,.0f} µs a decision" if latency is not None else ""]
+    parts.append(f"with {size:,.0f} parameters" if size is not None else "")
+    told = " ".join(part for part in parts if part)
+    return f", {told}" if told else ""
+
+
+def _against(first: Contestant, score: Estimate, others: Sequence[tuple[Contestant, Estimate]], form: str) -> str:
+    if not others:
+        return "no other backbone was run"
+    second, rival = others[0]
+    open_ = [one.name for one, theirs in others if not separated(score, theirs)]
+    if not open_:
+        return f"separated from all others, the next being {second.name} with {rival.text(form)}"
+    if second.name in open_:
+        return f"not separated from {_names(open_)} ({second.name}: {rival.text(form)})"
+    return f"not separated from {_names(open_)}"
+
+
+def _of_pool(found: Pool, tasks: Sequence[Task]) -> str:
+    (name, measures), *others = found.measures.items()
+    best = measures["iqm"]
+    runs = [run for task in tasks for one in task.learned if one.name == name for run in one.ok]
+    interval = f"{_PER_CENT}, {best.n} runs" if best.low is not None else f"{best.n} runs, too few for an interval"
+    text = f"{name} has the highest interquartile mean of normalised scores, {best.text('.1f')} ({interval})"
+    open_ = [
+        rival
+        for rival, theirs in others
+        if best.low is None or (high := theirs["iqm"].high) is None or best.low <= high
+    ]
+    verdict = f"not separated from {_names(open_)}" if open_ else "separated from all others"
+    return f"{text}{_cost(runs)} (means over tasks); {verdict if others else 'no other backbone was run'}"
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown

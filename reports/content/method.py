@@ -1,0 +1,90 @@
+"""How the numbers came about: seeds, episodes, intervals, targets and decoding of each task, and the machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dsbench.reports.aggregate_pairs import ranges
+from dsbench.reports.content.cells import words
+from dsbench.reports.content.contest import Task, word
+from dsbench.reports.document import Heading, Section, Table
+from dsbench.reports.groups import Group
+from dsbench.reports.notes import machines
+from dsbench.reports.statistics import CONFIDENCE, FEW
+
+_COLUMNS = {  # heading -> (setting or result, what it is)
+    "preset": ("preset", "the protocol that the runs began with"),
+    "data": ("data.recipe", "what the data was made by"),
+    "episodes of data": ("data.episodes", ""),
+    "updates": ("train.updates", "of training"),
+    "window": ("train.window", "timesteps of a training window; – is whole episodes"),
+    "evaluation episodes": ("eval.episodes", "reported ones"),
+    "selection episodes": ("eval.selection_episodes", "disjoint from the reported ones"),
+    "decode": ("eval.decode", "the first is the headline"),
+    "acting": ("result.acting", "whether a state is carried, or the last timesteps are read again"),
+    "target": ("result.target_rule", "the return that is asked for"),
+}
+
+
+def method(tasks: Sequence[Task]) -> Section:
+    """The section of the method."""
+    told = (
+        f"± is half of a {100 * CONFIDENCE:g} % interval: Student's t over seeds, of the means of their evaluation "
+        f"episodes. It is rough below {FEW} seeds, is not cut at the limits of a quantity, and one seed has none.",
+        "A number is marked as best only where its interval lies apart from those of all other backbones on the task. "
+        "Scripted policies take no part in that, and neither do sizes, or times where several machines made them.",
+        "Failures count: in the score and in all that is pooled, a run that failed, diverged, or ran out of time or "
+        "memory stands with the lowest score of any run of its task. Unfinished runs do not count yet.",
+        "Scores are those of the weights at the end of training, on episodes that nothing was chosen by. Pooled are "
+        "normalised scores alone; returns of different tasks never are.",
+    )
+    rows = tuple(
+        (words(task.title), words(_seeds(task)), *(words(_values(task, key)) for key, _ in _COLUMNS.values()))
+        for task in tasks
+    )
+    headings = (
+        Heading("task", numeric=False),
+        Heading("seeds", numeric=False),
+        *(Heading(text, hint, numeric=False) for text, (_, hint) in _COLUMNS.items()),
+    )
+    notes = ("Several values in a cell: they differ between the runs of the task.",)
+    return Section("method", "Method", told, (Table("protocol", "Protocol of each task", headings, rows, notes),))
+
+
+def provenance(groups: Sequence[Group]) -> Section:
+    """The section of the machines, versions and commits."""
+    runs = [run for group in groups for run in group.runs]
+    lines = machines(runs)
+    without = sum(not run.provenance for run in runs)
+    told = [f"{without} of {len(runs)} runs do not tell where they were made."] if without else []
+    return Section("machines", "Machines", tuple(lines + told))
+
+
+def _seeds(task: Task) -> str:
+    return ranges(sorted({run.seed for one in task.contestants for run in one.runs if run.seed is not None}))
+
+
+def _values(task: Task, key: str) -> str:
+    """The values of all learned runs, each once."""
+    part, _, name = key.partition(".")
+    found: set[str] = set()
+    for one in task.learned:
+        for run in one.runs:
+            if part == "result":
+                found |= _told([run.result.get(name)]) if run.status == "ok" else set()
+            else:
+                found |= _told([run.preset if key == "preset" else run.settings.get(key)])
+    return ", ".join(sorted(found))
+
+
+def _told(values: Iterable[Any]) -> set[str]:
+    return {_text(value) for value in values if value is not None}
+
+
+def _text(value: Any) -> str:
+    """Lists are kept as JSON."""
+    if isinstance(value, str) and value.startswith("["):
+        return " and ".join(map(str, json.loads(value)))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else word(value)

@@ -1,0 +1,104 @@
+"""What papers print of the same tasks, beside what was measured here, with whether the two may be compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dsbench.reports.comparable import COLUMNS, Comparison, comparison
+from dsbench.reports.content.cells import words
+from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.content.headline import ranked
+from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
+from dsbench.reports.groups import Run
+from dsbench.reports.published import PublishedScore, published, published_scores
+from dsbench.reports.statistics import Estimate, estimate
+
+
+def papers(tasks: Sequence[Task]) -> tuple[Section | None, list[str]]:
+    """The section, None where nothing is printed of these tasks, and the keys of the sources that it shows."""
+    scores = [score for score in published_scores() if score.env is not None]
+    pairs = [(task, score) for task in tasks if not task.permuted for score in scores if _matches(task, score)]
+    if not pairs:
+        return None, []
+    rows = tuple(_row(task, score) for task, score in pairs)
+    headings = (
+        Heading("task", numeric=False),
+        Heading("measure", numeric=False),
+        Heading("printed method", numeric=False),
+        Heading("printed", "with what stands after ± in print"),
+        Heading("seeds"),
+        Heading("source", numeric=False),
+        Heading("backbone here", "whose runs are nearest to the printed protocol", numeric=False),
+        Heading("measured here", "mean over seeds ± half of the 95 % interval"),
+        Heading("comparable?", "and every reason why not", numeric=False),
+    )
+    book, used = published(), sorted({score.source for _, score in pairs})
+    caveats = [key for key in book.caveats if any(key in score.caveats for _, score in pairs)]
+    notes = (
+        "Printed numbers are the papers' own; nothing of them enters any other table or figure.",
+        *(f"{book.sources[key].short}: {book.sources[key].text}." for key in used),
+        *(f"Caveat {key}: {book.caveats[key]}." for key in caveats),
+    )
+    table = Table("published", "Published numbers beside ours", headings, rows, notes)
+    told = "Each printed number stands beside the backbone here that comes nearest to its protocol."
+    return Section("published", "Published numbers", (told,), (table,)), used
+
+
+def _matches(task: Task, score: PublishedScore) -> bool:
+    """The same environment, the same kind of data where the paper tells one, and a measure that runs can have."""
+    if task.env != score.env or score.measure not in COLUMNS:
+        return False
+    recipe = str(task.whole.get("data.recipe", ""))
+    names = {recipe, *re.findall(r"_([a-z_]+)-v\d\.hdf5$", recipe), *re.findall(r"/([a-z-]+)-v\d$", recipe)}
+    return score.data is None or score.data in {name.replace("_", "-") for name in names}
+
+
+def _row(task: Task, score: PublishedScore) -> tuple[Cell, ...]:
+    judged = [(one, _judge(one, score)) for one, _ in ranked(task)]
+    printed = (
+        words(task.title),
+        words(score.measure),
+        words(score.method),
+        Cell(score.text, score.score),
+        Cell(MISSING) if score.seeds is None else Cell(str(score.seeds), float(score.seeds)),
+        words(f"{published().sources[score.source].short}, {score.table}"),
+    )
+    if not judged:
+        return (*printed, Cell(MISSING), Cell(MISSING), words("no: no run here has ended with a score."))
+    nearest, verdict = min(judged, key=lambda pair: len(pair[1].reasons))  # of equals the better one
+    ours = _ours(nearest, score)
+    measured = (
+        Cell(MISSING) if ours is None else Cell(ours.text(",.1f"), ours.mean, low=ours.low, high=ours.high, n=ours.n)
+    )
+    caveats = f" Caveats: {', '.join(score.caveats)}." if score.caveats else ""
+    return (*printed, words(nearest.name), measured, words(verdict.text + caveats))
+
+
+def _judge(one: Contestant, score: PublishedScore) -> Comparison:
+    return comparison(_table_row(one.ok[0]), score)
+
+
+def _table_row(run: Run) -> Mapping[str, Any]:
+    """The run as a row of the table of runs."""
+    identity = {
+        name: getattr(run, name) for name in ("run_id", "backbone", "env", "seed", "status", "reason", "preset")
+    }
+    results = {f"result.{name}": value for name, value in run.result.items()}
+    return {**run.settings, **results, **{name: value for name, value in identity.items() if value is not None}}
+
+
+def _ours(one: Contestant, score: PublishedScore) -> Estimate | None:
+    values = list(_values(one, score))
+    return estimate(values) if values else None
+
+
+def _values(one: Contestant, score: PublishedScore) -> Iterator[float]:
+    column, factor = COLUMNS[score.measure]
+    seen = set()
+    for run in one.ok:
+        value = run.result.get(column.removeprefix("result."))
+        if value is not None and run.seed not in seen:
+            seen.add(run.seed)
+            yield factor * float(value)

@@ -1,0 +1,58 @@
+"""A report on disk: report.md, report.html, figures/ and tables/, each file replaced whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsbench.files import write_atomic
+from dsbench.reports.document import Report
+from dsbench.reports.groups import Group, Run
+from dsbench.reports.markdown import markdown, table_csv
+from dsbench.reports.page import page
+from dsbench.reports.table import COLUMNS, measure_of
+
+_RUN_COLUMNS = ("run_id", "backbone", "env", "seed", "setting", "status", "measure", "metric", "value")
+
+
+def write(report: Report, groups: Sequence[Group], out: Path) -> list[Path]:
+    """Write all of it into the folder `out`; files of another report there, which this one has not, stay.
+
+    Returns:
+        What to open first: the page, the Markdown file, and the folders of figures and tables.
+
+    Raises:
+        CannotWrite: disk full or no rights.
+    """
+    for section in report.sections:
+        for figure in section.figures:
+            write_atomic(out / "figures" / f"{figure.name}.svg", figure.svg.encode())
+            write_atomic(out / "figures" / f"{figure.name}.png", figure.png)
+        for table in section.tables:
+            write_atomic(out / "tables" / f"{table.name}.csv", table_csv(table))
+    write_atomic(out / "tables" / "runs.csv", runs_csv(groups))
+    write_atomic(out / "report.md", markdown(report).encode())
+    write_atomic(out / "report.html", page(report).encode())
+    return [out / "report.html", out / "report.md", out / "figures", out / "tables"]
+
+
+def runs_csv(groups: Sequence[Group]) -> bytes:
+    """A line a run and number, by run; one without a number has a line with its status."""
+    runs = sorted(((run, group.setting) for group in groups for run in group.runs), key=lambda pair: pair[0].run_id)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(_RUN_COLUMNS)
+    for run, setting in runs:
+        identity = [run.run_id, run.backbone, run.env, run.seed, setting, run.status]
+        measure = measure_of(run) if run.status == "ok" else None
+        for metric, value in _metrics(run) or [(None, None)]:
+            writer.writerow(["" if cell is None else cell for cell in (*identity, measure, metric, value)])
+    return text.getvalue().encode()
+
+
+def _metrics(run: Run) -> list[tuple[str | None, float | None]]:
+    if run.status != "ok":
+        return []
+    return [(column.key, value) for column in COLUMNS if (value := column.read(run)) is not None]
