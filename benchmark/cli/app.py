@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import bench, browse, data, inspect, pictures, results, runs
+from dsbench.cli import bench, browse, data, inspect, pictures, results, runs, studies
 
 app = typer.Typer(
     name="dsbench",
@@ -40,6 +40,7 @@ def _options(
 app.command("run")(runs.run)
 app.command("sweep")(runs.sweep)
 app.command("bench")(bench.bench)
+app.command("study")(studies.study)
 app.command("list")(browse.list_names)
 app.command("check")(browse.check)
 app.command("report")(results.report)

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Optional
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-KINDS = ("backbones", "envs", "recipes", "presets", "controls")
+KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies")
 PUBLISHED = "published"  # what others measured is nothing to choose from: shown when asked for by name
 
 
 def list_names(
     kind: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[backbones|envs|recipes|presets|controls|published]"),
+        typer.Argument(metavar="[backbones|envs|recipes|presets|controls|studies|published]"),
     ] = None,
     env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="This one only.")] = None,  # noqa: UP045
     as_json: AsJson = False,
@@ -55,6 +55,7 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
     from dsbench.config.controls import CONTROLS
     from dsbench.config.presets import PRESETS
     from dsbench.envs import ENVS, get_spec
+    from dsbench.studies.study_file import load_study, shipped
 
     if kind == "presets":
         return [
@@ -63,6 +64,8 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
         ]
     if kind == "controls":
         return [{"name": control.name, "summary": control.summary} for control in CONTROLS.values()]
+    if kind == "studies":
+        return [{"name": name, "summary": load_study(name)[1].title} for name in shipped()]
     if kind == "recipes":
         specs = [get_spec(name) for name in ([env] if env else ENVS.names())]
         return [

@@ -1,0 +1,43 @@
+"""``dsbench study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from dsbench.cli.runs import Overrides, Results
+
+
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", help="See dsbench list studies, or your own file.")],
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="smoke (seconds), quick (minutes) or full.")
+    ] = "quick",
+    results: Results = Path("results"),
+    out: Annotated[
+        Optional[Path],  # noqa: UP045  (typer reads the annotation)
+        typer.Option("--out", metavar="DIR", help="Folder of the page; by default RESULTS/studies/NAME-SIZE."),
+    ] = None,
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--jobs", min=1, help="Runs at once; by default the cores divided by the threads of a run."),
+    ] = None,
+    set_: Overrides = None,
+) -> int:
+    """Run or resume the grid of a study and write its page; the same command again goes on where it stopped.
+
+    Examples:
+
+    dsbench study umbrella-length
+
+    dsbench study token-layout --size smoke
+
+    dsbench study my-study.yaml --size quick --results results/mine --out page
+    """
+    from dsbench.cli.study_run import run_study
+    from dsbench.studies.study_file import load_study
+
+    stem, loaded = load_study(name)
+    return run_study(name, stem, loaded, size, results, out or results / "studies" / f"{stem}-{size}", jobs, set_ or [])

@@ -1,0 +1,89 @@
+"""What the runs of a study say: an estimate for every cell and measure, and the runs that say nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsbench.config import run_id
+from dsbench.records.run_folder import RunFolder
+from dsbench.records.tables import run_row
+from dsbench.reports.statistics import Estimate, estimate
+from dsbench.studies.grid import Cell
+from dsbench.studies.measures import MEASURES
+from dsbench.studies.study_file import ENV
+
+ABSENT = "not begun"  # the status of a run without a folder
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run of the grid: its row in the table of runs, and its status."""
+
+    run_id: str
+    status: str
+    reason: str | None
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A cell with its runs, and measure -> estimate over those that ended ok (None where none has it)."""
+
+    labels: Mapping[str, str]
+    runs: Sequence[Found]
+    estimates: Mapping[str, Estimate | None]
+
+    @property
+    def n(self) -> int:
+        """Runs that ended ok."""
+        return sum(run.status == "ok" for run in self.runs)
+
+
+def answers_of(cells: Sequence[Cell], results: Path) -> list[Answer]:
+    """One a cell, in order; reads the folders of the grid's own runs alone.
+
+    Raises:
+        CorruptFile: a file of a run is damaged.
+    """
+    answers: list[Answer] = []
+    first: dict[str, Answer] = {}  # of an environment: what shares are taken of
+    for cell in cells:
+        runs = [_found(run_id(config), results) for config in cell.configs]
+        plain = {name: _estimate(runs, name) for name in MEASURES}
+        base = first.get(cell.labels[ENV])
+        shares = {
+            name: _share(plain[name], base.estimates[name] if base else None)
+            for name, measure in MEASURES.items()
+            if measure.relative
+        }
+        answers.append(Answer(cell.labels, runs, plain | shares))
+        first.setdefault(cell.labels[ENV], Answer(cell.labels, runs, plain))
+    return answers
+
+
+def _found(name: str, results: Path) -> Found:
+    folder = RunFolder.open(results, name)
+    if not folder.path.is_dir():
+        return Found(name, ABSENT, None, {})
+    row = run_row(folder)
+    return Found(name, str(row["status"]), row["reason"], row)
+
+
+def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:
+    results = [
+        {key.removeprefix("result."): value for key, value in run.row.items() if key.startswith("result.")}
+        for run in runs
+        if run.status == "ok"
+    ]
+    values = [value for result in results if (value := MEASURES[name].read(result)) is not None]
+    return estimate(values) if values else None
+
+
+def _share(one: Estimate | None, base: Estimate | None) -> Estimate | None:
+    """Of the first cell; itself where it is the first. A number of parameters has no spread."""
+    if one is None:
+        return None
+    return Estimate(one.mean / (base or one).mean, None, None, one.n)

@@ -1,0 +1,82 @@
+"""From a study to its runs: a cell for every combination of its axes, a run for every seed of a cell. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from dsbench.config import RunConfig, resolve, run_id
+from dsbench.running.matched import matched
+from dsbench.studies.study_file import BACKBONE, ENV, Study
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place in the grid: axis -> label, and a run a seed."""
+
+    labels: Mapping[str, str]
+    configs: tuple[RunConfig, ...]
+
+
+def cells_of(study: Study, size: str, overrides: Sequence[str] = ()) -> list[Cell]:
+    """The grid at a size, environments outermost, then backbones, then the axes in their order.
+
+    Settings of the study are below those of the size, of the label and `overrides`; ``preset`` and ``backbone.name`` may
+    be among them, so that a label can stand for another protocol.
+
+    Raises:
+        UsageError: a setting, a name or a combination that cannot be used.
+    """
+    chosen, axes = study.size(size), study.axes_of(size)
+    places = [
+        (env, backbone, labels)
+        for env in chosen.envs or study.envs
+        for backbone in chosen.backbones or study.backbones
+        for labels in product(*axes.values())
+    ]
+    configs = [
+        resolve(
+            backbone=backbone, env=env, seed=seed,
+            overrides=[
+                _text("preset", chosen.preset),
+                *texts(study.set), *texts(chosen.set),
+                *(text for name, label in zip(axes, labels, strict=True) for text in texts(axes[name][label])),
+                *overrides,
+            ],
+        )
+        for env, backbone, labels in places
+        for seed in range(chosen.seeds)
+    ]  # fmt: skip
+    runs = iter(matched(configs))
+    return [
+        Cell(
+            {ENV: env, BACKBONE: backbone, **dict(zip(axes, labels, strict=True))},
+            tuple(next(runs) for _ in range(chosen.seeds)),
+        )
+        for env, backbone, labels in places
+    ]
+
+
+def runs_of(cells: Sequence[Cell]) -> list[RunConfig]:
+    """Every run once, in order; two labels may stand for the same settings."""
+    return list({run_id(config): config for cell in cells for config in cell.configs}.values())
+
+
+def texts(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as ``--set`` takes them."""
+    return [_text(path, value) for path, value in settings.items()]
+
+
+def _text(path: str, value: Any) -> str:
+    """As ``--set`` takes it; text in quotes, so that it stays text."""
+    return f"{path}={_word(value)}"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(_word(one) for one in value)}]"
+    if isinstance(value, str):
+        return f"'{value}'"
+    return "null" if value is None else str(value).lower()

@@ -1,0 +1,204 @@
+"""The page of a study: its question, tables and figure, the published numbers beside them, what is missing, how it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from dsbench.reports.document import MISSING, Cell, Figure, Heading, Report, Section, Table
+from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.statistics import Estimate, few_seeds
+from dsbench.studies.answers import Answer
+from dsbench.studies.beside import published_section
+from dsbench.studies.measures import MEASURES, Measure
+from dsbench.studies.study_file import BACKBONE, ENV, FigureOf, Study, TableOf
+
+
+def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], command: str) -> Report:
+    """The whole page of a study of runs.
+
+    Args:
+        name, study, size: what was asked for.
+        answers: of every cell of the grid.
+        command: that makes the same page again.
+    """
+    assert study.table is not None  # a study of runs has one
+    table = table_of(name, study.table, answers)
+    figures = (figure_of(name, study, size, answers),) if study.figure else ()
+    sections = [
+        Section("question", "The question", (study.question,)),
+        Section("answer", "What the runs say", (), (table,), figures),
+        *published_section(study, answers),
+        *_missing(answers),
+        _method(study, size, answers, command),
+    ]
+    return Report(f"{study.title} ({size})", (headline(study.table, answers),), tuple(sections))
+
+
+def headline(table: TableOf, answers: Sequence[Answer]) -> str:
+    """One sentence an environment: which cell has the best mean, and whether its interval is apart from all others."""
+    measure = MEASURES[table.measures[0]]
+    sentences = []
+    for env in dict.fromkeys(answer.labels[ENV] for answer in answers):
+        own = [answer for answer in answers if answer.labels[ENV] == env]
+        ranked = _ranked(own, table.measures[0])
+        if not ranked:
+            sentences.append(f"On {env} no run has ended yet.")
+            continue
+        best = ranked[0]
+        text = best.estimates[table.measures[0]]
+        assert text is not None
+        apart = (
+            "its interval is apart from all others" if _winner(own, table.measures[0]) else "not apart from all others"
+        )
+        sentences.append(
+            f"On {env} the best {_plain(measure)} is {text.text(measure.form)} (n = {text.n}), by {_name(best, own)}; {apart}."
+        )
+    return " ".join(sentences)
+
+
+def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
+    """Rows and columns as the study asks; what the runs of one row have in common is averaged over nothing but seeds."""
+    names = list(dict.fromkeys([*([ENV] if _several(answers, ENV) else []), *table.rows]))
+    spread = list(dict.fromkeys(a.labels[table.columns] for a in answers)) if table.columns else [""]
+    first, *others = table.measures
+    headings = [Heading(axis.replace("_", " "), numeric=False) for axis in names]
+    for label in spread:
+        hint = f"{table.columns} = {label}" if label else ""
+        headings.append(Heading(f"{label}: {MEASURES[first].heading}" if label else MEASURES[first].heading, hint))
+    headings += [Heading(MEASURES[other].heading) for other in others]
+    headings.append(Heading("n", "runs that ended ok"))
+    winners = {env: _winner([a for a in answers if a.labels[ENV] == env], first) for env in _labels(answers, ENV)}
+    rows = []
+    for key in dict.fromkeys(tuple(answer.labels[axis] for axis in names) for answer in answers):
+        own = [answer for answer in answers if tuple(answer.labels[axis] for axis in names) == key]
+        by_label = {answer.labels[table.columns] if table.columns else "": answer for answer in own}
+        cells = [Cell(label, _order(label)) for label in key]
+        cells += [_cell(by_label.get(label), first, winners) for label in spread]
+        cells += [_cell(own[0], other, {}) for other in others]
+        rows.append((*cells, Cell(str(sum(answer.n for answer in own)), sum(answer.n for answer in own))))
+    counts = [answer.n for answer in answers]
+    notes = ["± is the half-width of the 95 % interval over seeds (Student's t)."]
+    notes += [note for note in [few_seeds(counts)] if note]
+    return Table(name, "What the runs say", tuple(headings), tuple(rows), tuple(notes))
+
+
+def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> Figure:
+    """A curve for each label of the series, and for each environment where there are several; bands are intervals."""
+    figure = study.figure
+    assert figure is not None
+    curves = []
+    for series, env in product(_labels(answers, figure.series), _labels(answers, ENV)):
+        own = [a for a in answers if a.labels[figure.series] == series and a.labels[ENV] == env]
+        title = f"{series}, {env}" if figure.series != ENV and _several(answers, ENV) else series
+        if own:
+            curves.append(_curve(title, own, figure))
+    measure = MEASURES[figure.y]
+    caption = f"{_plain(measure).capitalize()} over {figure.label}, size {size}; bands are 95 % intervals over seeds."
+    y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"))
+    return plot(name, study.title, caption, curves, Axis(figure.label, log=figure.log), y)
+
+
+def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:
+    having = [(float(answer.labels[figure.x]), answer.estimates[figure.y]) for answer in answers]
+    points = sorted(((x, one) for x, one in having if one is not None), key=lambda point: point[0])
+    return Series(
+        title,
+        [x for x, _ in points],
+        [one.mean for _, one in points],
+        [one.mean if one.low is None else one.low for _, one in points],
+        [one.mean if one.high is None else one.high for _, one in points],
+    )
+
+
+def _missing(answers: Sequence[Answer]) -> list[Section]:
+    rows = [
+        tuple(Cell(text, text) for text in (run.run_id, run.status, run.reason or MISSING))
+        for answer in answers
+        for run in answer.runs
+        if run.status != "ok"
+    ]
+    if not rows:
+        return []
+    headings = (Heading("run", numeric=False), Heading("status", numeric=False), Heading("reason", numeric=False))
+    return [
+        Section(
+            "missing", "Failures and missing runs", tables=(Table("missing", "Not ended ok", headings, tuple(rows)),)
+        )
+    ]
+
+
+def _method(study: Study, size: str, answers: Sequence[Answer], command: str) -> Section:
+    chosen = study.size(size)
+    settings = {**study.set, **chosen.set}
+    words = [f"{len(answers)} cells of {chosen.seeds} seeds, from the preset {chosen.preset}."]
+    if settings:
+        words.append("Settings of all: " + ", ".join(f"{path}={value}" for path, value in settings.items()) + ".")
+    for axis, labels in study.axes_of(size).items():
+        told = "; ".join(
+            f"{label}: " + (", ".join(f"{path}={value}" for path, value in own.items()) or "as it is")
+            for label, own in labels.items()
+        )
+        words.append(f"{axis}: {told}.")
+    return Section("method", "How it was made", tuple(words), preformatted=command)
+
+
+# ---------------------------------------------------------------------- cells and winners
+
+
+def _cell(answer: Answer | None, name: str, winners: dict[str, Answer | None]) -> Cell:
+    one = answer.estimates[name] if answer else None
+    if answer is None or one is None:
+        return Cell(MISSING)
+    return Cell(_text(one, MEASURES[name]), one.mean, best=winners.get(answer.labels[ENV]) is answer)
+
+
+def _text(one: Estimate, measure: Measure) -> str:
+    return format(one.mean, measure.form) if one.half_width == 0 else one.text(measure.form)
+
+
+def _ranked(answers: Sequence[Answer], name: str) -> list[Answer]:
+    """Answers that have the measure, the best mean first."""
+    sign = -1 if MEASURES[name].larger else 1
+    having = [(one.mean, place, a) for place, a in enumerate(answers) if (one := a.estimates[name]) is not None]
+    return [answer for _, _, answer in sorted(having, key=lambda each: (sign * each[0], each[1]))]
+
+
+def _winner(answers: Sequence[Answer], name: str) -> Answer | None:
+    """The best answer if its interval is apart from those of all others; None where it is not, or has none."""
+    ranked = _ranked(answers, name)
+    if len(ranked) < 2:
+        return None
+    best, *others = (answer.estimates[name] for answer in ranked)
+    larger = MEASURES[name].larger
+    for other in others:
+        bounds = (best.low, other.high) if larger else (other.low, best.high)  # type: ignore[union-attr]
+        if bounds[0] is None or bounds[1] is None or bounds[0] <= bounds[1]:
+            return None
+    return ranked[0]
+
+
+def _name(answer: Answer, among: Sequence[Answer]) -> str:
+    """The labels that tell it from the others."""
+    axes = [axis for axis in answer.labels if axis != ENV and _several(among, axis)]
+    words = [answer.labels[axis] if axis == BACKBONE else f"{axis} {answer.labels[axis]}" for axis in axes]
+    return ", ".join(words) or answer.labels[BACKBONE]
+
+
+def _labels(answers: Sequence[Answer], axis: str) -> list[str]:
+    return list(dict.fromkeys(answer.labels[axis] for answer in answers))
+
+
+def _several(answers: Sequence[Answer], axis: str) -> bool:
+    return len(_labels(answers, axis)) > 1
+
+
+def _order(label: str) -> float | str:
+    try:
+        return float(label)
+    except ValueError:
+        return label
+
+
+def _plain(measure: Measure) -> str:
+    return measure.heading.removesuffix(" ↑").removesuffix(" ↓")
