@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -73,7 +73,8 @@ def plot(
     """Curves with their intervals; a series without line is a cloud of points with error bars."""
     with _drawing(name) as (canvas, axes):
         pairs = zip(series, styles([each.name for each in series]), strict=True)
-        lines = [_curve(axes, one, style, y.log) for one, style in pairs]
+        plain = any(one.dashed for one in series)  # then dashes say that alone
+        lines = [_curve(axes, one, replace(style, dashes="-") if plain else style, y.log) for one, style in pairs]
         _axis(axes, x, y)
         _marks(axes, marks)
         _legend(canvas, lines, [one.name for one in series])
@@ -208,13 +209,13 @@ def _number(view: Callable[[], Sequence[float]], log: bool) -> Callable[[float, 
 
 
 def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
+    """The words stand above the axes, where no curve runs through them."""
     for place, mark in enumerate(sorted(marks, key=lambda each: each.x)):
         axes.axvline(mark.x, color=INK, linewidth=1.0, linestyle=(0, (2, 2)), alpha=0.7)
         share = axes.transAxes.inverted().transform(axes.transData.transform((mark.x, axes.get_ylim()[0])))[0]
-        left = share > _EDGE
         axes.annotate(
-            printable(mark.text), (mark.x, 1.0), (-4 if left else 4, -3 - 12 * place), textcoords="offset points",
-            xycoords=axes.get_xaxis_transform(), ha="right" if left else "left", va="top", fontsize=9,
+            printable(mark.text), (mark.x, 1.0), (0, 2 + 12 * place), textcoords="offset points",
+            xycoords=axes.get_xaxis_transform(), ha="right" if share > _EDGE else "left", va="bottom", fontsize=9,
         )  # fmt: skip
 
 

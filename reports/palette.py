@@ -27,7 +27,16 @@ _KNOWN = {
     "mlp": ("#7a828c", "*"),
     "framestack": ("#7a828c", "d"),
 }
-_COLOURS = tuple(dict.fromkeys(colour for colour, _ in _KNOWN.values()))
+_APART = (
+    "#0072b2",
+    "#d1495b",
+    "#00936b",
+    "#b07b12",
+    "#8a63c9",
+    "#c0629c",
+    "#6f8f1f",
+    "#d9622b",
+)  # neighbours differ most
 _MARKERS = tuple(marker for _, marker in _KNOWN.values())
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 
@@ -48,14 +57,14 @@ def styles(names: Sequence[str]) -> list[Style]:
     """
     families = [_family(name) for name in names]
     if len(names) > 1 and len(set(families)) == 1:
-        first = _own(families[0])
-        colours = [first[0], *(colour for colour in _COLOURS if colour != first[0])]
-        markers = [first[1], *(marker for marker in _MARKERS if marker != first[1])]
+        first = _KNOWN.get(families[0], (_APART[0], _MARKERS[0]))
+        colours, markers = _after(first[0], _APART), _after(first[1], _MARKERS)
         return [Style(colours[i % len(colours)], markers[i % len(markers)], "-") for i in range(len(names))]
-    free = [marker for marker in _MARKERS if marker not in {_own(family)[1] for family in families}]
+    own = _owned(families)
+    free = [marker for marker in _MARKERS if marker not in {marker for _, marker in own.values()}]
     found, seen = [], set()
     for place, family in enumerate(families):
-        colour, marker = _own(family)
+        colour, marker = own[family]
         again = families[:place].count(family)
         if marker in seen and free:
             marker = free.pop(0)
@@ -64,13 +73,26 @@ def styles(names: Sequence[str]) -> list[Style]:
     return found
 
 
+def _owned(families: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker a family; one that is no backbone begins its search at a place of its own."""
+    own = {family: _KNOWN[family] for family in families if family in _KNOWN}
+    for family in families:
+        if family not in own:
+            start = zlib.crc32(family.encode())  # not hash(): that differs from process to process
+            used = [style[part] for part in (0, 1) for style in own.values()]
+            own[family] = (_free(_APART, start, used), _free(_MARKERS, start // 16, used))
+    return own
+
+
+def _free(offered: Sequence[str], start: int, used: Sequence[str]) -> str:
+    turned = [offered[(start + step) % len(offered)] for step in range(len(offered))]
+    return next((each for each in turned if each not in used), turned[0])
+
+
+def _after(first: str, offered: Sequence[str]) -> list[str]:
+    return [first, *(each for each in offered if each != first)]
+
+
 def _family(name: str) -> str:
     """The backbone that a curve's name begins with: ``gpt`` of ``gpt, window of 20``."""
     return re.split(r"[\s,(:/=]", name.strip().lower(), maxsplit=1)[0]
-
-
-def _own(family: str) -> tuple[str, str]:
-    if family in _KNOWN:
-        return _KNOWN[family]
-    number = zlib.crc32(family.encode())  # not hash(): that differs from process to process
-    return _COLOURS[number % len(_COLOURS)], _MARKERS[(number // 16) % len(_MARKERS)]

@@ -168,3 +168,14 @@ def test_two_modes_of_one_backbone_share_its_colour() -> None:
 
 def test_channels_of_one_backbone_alone_differ_in_colour() -> None:
     assert len({style.colour for style in styles(["s4 channel 0", "s4 channel 1", "s4 channel 2"])}) == 3
+
+
+def test_where_dashes_mean_something_nothing_else_is_dashed() -> None:
+    def strokes(second_dashed: bool) -> int:
+        series = [Series("gpt", (1, 2), (1, 2)), Series("gpt, paper", (1, 2), (2, 3)), Series("s4", (1, 2), (0, 1))]
+        series += [Series("s4, paper", (1, 2), (1, 1), dashed=second_dashed)]
+        figure = plot("a", "t", "c", series, Axis("x"), Axis("y"))
+        return len(re.findall(r"stroke-dasharray", figure.svg))
+
+    assert strokes(second_dashed=False) == 4  # two curves, and their samples in the legend
+    assert strokes(second_dashed=True) == 2

@@ -113,6 +113,9 @@ def test_the_page_itself_never_scrolls_sideways(browser: Any, address: str, widt
         boxes = tab.locator("nav, main :is(svg, p, pre, .scroll, li, h1, h2)").all()
         for bounds in (box.bounding_box() for box in boxes if box.is_visible()):
             assert bounds["width"] <= width
+        assert tab.evaluate(
+            "[...document.querySelectorAll('th, td')].every(cell => cell.scrollWidth <= cell.clientWidth + 1)"
+        )
         wide = tab.locator("#table-wide .scroll")
         assert wide.evaluate("box => box.scrollWidth > box.clientWidth") or width > 1280
 
