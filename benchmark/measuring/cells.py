@@ -151,7 +151,9 @@ class _Decision:
         self.return_to_go = torch.ones(rows, device=device)
         self.first = torch.full((rows,), context == 0, device=device)
         self.timestep = torch.full((rows,), context, device=device)
-        self.bounds = actor.policy.action_low, actor.policy.action_high
+        low, high = actor.policy.action_low, actor.policy.action_high
+        assert isinstance(low, Tensor) and isinstance(high, Tensor)
+        self.bounds = low, high
         self.previous: Tensor | None = None
         self.seed = 0
         self.over = np.ones(rows, bool)
