@@ -62,5 +62,5 @@ def inspect(
         )
         pairs.append((f"λ = {drift.lambda_:g}", f"error {plain:.1e}, compensated {exact:.1e}, bound {bound:.1e}"))
     written = write(folder, found, drifts)
-    print_pairs([*pairs, ("Saved", f"{written.page}, {written.figures} figures, tables and inspect.json")])
+    print_pairs([*pairs, ("Saved", f"{written.page}, {written.figures} figures, tables, inspect.md and inspect.json")])
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dsbench.inspection.findings import QUANTILES, Findings, HalfLives, LayerDynamics
+from dsbench.inspection.findings import QUANTILES, Findings, LayerDynamics
 from dsbench.inspection.systems import Dynamics, half_lives, powers
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, heatmap, plot, unit_disk
@@ -66,10 +66,9 @@ def _tables(found: Findings) -> list[Table]:
         return []
     headings = (
         Heading("layer", numeric=False),
-        Heading("weights", numeric=False),
+        Heading("training", "before the first update, or after the last", numeric=False),
         Heading("largest |λ|"),
         Heading("median |λ|"),
-        Heading("smallest |λ|"),
         Heading("median half-life", "tokens after which a state has lost half of what it held"),
         Heading("longest half-life", "of all states, in tokens"),
         Heading("condition", "median condition number of the eigenvectors"),
@@ -86,9 +85,9 @@ def _tables(found: Findings) -> list[Table]:
 def _row(layer: LayerDynamics, when: str, dynamics: Dynamics, moved: float | None) -> tuple[Cell, ...]:
     radii, lives = dynamics.radii, half_lives(dynamics.radii)
     return (
-        Cell(layer.layer, layer.layer),
-        Cell(f"{when} training", when),
-        *(number(float(value), ".5f") for value in (radii.max(), np.median(radii), radii.min())),
+        Cell(layer_name(layer.layer), layer.layer),
+        Cell(when, when),
+        *(number(float(value), ".5f") for value in (radii.max(), np.median(radii))),
         *(number(float(value), ",.0f") for value in (np.median(lives), lives.max())),
         number(float(np.median(dynamics.condition)), ".2g"),
         number(moved, ".2g"),
@@ -103,7 +102,13 @@ def number(value: float | None, form: str) -> Cell:
 def _half_lives(found: Findings) -> Figure:
     over = "states" if found.dynamics else "states and tokens of the data"
     series = [
-        Series(f"{_short(each)}, {when}", values.tolist(), QUANTILES.tolist(), dashed=when == "before", marks=False)
+        Series(
+            f"{layer_name(each.layer)}, {when}",
+            values.tolist(),
+            QUANTILES.tolist(),
+            dashed=when == "before",
+            marks=False,
+        )
         for each in found.half_lives
         for when, values in (("before", _finite(each.before)), ("after", _finite(each.after)))
     ]
@@ -116,9 +121,9 @@ def _half_lives(found: Findings) -> Figure:
     )  # fmt: skip
 
 
-def _short(layer: HalfLives) -> str:
-    """``layers.0.mixer`` -> ``layer 1``."""
-    return next((f"layer {int(part) + 1}" for part in layer.layer.split(".") if part.isdecimal()), layer.layer)
+def layer_name(path: str) -> str:
+    """``layers.0.mixer`` -> ``layer-1``, in one word, by which figures tell what belongs together."""
+    return next((f"layer-{int(part) + 1}" for part in path.split(".") if part.isdecimal()), path)
 
 
 def _finite(lives: np.ndarray) -> np.ndarray:

@@ -38,8 +38,9 @@ Numbers = NDArray[np.float64]
 SHARE = 0.05  # of the influence that may lie beyond the effective length
 ROUNDING = 1e-12  # moves below this are rounding of double precision, not influence
 TIMESTEPS = 100_000  # of episodes read again, over all pairs: what bounds the time
-PAIRS, PLACES = 64, 64  # most pairs of episodes, and most steps replaced in one
-ROWS = 64  # in one pass
+PAIRS, PLACES, FEWEST = 64, 64, 16  # most pairs of episodes, and most and fewest steps replaced in one
+WORK = 200_000_000  # places L^2: what bounds the time of attention over one long episode
+WEIGHTS = 32_000_000  # of one head of attention in one pass (rows L^2): what bounds the memory
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,13 @@ def _profile(
     batch = whole_batch(both)
     own, other = _columns(batch, 0, length), _columns(batch, 1, length)
     before = _decisions(policy, own)
-    places = np.arange(length)
-    if length > PLACES:
-        places = np.sort(generator.choice(length, PLACES, replace=False))
+    tokens = length * policy.tokens_per_decision
+    count = min(length, int(np.clip(WORK / tokens**2, FEWEST, PLACES)))
+    places = np.sort(generator.choice(length, count, replace=False))
     sums, counts = np.zeros(length), np.zeros(length)
-    for begin in range(0, len(places), ROWS):
-        chosen = places[begin : begin + ROWS]
+    rows = int(np.clip(WEIGHTS / tokens**2, 1, PLACES))
+    for begin in range(0, len(places), rows):
+        chosen = places[begin : begin + rows]
         moved = _moves(before, _decisions(policy, _lent(own, other, chosen)), spread).numpy()
         for place, row in zip(chosen, moved, strict=True):
             sums[: length - place] += row[place:]

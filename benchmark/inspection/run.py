@@ -15,6 +15,7 @@ from dsbench import envs
 from dsbench.config import RunConfig, from_dict
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy, load_policy
+from dsbench.envs.data import best_episodes, permuted_returns
 from dsbench.envs.data.source import load_source
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
@@ -60,7 +61,9 @@ class OpenedRun:
             env, data.recipe, data.episodes, data.seed, timesteps=data.timesteps,
             allow_other_physics=data.allow_other_physics,
         )  # fmt: skip
-        return episodes
+        if data.permute_returns:
+            episodes = permuted_returns(episodes, data.seed)
+        return episodes if data.top_percent is None else best_episodes(episodes, data.top_percent, data.seed)
 
 
 def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequence:

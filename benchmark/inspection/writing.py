@@ -1,4 +1,4 @@
-"""What ``dsbench inspect`` leaves on disk: numbers as JSON and CSV, figures as SVG and PNG, and one page."""
+"""What ``dsbench inspect`` leaves on disk: numbers as JSON and CSV, figures, one page, and the same as Markdown."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from dsbench.inspection.other_sections import attention_section, memory_section,
 from dsbench.inspection.rounding import EPSILON, Drift
 from dsbench.inspection.systems import Dynamics, half_lives
 from dsbench.reports.document import Report
+from dsbench.reports.markdown import markdown
 from dsbench.reports.page import page
 
 Tables = dict[str, pd.DataFrame]
@@ -40,14 +41,16 @@ def write(folder: Path, found: Findings | None, drifts: Sequence[Drift] = ()) ->
     write_atomic(folder / "inspect.json", to_json(summary(found, drifts)))
     for name, table in tables(found, drifts).items():
         write_atomic(
-            folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode()
+            folder / "tables" / f"{name}.csv",
+            table.to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode(),
         )
     figures = [figure for section in report.sections for figure in section.figures]
     for figure in figures:
         write_atomic(folder / "figures" / f"{figure.name}.svg", figure.svg.encode())
         write_atomic(folder / "figures" / f"{figure.name}.png", figure.png)
-    write_atomic(folder / "index.html", page(report).encode())
-    return Written(folder, folder / "index.html", len(figures))
+    write_atomic(folder / "inspect.md", markdown(report).encode())
+    write_atomic(folder / "inspect.html", page(report).encode())
+    return Written(folder, folder / "inspect.html", len(figures))
 
 
 def report_of(found: Findings | None, drifts: Sequence[Drift] = ()) -> Report:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import torch
 from dsbench.cli import main
 from dsbench.config import from_dict, resolve, run_id, to_dict
 from dsbench.errors import UsageError
+from dsbench.inspection import rounding
 from dsbench.inspection.findings import look_inside
 from dsbench.inspection.run import initial_policy, open_run
 from dsbench.inspection.writing import summary, tables
@@ -82,20 +85,22 @@ def test_the_page_its_figures_and_its_tables_are_written(results: Path, capsys: 
     assert main(["inspect", folder.run_id, "--results", str(results)]) == 0
     shown = capsys.readouterr().out
     written = folder.path / "inspect"
-    assert str(written / "index.html") in shown and "effective memory length" in shown
+    assert str(written / "inspect.html") in shown and "effective memory length" in shown
     content = json.loads((written / "inspect.json").read_text())
     assert content["run_id"] == folder.run_id and len(content["dynamics"]) == 2
-    values = pd.read_csv(written / "eigenvalues.csv")
+    values = pd.read_csv(written / "tables" / "eigenvalues.csv")
     after = values[(values.layer == "layers.1.mixer") & (values.weights == "after")]
     assert after.radius.max() == pytest.approx(content["dynamics"][1]["after"]["largest_radius"])
     assert np.hypot(after.real, after.imaginary).to_numpy() == pytest.approx(after.radius.to_numpy())
-    influence = pd.read_csv(written / "influence.csv")
+    influence = pd.read_csv(written / "tables" / "influence.csv")
     assert len(influence) == 2 * 4 and set(influence.weights) == {"before", "after"}
     figures = {path.stem for path in (written / "figures").glob("*.svg")}
     assert {"eigenvalues-1", "rim-1", "powers-1", "powers-map-1", "kernels-1", "kernels-map-1", "influence"} <= figures
     assert figures == {path.stem for path in (written / "figures").glob("*.png")}
-    page = (written / "index.html").read_text()
+    page = (written / "inspect.html").read_text()
     assert "unit circle" in page and page.count("<svg") >= len(figures)
+    links = re.findall(r"\((figures/[^)]+)\)", (written / "inspect.md").read_text())
+    assert links and all((written / link).is_file() for link in links)
     assert folder.latest_result() is not None  # the run itself is as it was
 
 
@@ -106,7 +111,7 @@ def test_the_same_run_gives_the_same_files(results: Path, tmp_path: Path) -> Non
     once = sorted(path.relative_to(tmp_path / "once") for path in (tmp_path / "once").rglob("*") if path.is_file())
     assert len(once) > 5
     assert all((tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in once)
-    weights = pd.read_csv(tmp_path / "once" / "attention.csv")
+    weights = pd.read_csv(tmp_path / "once" / "tables" / "attention.csv")
     assert weights.groupby(["layer", "head", "token"]).weight.sum().to_numpy() == pytest.approx(1)
     assert (weights.looked_at <= weights.token).all()
 
@@ -156,11 +161,14 @@ def test_a_run_that_keeps_nothing_trained_is_refused(results: Path, tmp_path: Pa
         open_run(tmp_path / "nowhere")
 
 
-def test_without_a_run_there_is_rounding_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_run_there_is_rounding_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounding, "rounding_study", partial(rounding.rounding_study, repeats=2))
     assert main(["inspect"]) == 2
     assert "--rounding" in capsys.readouterr().err
     assert main(["inspect", "--rounding", "--out", str(tmp_path)]) == 0
     content = json.loads((tmp_path / "inspect.json").read_text())
     assert [each["lambda"] for each in content["rounding"]["last_step"]] == [0.8, 1.0, 1.005]
-    table = pd.read_csv(tmp_path / "rounding.csv")
+    table = pd.read_csv(tmp_path / "tables" / "rounding.csv")
     assert len(table) == 3000 and (table.error_plain <= table.bound).all()
