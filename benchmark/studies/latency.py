@@ -11,9 +11,10 @@ from dsbench.measuring.bench_records import NOT_REACHED, Bench, benches_of, read
 from dsbench.measuring.crossover import crossover
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
+from dsbench.reports.content.cells import whole, words
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, plot
-from dsbench.studies.beside import published_section
+from dsbench.studies.beside import citations, published_section
 from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
 
@@ -36,9 +37,10 @@ def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] 
 def measured_before(request: Request, results: Path) -> Bench | None:
     """The latest whole measuring of the same in a results folder; None where there is none."""
     asked = json.loads(json.dumps(request.to_json()))
+    own_names = {"results", "kind"}  # where, and what the record is
     for path in reversed(benches_of(results)):
         bench = read_bench(path)
-        same = all(bench.asked.get(name) == value for name, value in asked.items() if name != "results")
+        same = all(bench.asked.get(name) == value for name, value in asked.items() if name not in own_names)
         if same and bench.cells and all(row["reason"] != NOT_REACHED for row in bench.cells.values()):
             return bench
     return None
@@ -59,6 +61,9 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
         *published_section(study, ()),
         *([_missing(failed)] if failed else []),
         Section("method", "How it was made", (*asked, f"Settings: {settings}."), preformatted=command),
+        citations(
+            study, [(backbone, row["env"] or "", "") for (backbone, _), own in curves.items() for row in own.values()]
+        ),
     ]
     return Report(f"{study.title} ({size})", sentences, tuple(sections))
 
@@ -95,10 +100,10 @@ def _table(name: str, curves: Curves) -> Table:
     headings += [Heading("last / first ↓"), Heading("state at last, bytes ↓")]
     rows = []
     for (backbone, mode), own in curves.items():
-        cells = [Cell(backbone, backbone), Cell(MODES[mode], MODES[mode])]
+        cells = [words(backbone), words(MODES[mode])]
         cells += [_time(own.get(context)) for context in contexts]
         growth, state = own[max(own)]["p50_us"] / own[min(own)]["p50_us"], own[max(own)]["state_bytes"]
-        cells += [Cell(f"{growth:.2f}", growth), Cell(MISSING if state is None else f"{state:,}", state)]
+        cells += [Cell(f"{growth:.2f}", growth), whole(state)]
         rows.append(tuple(cells))
     note = "± is half the width of the 95 % interval of the median; * marks times of which some rounds were contended."
     return Table(name, "Time of a decision", tuple(headings), tuple(rows), (note,))
@@ -142,6 +147,5 @@ def _marks(curves: Curves) -> list[Mark]:
 
 def _missing(failed: Sequence[dict[str, Any]]) -> Section:
     headings = (Heading("cell", numeric=False), Heading("status", numeric=False), Heading("reason", numeric=False))
-    texts = [(row["cell_id"], row["status"], str(row["reason"] or MISSING)) for row in failed]
-    rows = tuple(tuple(Cell(text, text) for text in line) for line in texts)
+    rows = tuple((words(row["cell_id"]), words(row["status"]), words(row["reason"])) for row in failed)
     return Section("missing", "Not measured", tables=(Table("missing", "Not measured", headings, rows),))

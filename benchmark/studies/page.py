@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from dsbench.reports.document import MISSING, Cell, Figure, Heading, Report, Section, Table
+from dsbench.reports.content.cells import measured, whole, winner, words
+from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
-from dsbench.reports.statistics import Estimate, few_seeds
+from dsbench.reports.statistics import few_seeds
 from dsbench.studies.answers import Answer
-from dsbench.studies.beside import published_section
+from dsbench.studies.beside import citations, published_section
 from dsbench.studies.measures import MEASURES, Measure
 from dsbench.studies.study_file import BACKBONE, ENV, FigureOf, Study, TableOf
 
@@ -24,6 +25,7 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
     """
     assert study.table is not None  # a study of runs has one
     table = table_of(name, study.table, answers)
+    ended = [run for answer in answers for run in answer.runs if run.status == "ok"]
     figures = (figure_of(name, study, size, answers),) if study.figure else ()
     sections = [
         Section("question", "The question", (study.question,)),
@@ -31,6 +33,9 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
         *published_section(study, answers),
         *_missing(answers),
         _method(study, size, answers, command),
+        citations(
+            study, [(str(run.row["backbone"]), str(run.row["env"]), str(run.row["data.recipe"])) for run in ended]
+        ),
     ]
     return Report(f"{study.title} ({size})", (headline(study.table, answers),), tuple(sections))
 
@@ -73,10 +78,10 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
     for key in dict.fromkeys(tuple(answer.labels[axis] for axis in names) for answer in answers):
         own = [answer for answer in answers if tuple(answer.labels[axis] for axis in names) == key]
         by_label = {answer.labels[table.columns] if table.columns else "": answer for answer in own}
-        cells = [Cell(label, _order(label)) for label in key]
+        cells = [words(label) for label in key]
         cells += [_cell(by_label.get(label), first, winners) for label in spread]
         cells += [_cell(own[0], other, {}) for other in others]
-        rows.append((*cells, Cell(str(sum(answer.n for answer in own)), sum(answer.n for answer in own))))
+        rows.append((*cells, whole(sum(answer.n for answer in own))))
     counts = [answer.n for answer in answers]
     notes = ["± is the half-width of the 95 % interval over seeds (Student's t)."]
     notes += [note for note in [few_seeds(counts)] if note]
@@ -113,7 +118,7 @@ def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:
 
 def _missing(answers: Sequence[Answer]) -> list[Section]:
     rows = [
-        tuple(Cell(text, text) for text in (run.run_id, run.status, run.reason or MISSING))
+        (words(run.run_id), words(run.status), words(run.reason))
         for answer in answers
         for run in answer.runs
         if run.status != "ok"
@@ -131,30 +136,25 @@ def _missing(answers: Sequence[Answer]) -> list[Section]:
 def _method(study: Study, size: str, answers: Sequence[Answer], command: str) -> Section:
     chosen = study.size(size)
     settings = {**study.set, **chosen.set}
-    words = [f"{len(answers)} cells of {chosen.seeds} seeds, from the preset {chosen.preset}."]
+    seeds = "one seed" if chosen.seeds == 1 else f"{chosen.seeds} seeds"
+    told = [f"{len(answers)} cells of {seeds}, from the preset {chosen.preset}."]
     if settings:
-        words.append("Settings of all: " + ", ".join(f"{path}={value}" for path, value in settings.items()) + ".")
+        told.append("Settings of all: " + ", ".join(f"{path}={value}" for path, value in settings.items()) + ".")
     for axis, labels in study.axes_of(size).items():
-        told = "; ".join(
+        each = "; ".join(
             f"{label}: " + (", ".join(f"{path}={value}" for path, value in own.items()) or "as it is")
             for label, own in labels.items()
         )
-        words.append(f"{axis}: {told}.")
-    return Section("method", "How it was made", tuple(words), preformatted=command)
+        told.append(f"{axis}: {each}.")
+    return Section("method", "How it was made", tuple(told), preformatted=command)
 
 
 # ---------------------------------------------------------------------- cells and winners
 
 
 def _cell(answer: Answer | None, name: str, winners: dict[str, Answer | None]) -> Cell:
-    one = answer.estimates[name] if answer else None
-    if answer is None or one is None:
-        return Cell(MISSING)
-    return Cell(_text(one, MEASURES[name]), one.mean, best=winners.get(answer.labels[ENV]) is answer)
-
-
-def _text(one: Estimate, measure: Measure) -> str:
-    return format(one.mean, measure.form) if one.half_width == 0 else one.text(measure.form)
+    best = answer is not None and winners.get(answer.labels[ENV]) is answer
+    return measured(answer.estimates[name] if answer else None, MEASURES[name].form, best, exact=True)
 
 
 def _ranked(answers: Sequence[Answer], name: str) -> list[Answer]:
@@ -165,17 +165,9 @@ def _ranked(answers: Sequence[Answer], name: str) -> list[Answer]:
 
 
 def _winner(answers: Sequence[Answer], name: str) -> Answer | None:
-    """The best answer if its interval is apart from those of all others; None where it is not, or has none."""
-    ranked = _ranked(answers, name)
-    if len(ranked) < 2:
-        return None
-    best, *others = (answer.estimates[name] for answer in ranked)
-    larger = MEASURES[name].larger
-    for other in others:
-        bounds = (best.low, other.high) if larger else (other.low, best.high)  # type: ignore[union-attr]
-        if bounds[0] is None or bounds[1] is None or bounds[0] <= bounds[1]:
-            return None
-    return ranked[0]
+    """The best answer if its interval is apart from those of all others."""
+    place = winner([answer.estimates[name] for answer in answers], MEASURES[name].larger)
+    return None if place is None else answers[place]
 
 
 def _name(answer: Answer, among: Sequence[Answer]) -> str:
@@ -191,13 +183,6 @@ def _labels(answers: Sequence[Answer], axis: str) -> list[str]:
 
 def _several(answers: Sequence[Answer], axis: str) -> bool:
     return len(_labels(answers, axis)) > 1
-
-
-def _order(label: str) -> float | str:
-    try:
-        return float(label)
-    except ValueError:
-        return label
 
 
 def _plain(measure: Measure) -> str:
