@@ -6,7 +6,9 @@ but for anchors, which may point from one into another; a text with those, or wi
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,14 +21,49 @@ _PARTS = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*:(?: [^\n]*)?\n(?: [^\n]*\n|- [^\
 
 def parse_config(text: str) -> dict[str, Any]:
     """What `yaml.safe_load` gives for a configuration; nothing in it is shared with another call."""
-    if "&" in text or "*" in text or not _PARTS.fullmatch(text):
+    parts = _parts(text)
+    if parts is None:
         return _read(text)
-    return {key: value for part in _KEY.split(text) if part for key, value in _fresh(_part(part)).items()}
+    return {key: value for part in parts for key, value in _fresh(_part(part)).items()}
+
+
+def parse_flat(text: str) -> dict[str, Any]:
+    """The same with nested mappings as dotted names and lists as JSON text."""
+    parts = _parts(text)
+    if parts is None:
+        return flat(_read(text))
+    flattened: dict[str, Any] = {}
+    for part in parts:
+        flattened.update(_flat_part(part))
+    return flattened
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted names; lists as JSON text."""
+    flattened: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flattened.update(flat(value, f"{prefix}{key}."))
+        else:
+            flattened[prefix + str(key)] = json.dumps(value) if isinstance(value, list) else value
+    return flattened
+
+
+def _parts(text: str) -> list[str] | None:
+    """None where the text cannot be taken apart."""
+    if "&" in text or "*" in text or not _PARTS.fullmatch(text):
+        return None
+    return [part for part in _KEY.split(text) if part]
 
 
 @lru_cache(maxsize=4096)
 def _part(text: str) -> dict[str, Any]:
     return _read(text)
+
+
+@lru_cache(maxsize=4096)
+def _flat_part(text: str) -> dict[str, Any]:
+    return flat(_read(text))
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import yaml
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.files import check_name, create_exclusive, write_atomic
 from dsbench.records.checkpoints import Checkpoints
-from dsbench.records.config_text import parse_config
+from dsbench.records.config_text import parse_config, parse_flat
 from dsbench.records.encoding import plain, read_sealed, seal, unseal
 from dsbench.records.journal import Journal
 from dsbench.records.lock import exclusive_lock, is_locked
@@ -148,6 +148,15 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any] | None:
         """The stored configuration, None before there is one; `CorruptFile` when it was changed."""
+        text = self._config_text()
+        return None if text is None else parse_config(text)
+
+    def read_flat_config(self) -> dict[str, Any]:
+        """The stored configuration as dotted names (``train.lr``), empty before there is one. Raises as `read_config`."""
+        text = self._config_text()
+        return {} if text is None else parse_flat(text)
+
+    def _config_text(self) -> str | None:
         path = self.path / "config.yaml"
         try:
             data = path.read_bytes()
@@ -156,7 +165,7 @@ class RunFolder:
         header, _, text = data.partition(b"\n")
         if header != (_HEADER + hashlib.sha256(text).hexdigest()).encode():
             raise CorruptFile(f"{path} was changed or damaged (its checksum does not match); restore it or {_AGAIN}")
-        return parse_config(text.decode())
+        return text.decode()
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
         """Store where the run was made; a stored one stays. False if there was one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.config.naming import LATER
 from dsbench.errors import MissingExtra, UnknownName, UsageError
 from dsbench.files import check_name, write_atomic
+from dsbench.records.config_text import flat
 from dsbench.records.encoding import plain, seal
 from dsbench.records.run_folder import RunFolder
 
@@ -212,9 +213,8 @@ def run_folders(results: Path | str) -> Iterator[RunFolder]:
 
 def run_row(folder: RunFolder) -> dict[str, Any]:
     """The row of one run: the names of `RUN_COLUMNS`, its configuration, and ``result.*``. `CorruptFile` as `runs_table`."""
-    config = folder.read_config() or {}
     result = folder.latest_result() or {"attempt": folder.attempt, "status": folder.status(), "reason": None}
-    settings, outcome = _flat(config), _flat(result)
+    settings, outcome = folder.read_flat_config(), flat(result)
     identity = {"run_id": folder.run_id, "seed": settings.pop("seed", None)}
     identity |= {part: settings.pop(f"{part}.name", None) for part in ("backbone", "env")}
     identity |= {name: outcome.pop(name, None) for name in ("attempt", "status", "reason")}
@@ -232,17 +232,6 @@ def _dtype(column: pd.Series[Any]) -> str:
     if kinds and kinds <= {int, float}:
         return "float64"
     return "string" if kinds <= {str} else "object"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted names; lists as JSON text."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + str(key)] = json.dumps(value) if isinstance(value, list) else value
-    return flat
 
 
 def _long_rows(folder: RunFolder) -> Iterator[dict[str, Any]]:

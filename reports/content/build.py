@@ -15,11 +15,13 @@ from dsbench.reports.content.gaps import gaps
 from dsbench.reports.content.headline import headline
 from dsbench.reports.content.lengths import lengths
 from dsbench.reports.content.method import method, provenance
-from dsbench.reports.content.overall import overall, pool
+from dsbench.reports.content.overall import Pool, overall, pool
 from dsbench.reports.content.papers import papers
 from dsbench.reports.content.tasks import task_section
 from dsbench.reports.document import Report
 from dsbench.reports.groups import Group, read_groups
+
+_FRONTS = 8  # tasks up to which each has its own figures of score against cost
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def build(results: Path | str, families: Mapping[str, str]) -> Built:
     swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
     sections = [
         overall(pooled) if len(tasks) > 1 else None,
-        *(task_section(task, journals) for task in tasks),
+        *(task_section(task, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
         costs(folder),
         printed,
@@ -59,6 +61,11 @@ def build(results: Path | str, families: Mapping[str, str]) -> Built:
     title, sentences = f"dsbench report of {folder.resolve().name}", headline(tasks)
     told = sentences or ("No run has ended with a score yet.",)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
+
+
+def _has_fronts(task: Task, tasks: Sequence[Task], pooled: Pool | None) -> bool:
+    """Of many tasks, those whose scores are pooled have their figures of score against cost together."""
+    return len(tasks) <= _FRONTS or pooled is None or task not in pooled.members
 
 
 def cited(results: Path | str, families: Mapping[str, str]) -> tuple[str, list[str]]:

@@ -117,6 +117,20 @@ def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]
     )
 
 
+def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
+    """Learned contestants with a score, the highest mean first; of equals the quicker one, then by name."""
+    found = [(one, score) for one in task.learned if (score := one.estimate(task.minimum)) is not None]
+    return sorted(
+        found, key=lambda pair: (-pair[1].mean, mean_of(pair[0].ok, "latency_p50_us") or math.inf, pair[0].name)
+    )
+
+
+def mean_of(runs: Sequence[Run], key: str) -> float | None:
+    """Mean of a number of the final rows over the runs that have it."""
+    values = [float(value) for run in runs if (value := run.result.get(key)) is not None]
+    return math.fsum(values) / len(values) if values else None
+
+
 def word(value: Any) -> str:
     """A value as `--set` takes it."""
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

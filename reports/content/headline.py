@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import groupby
 
 from dsbench.reports.content.cells import form_of, separated
-from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.content.contest import Contestant, Task, mean_of, ranked
 from dsbench.reports.content.overall import Pool, pool
 from dsbench.reports.groups import Run
 from dsbench.reports.statistics import Estimate
@@ -35,28 +34,17 @@ def _family(family: str, tasks: Sequence[Task]) -> str:
     return f"{family} ({len(tasks)} tasks): " + "; ".join(f"{task.title}: {_short(task)}" for task in tasks) + "."
 
 
-def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
-    """Learned contestants with a score, the highest mean first; of equals the quicker one, then by name."""
-    found = [(one, score) for one in task.learned if (score := one.estimate(task.minimum)) is not None]
-    return sorted(
-        found, key=lambda pair: (-pair[1].mean, mean_of(pair[0].ok, "latency_p50_us") or math.inf, pair[0].name)
-    )
-
-
-def mean_of(runs: Sequence[Run], key: str) -> float | None:
-    """Mean of a number of the final rows over the runs that have it."""
-    values = [float(value) for run in runs if (value := run.result.get(key)) is not None]
-    return math.fsum(values) / len(values) if values else None
-
-
 def _of_task(task: Task) -> str:
     order = ranked(task)
     if not order:
         return "no run has ended with a score"
     (first, score), *others = order
     form = form_of([one.mean for _, one in order])
-    text = f"{first.name} has the highest mean {task.measure_text}, {_score(score, form)}{_cost(first.ok)}"
-    return f"{text}; {_against(first, score, others, form)}"
+    equals = [one.name for one, rival in others if rival.mean == score.mean]
+    who = f"{_names([first.name, *equals])} share" if equals else f"{first.name} has"
+    cost = _cost(first.ok).replace(", at", f", {first.name} at", 1) if equals else _cost(first.ok)
+    text = f"{who} the highest mean {task.measure_text}, {_score(score, form)}{cost}"
+    return f"{text}; {_against(score, others, form)}"
 
 
 def _short(task: Task) -> str:
@@ -85,16 +73,15 @@ def _cost(runs: Sequence[Run]) -> str:
     return f", {told}" if told else ""
 
 
-def _against(first: Contestant, score: Estimate, others: Sequence[tuple[Contestant, Estimate]], form: str) -> str:
+def _against(score: Estimate, others: Sequence[tuple[Contestant, Estimate]], form: str) -> str:
     if not others:
         return "no other backbone was run"
-    second, rival = others[0]
-    open_ = [one.name for one, theirs in others if not separated(score, theirs)]
+    open_ = [(one.name, theirs) for one, theirs in others if not separated(score, theirs)]
     if not open_:
+        second, rival = others[0]
         return f"separated from all others, the next being {second.name} with {rival.text(form)}"
-    if second.name in open_:
-        return f"not separated from {_names(open_)} ({second.name}: {rival.text(form)})"
-    return f"not separated from {_names(open_)}"
+    second_name, rival = open_[0]
+    return f"not separated from {_names([name for name, _ in open_])} ({second_name}: {rival.text(form)})"
 
 
 def _of_pool(found: Pool, tasks: Sequence[Task]) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 from dsbench.reports.comparable import COLUMNS, Comparison, comparison
 from dsbench.reports.content.cells import words
-from dsbench.reports.content.contest import Contestant, Task
-from dsbench.reports.content.headline import ranked
+from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
 from dsbench.reports.published import PublishedScore, published, published_scores
