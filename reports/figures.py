@@ -21,11 +21,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from dsbench.reports.document import Figure
-from dsbench.reports.palette import Style, styles
-from dsbench.reports.svg import INK, printable, render, settings
+from dsbench.reports.palette import INK, Style, styles
+from dsbench.reports.svg import printable, render, settings
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches; small, so that the letters are still read on a phone
 _LETTER, _HANDLE = 0.069, 0.5  # width of one letter and of one sample line of the legend, inches
+_BAND = 0.12  # opacity of an interval; a dozen of them still let the lines be seen
 _ROW = 0.2  # height of one line of the legend, inches
 _EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
 
@@ -165,7 +166,7 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
         if log:
             low = np.where(low > 0, low, np.nan)
         if one.line:
-            axes.fill_between(across, low, high, color=style.colour, alpha=0.16, linewidth=0)
+            axes.fill_between(across, low, high, color=style.colour, alpha=_BAND, linewidth=0)
         else:
             axes.vlines(across, low, high, colors=style.colour, linewidth=1.2, alpha=0.7)
     up = np.where(up > 0, up, np.nan) if log else up
@@ -190,8 +191,11 @@ def _axis(axes: Axes, x: Axis, y: Axis) -> None:
 
 
 def _ticks(view: Sequence[float]) -> tuple[float, ...]:
-    """Within less than two decades the powers of ten alone would leave an axis nearly bare."""
-    return (1.0,) if view[0] <= 0 or math.log10(view[1]) - math.log10(view[0]) > 2.2 else (1.0, 2.0, 5.0)
+    """Where the powers of ten alone would leave an axis nearly bare, what lies between them is named too."""
+    decades = math.inf if view[0] <= 0 else math.log10(view[1]) - math.log10(view[0])
+    if decades > 2.2:
+        return (1.0,)
+    return (1.0, 2.0, 5.0) if decades > 0.9 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 def _number(view: Callable[[], Sequence[float]], log: bool) -> Callable[[float, int], str]:

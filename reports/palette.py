@@ -27,16 +27,10 @@ _KNOWN = {
     "mlp": ("#7a828c", "*"),
     "framestack": ("#7a828c", "d"),
 }
-_APART = (
-    "#0072b2",
-    "#d1495b",
-    "#00936b",
-    "#b07b12",
-    "#8a63c9",
-    "#c0629c",
-    "#6f8f1f",
-    "#d9622b",
-)  # neighbours differ most
+INK = "#1f2329"  # of text, axes and grid; becomes currentColor in an SVG
+_REFERENCE = ("pareto", "bound", "optimum", "chance", "copy", "empty")  # no contestant: in ink, beside the colours
+# For curves that are no backbones; neighbours differ most.
+_APART = ("#0072b2", "#d1495b", "#00936b", "#b07b12", "#8a63c9", "#c0629c", "#6f8f1f", "#d9622b")
 _MARKERS = tuple(marker for _, marker in _KNOWN.values())
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 
@@ -76,6 +70,7 @@ def styles(names: Sequence[str]) -> list[Style]:
 def _owned(families: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker a family; one that is no backbone begins its search at a place of its own."""
     own = {family: _KNOWN[family] for family in families if family in _KNOWN}
+    own |= {family: (INK, "|") for family in families if family in _REFERENCE}
     for family in families:
         if family not in own:
             start = zlib.crc32(family.encode())  # not hash(): that differs from process to process

@@ -10,7 +10,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure as Canvas
 
-INK = "#1f2329"  # text, axes and grid; becomes currentColor in an SVG
+from dsbench.reports.palette import INK
+
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SETTINGS = {
     "svg.fonttype": "none",

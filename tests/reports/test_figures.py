@@ -17,7 +17,7 @@ from PIL import Image
 from dsbench.backbones.catalogue import BACKBONES
 from dsbench.reports.document import Figure
 from dsbench.reports.figures import Axis, Mark, Series, heatmap, plot, stems, unit_disk
-from dsbench.reports.palette import styles
+from dsbench.reports.palette import INK, styles
 
 SVG = "{http://www.w3.org/2000/svg}"
 TIMES = (1, 20, 100, 300, 1000)
@@ -179,3 +179,13 @@ def test_where_dashes_mean_something_nothing_else_is_dashed() -> None:
 
     assert strokes(second_dashed=False) == 4  # two curves, and their samples in the legend
     assert strokes(second_dashed=True) == 2
+
+
+def test_what_is_no_contestant_is_drawn_in_ink() -> None:
+    front, gpt = styles(["Pareto front", "gpt"])
+    assert front.colour == INK and gpt.colour != INK
+
+
+def test_a_logarithmic_axis_of_less_than_a_decade_names_more_than_one_tick() -> None:
+    figure = plot("a", "t", "c", [Series("s4", (52_000, 102_000), (1, 2))], Axis("parameters", log=True), Axis("y"))
+    assert {"60k", "80k", "100k"} <= set(words(figure))
