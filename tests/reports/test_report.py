@@ -1,0 +1,288 @@
+"""The report of a results folder: what it says, that it says the same whatever the order, and that it never fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dsbench.cli import main
+from dsbench.reports.content.build import build
+from dsbench.reports.content.contest import tasks_of
+from dsbench.reports.content.curves import Journals
+from dsbench.reports.content.fronts import Point, undominated
+from dsbench.reports.content.overall import pool
+from dsbench.reports.document import Report, Section, Table
+from dsbench.reports.groups import read_groups
+from dsbench.reports.write import write
+from tests.reports.synthetic import make_run
+
+FAMILIES = {"memory-len": "memory", "memory-size": "memory"}
+
+
+def section(report: Report, name: str) -> Section:
+    return next(one for one in report.sections if one.name == name)
+
+
+def table(report: Report, name: str) -> Table:
+    return next(table for one in report.sections for table in one.tables if table.name == name)
+
+
+def column(table: Table, heading: str) -> dict[str, str]:
+    place = [one.text for one in table.headings].index(heading)
+    return {row[0].text: row[place].text for row in table.rows}
+
+
+def best(table: Table) -> list[tuple[str, str]]:
+    return [
+        (row[0].text, heading.text)
+        for row in table.rows
+        for heading, cell in zip(table.headings, row, strict=True)
+        if cell.best
+    ]
+
+
+def seeds(results: Path, backbone: str, env: str, scores: list[float], **given: object) -> None:
+    for seed, score in enumerate(scores):
+        make_run(results, backbone, env, seed, score, **given)  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_headline_names_the_best_its_interval_and_its_cost(tmp_path: Path) -> None:
+    high, low = [0.91, 0.93, 0.95], [0.50, 0.52, 0.51]
+    seeds(tmp_path, "s4", "umbrella", high, result={"latency_p50_us": 430.0, "parameters_total": 85186})
+    seeds(tmp_path, "gpt", "umbrella", low)
+    (sentence,) = build(tmp_path, {}).report.headline
+    half = stats.t.ppf(0.975, 2) * stats.sem(high)
+    assert f"s4 has the highest mean return, {np.mean(high):.3f} ± {half:.3f} (95 % interval, n = 3)" in sentence
+    assert "at 430 µs a decision with 85,186 parameters; separated from all others, the next being gpt" in sentence
+    assert best(table(build(tmp_path, {}).report, "umbrella"))[0] == ("s4", "return ↑")
+
+
+def test_overlapping_intervals_have_no_winner(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.6, 0.8])
+    seeds(tmp_path, "gpt", "umbrella", [0.7, 0.8, 0.6])
+    report = build(tmp_path, {}).report
+    assert "not separated from gpt" in report.headline[0]
+    assert best(table(report, "umbrella")) == []
+
+
+@pytest.mark.parametrize("backbones", [["s4"], ["s4", "gpt"]])
+def test_one_seed_has_no_interval_and_wins_nothing(tmp_path: Path, backbones: list[str]) -> None:
+    for place, backbone in enumerate(backbones):
+        seeds(tmp_path, backbone, "umbrella", [0.9 - 0.5 * place])
+    report = build(tmp_path, {}).report
+    assert "n = 1, so no interval" in report.headline[0]
+    assert ("no other backbone was run" if len(backbones) == 1 else "not separated from gpt") in report.headline[0]
+    assert best(table(report, "umbrella")) == []
+    assert "single seed has no interval" in " ".join(table(report, "umbrella").notes)
+
+
+def test_equals_share_the_first_place(tmp_path: Path) -> None:
+    for name in ("s4", "gpt"):
+        seeds(tmp_path, name, "umbrella", [1.0, 1.0])
+    assert build(tmp_path, {}).report.headline[0].startswith("umbrella: gpt, s4 share the highest mean return, 1.000")
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed", "timeout", "out_of_memory"])
+def test_a_failure_counts_as_the_lowest_score_of_the_task(tmp_path: Path, status: str) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+    lost = make_run(tmp_path, "s4", "umbrella", 2, status=status, result={"reason": "loss | is *nan*"})
+    seeds(tmp_path, "gpt", "umbrella", [0.3, 0.4])
+    report = build(tmp_path, {}).report
+    found = table(report, "umbrella")
+    assert column(found, "return ↑")["s4"].startswith(f"{np.mean([0.9, 0.8, 0.3]):.3f} ±")
+    assert (column(found, "n")["s4"], column(found, "failures ↓")["s4"]) == ("2", "1")
+    assert "with the lowest of any run here, 0.300" in " ".join(found.notes)
+    assert [row[0].text for row in table(report, "failures").rows] == [lost]
+
+
+def test_a_run_that_goes_on_is_no_failure(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+    make_run(tmp_path, "s4", "umbrella", 2, status="interrupted")
+    found = table(build(tmp_path, {}).report, "umbrella")
+    assert column(found, "failures ↓")["s4"] == "0 (1 unfinished)"
+    assert column(found, "return ↑")["s4"].startswith("0.850")
+
+
+def test_nothing_but_unfinished_runs_makes_a_report_too(tmp_path: Path) -> None:
+    make_run(tmp_path, "s4", "umbrella", 0, status="interrupted")
+    (sentence,) = build(tmp_path, {}).report.headline
+    assert "no run has ended with a score" in sentence
+
+
+def test_unnormalised_scores_are_never_pooled(tmp_path: Path) -> None:
+    for env in ("umbrella", "cartpole"):
+        seeds(tmp_path, "s4", env, [0.9, 0.8], normalised=False)
+    report = build(tmp_path, {}).report
+    assert pool(tasks_of(read_groups(tmp_path), {})) is None
+    assert not section(report, "overall").tables
+    assert "agarwal2021deep" not in section(report, "citations").preformatted
+
+
+def test_only_what_all_have_run_is_pooled(tmp_path: Path) -> None:
+    for env in ("umbrella", "cartpole", "door-key"):
+        seeds(tmp_path, "s4", env, [0.9, 0.8])
+        if env != "door-key":
+            seeds(tmp_path, "gpt", env, [0.5, 0.4])
+    seeds(tmp_path, "lstm", "umbrella", [0.7, 0.6])
+    seeds(tmp_path, "s4", "cartpole", [0.9, 0.8], settings={"data.permute_returns": True})
+    found = pool(tasks_of(read_groups(tmp_path), {}))
+    assert found is not None
+    assert found.tasks == ("cartpole, permute_returns=false", "umbrella")
+    assert list(found.scores) == ["s4", "gpt"]
+    assert found.measures["s4"]["iqm"].value == pytest.approx(stats.trim_mean([90, 80, 90, 80], 0.25))
+    assert any("permuted" in line for line in found.left_out)
+
+
+def test_the_headline_of_several_tasks_is_that_of_their_pool(tmp_path: Path) -> None:
+    for env in FAMILIES:
+        seeds(tmp_path, "s4", env, [0.9, 0.8])
+        seeds(tmp_path, "gpt", env, [0.5, 0.4])
+    (sentence,) = build(tmp_path, FAMILIES).report.headline
+    assert sentence.startswith("memory (2 tasks): s4 has the highest interquartile mean of normalised scores, 85.0")
+
+
+def test_settings_that_differ_are_columns_and_part_the_contestants(tmp_path: Path) -> None:
+    seeds(tmp_path, "lstm", "umbrella", [0.9, 0.8])
+    seeds(tmp_path, "gpt", "umbrella", [0.9, 0.8])
+    seeds(tmp_path, "lstm", "umbrella", [0.5, 0.4], settings={"wrapper.condition": "none"})
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert [one.name for one in task.contestants] == ["gpt", "lstm", "lstm (condition=none)"]
+    found = table(build(tmp_path, {}).report, "umbrella")
+    assert [row[1].text for row in found.rows] == ["return", "return", "none"]
+
+
+def test_learning_curves_are_means_over_seeds_of_the_journal(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.7], metric="success")
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    curves = [Journals(tmp_path).curve(run, "success") for run in task.contestants[0].runs]
+    assert curves[0] == pytest.approx({100: 0.18, 200: 0.36, 300: 0.54, 400: 0.72, 500: 0.9})
+    assert curves[1][500] == pytest.approx(0.7)
+
+
+def test_the_front_is_what_no_other_beats_in_both() -> None:
+    generator = np.random.default_rng(0)
+    points = [Point(str(n), *generator.uniform(size=2), None, None) for n in range(40)]
+    wanted = {
+        one.name
+        for one in points
+        if not any(other.cost <= one.cost and other.score >= one.score and other != one for other in points)
+    }
+    assert {one.name for one in undominated(points)} == wanted
+
+
+def test_a_sweep_over_a_length_is_drawn_with_the_default_from_the_journal(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8], options={"chain_length": 10})
+    longer = {"env.chain_length": 20, "data.episodes": 50_000}
+    seeds(tmp_path, "s4", "umbrella", [0.7, 0.6], settings=longer, options={"chain_length": 20})
+    (figure,) = section(build(tmp_path, {}).report, "lengths").figures
+    assert figure.title == "umbrella: return against chain_length"
+    assert "number of episodes of data differs" in figure.caption
+
+
+def test_cells_that_others_have_are_listed(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8, 0.7])
+    seeds(tmp_path, "gpt", "umbrella", [0.9])
+    seeds(tmp_path, "s4", "cartpole", [0.9])
+    rows = [[cell.text for cell in row] for row in table(build(tmp_path, {}).report, "missing").rows]
+    assert rows == [["cartpole", "gpt", "0"], ["umbrella", "gpt", "1-2"]]
+
+
+def test_published_numbers_say_why_they_do_not_compare(tmp_path: Path) -> None:
+    seeds(tmp_path, "gpt", "hopper", [0.5, 0.6], settings={"data.recipe": "medium"})
+    found = table(build(tmp_path, {}).report, "published")
+    verdicts = [row[-1].text for row in found.rows]
+    assert verdicts and all(text.startswith("no:") for text in verdicts)
+    assert any("not known to be D4RL's" in text for text in verdicts)
+
+
+def test_two_reports_are_the_same_bytes_and_the_order_of_the_runs_is_none_of_their_business(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for env in ("umbrella", "cartpole"):
+        for name in ("s4", "gpt"):
+            seeds(one, name, env, [0.9, 0.7, 0.8])
+    for path in sorted((one / "runs").iterdir(), reverse=True):
+        shutil.copytree(path, other / "runs" / path.name)
+    written = []
+    for place, source in enumerate((one, one, other)):
+        built = build(source, {})
+        report = Report("same", built.report.headline, built.report.sections)
+        write(report, list(reversed(built.groups)) if place else built.groups, tmp_path / str(place))
+        written.append(files(tmp_path / str(place)))
+    assert written[0] == written[1]
+    costs = {"report.md", "report.html"}  # they name the folder of the bench that is not there
+    assert {name: data for name, data in written[0].items() if name not in costs} == {
+        name: data for name, data in written[2].items() if name not in costs
+    }
+
+
+def test_markdown_links_every_figure_and_closes_every_row(tmp_path: Path) -> None:
+    for name in ("s4", "gpt"):
+        seeds(tmp_path, name, "umbrella", [0.9, 0.8])
+    make_run(tmp_path, "s4", "umbrella", 5, status="failed", result={"reason": "a | b <script> `c` *d*\n# e"})
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    links = re.findall(r"\]\((figures/[^)]+)\)", text)
+    assert links and all((tmp_path / "out" / link).stat().st_size for link in links)
+    assert {path.suffix for path in (tmp_path / "out" / "figures").iterdir()} == {".svg", ".png"}
+    widths = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ")]
+    heads = [index for index, line in enumerate(text.splitlines()) if line.startswith("| :--")]
+    assert heads and min(widths) > 2
+    assert "a \\| b \\<script" in text
+    assert "<script" in (tmp_path / "out" / "report.html").read_text()  # the page's own
+
+
+def test_csv_files_are_tidy(tmp_path: Path) -> None:
+    import pandas as pd
+
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+    make_run(tmp_path, "s4", "umbrella", 2, status="failed")
+    main(["report", str(tmp_path), "--out", str(tmp_path / "out")])
+    tidy = pd.read_csv(tmp_path / "out" / "tables" / "umbrella.csv").set_index("column")
+    assert tidy.loc["return ↑", "value"] == pytest.approx(np.mean([0.9, 0.8, 0.8]))
+    assert tidy.loc["return ↑", "n"] == 3
+    runs = pd.read_csv(tmp_path / "out" / "tables" / "runs.csv")
+    assert runs[runs["metric"].eq("score")]["value"].tolist() == [0.9, 0.8]
+    assert runs[runs["status"].eq("failed")]["value"].isna().all()
+
+
+def test_it_reads_a_folder_that_it_may_not_write_and_needs_no_torch(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    seeds(results, "s4", "umbrella", [0.9, 0.8])
+    before = {name: os.stat(results / name).st_mtime_ns for name in files(results)}
+    for path in [results, *results.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    code = (
+        "import sys; from dsbench.cli import main;"
+        f"code = main(['report', {str(results)!r}, '--out', {str(tmp_path / 'out')!r}]);"
+        f"code += main(['cite', {str(results)!r}]);"
+        "print(code, [name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    for path in [results, *results.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert shown.stdout.splitlines()[-1] == "0 []", shown.stderr
+    assert {name: os.stat(results / name).st_mtime_ns for name in files(results)} == before
+
+
+def test_a_file_keeps_the_single_table_and_another_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "table.md")]) == 0
+    assert (tmp_path / "table.md").read_text().startswith("| backbone |")
+    (tmp_path / "taken").write_text("mine")
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "taken")]) == 2
+    assert "taken is a file; expected a folder" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
