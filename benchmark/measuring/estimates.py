@@ -16,6 +16,7 @@ from dsbench.measuring.contestants import FloatArray, Samples
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+LEAST_FLOOR = 0.01  # where code and data happen to lie in memory moves times by as much from one process to the next
 CELLS = 2**20  # resampled values held at once
 FEWEST_ROUNDS = 5  # of a ratio with an interval: even the range of 4 rounds holds their median in 7 of 8 cases only
 
@@ -71,11 +72,11 @@ def timing(samples: Samples) -> Timing:
     return Timing(p50, low, high, p90, p99, rounds.size, contended)
 
 
-def compare(a: Samples, b: Samples, floor: float = 0.0) -> Ratio:
+def compare(a: Samples, b: Samples, floor: float = LEAST_FLOOR) -> Ratio:
     """Time of `a` over that of `b`, both measured together.
 
     Args:
-        floor: relative noise below which nothing is called different, from `noise_floor`.
+        floor: relative difference up to which nothing is called different; `noise_floor` measures one.
 
     Raises:
         UsageError: one of them has no samples, or the floor is no number from 0 on.
@@ -92,8 +93,8 @@ def compare(a: Samples, b: Samples, floor: float = 0.0) -> Ratio:
 
 
 def noise_floor(one: Samples, twin: Samples) -> float:
-    """Distance from 1 of the ratio of one contestant to itself, measured under two names."""
-    return math.exp(abs(math.log(np.median(_ratios(one, twin))))) - 1
+    """Distance from 1 of the ratio of one contestant to itself, measured under two names; at least `LEAST_FLOOR`."""
+    return max(LEAST_FLOOR, math.exp(abs(math.log(np.median(_ratios(one, twin))))) - 1)
 
 
 def _ratios(a: Samples, b: Samples) -> FloatArray:

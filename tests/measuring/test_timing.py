@@ -150,16 +150,16 @@ def disturbed(first: int, last: int) -> NoisyClock:
 
 
 def test_a_round_that_was_disturbed_is_measured_again() -> None:
-    clock = disturbed(60, 70)
+    clock = disturbed(63, 70)
     samples = measure([Contestant("a", lambda: clock.work(100))], clock=clock, generator=generator())["a"]
     assert not samples.contended.any()
     assert (samples.wall_us == 100).all()
-    assert clock.position == 1 + samples.warmup_runs + 11 * 33  # one block of 32 and its lead-in twice
+    assert clock.position == 1 + samples.warmup_runs + 21 * 17  # one block of 16 and its lead-in twice
 
 
 def test_a_machine_that_stays_disturbed_marks_its_rounds_and_ends() -> None:
     clock = disturbed(0, 10_000)
-    schedule = Schedule(rounds=6, max_repeats=4)
+    schedule = Schedule(rounds=6, samples=32, max_repeats=4)
     samples = measure([Contestant("a", lambda: clock.work(100))], schedule, clock=clock, generator=generator())["a"]
     assert samples.contended.tolist() == [True] * 6
     assert clock.position == 1 + samples.warmup_runs + (6 + 4) * 33
@@ -215,7 +215,7 @@ def test_an_error_ends_one_contestant_and_the_others_go_on(error: Exception, sta
     assert samples["bad"].status == status
     assert str(error) in str(samples["bad"].reason)
     assert len(samples["bad"].wall_us) == (3 if at == 30 else 0)  # 10 calls before the rounds of 9
-    assert [samples[name].wall_us.shape for name in "ac"] == [(10, 8)] * 2
+    assert [samples[name].wall_us.shape for name in "ac"] == [(20, 8)] * 2
     assert list(samples) == ["a", "bad", "c"]
 
 
@@ -234,7 +234,7 @@ def test_preparation_is_not_timed_and_calls_share_a_sample() -> None:
     samples = measure([Contestant("a", run, prepare, calls=3)], clock=clock, generator=generator())["a"]
     np.testing.assert_allclose(samples.wall_us, 7)
     np.testing.assert_allclose(samples.cpu_us, 7)
-    assert done == ["prepare", "run"] + ["prepare", "run", "run", "run"] * (samples.warmup_runs + 10 * 33)
+    assert done == ["prepare", "run"] + ["prepare", "run", "run", "run"] * (samples.warmup_runs + 20 * 17)
 
 
 @pytest.mark.parametrize("collecting", [True, False])
