@@ -36,26 +36,23 @@ def cells_of(study: Study, size: str, overrides: Sequence[str] = ()) -> list[Cel
         for backbone in chosen.backbones or study.backbones
         for labels in product(*axes.values())
     ]
-    configs = [
+    firsts = [
         resolve(
-            backbone=backbone, env=env, seed=seed,
+            backbone=backbone, env=env, seed=0,
             overrides=[
-                _text("preset", chosen.preset),
-                *texts(study.set), *texts(chosen.set),
+                *texts({"preset": chosen.preset}), *texts(study.set), *texts(chosen.set),
                 *(text for name, label in zip(axes, labels, strict=True) for text in texts(axes[name][label])),
                 *overrides,
             ],
         )
         for env, backbone, labels in places
-        for seed in range(chosen.seeds)
     ]  # fmt: skip
-    runs = iter(matched(configs))
     return [
         Cell(
             {ENV: env, BACKBONE: backbone, **dict(zip(axes, labels, strict=True))},
-            tuple(next(runs) for _ in range(chosen.seeds)),
+            tuple(first.model_copy(update={"seed": seed}) for seed in range(chosen.seeds)),
         )
-        for env, backbone, labels in places
+        for (env, backbone, labels), first in zip(places, matched(firsts), strict=True)
     ]
 
 
@@ -66,15 +63,11 @@ def runs_of(cells: Sequence[Cell]) -> list[RunConfig]:
 
 def texts(settings: Mapping[str, Any]) -> list[str]:
     """Settings as ``--set`` takes them."""
-    return [_text(path, value) for path, value in settings.items()]
-
-
-def _text(path: str, value: Any) -> str:
-    """As ``--set`` takes it; text in quotes, so that it stays text."""
-    return f"{path}={_word(value)}"
+    return [f"{path}={_word(value)}" for path, value in settings.items()]
 
 
 def _word(value: Any) -> str:
+    """Text in quotes, so that it stays text."""
     if isinstance(value, list):
         return f"[{','.join(_word(one) for one in value)}]"
     if isinstance(value, str):

@@ -105,6 +105,7 @@ class Study(Section):
             raise ValueError("table is missing; expected one such as {rows: [backbone], measures: [score]}")
         if self.kind == "bench":
             self._check_bench()
+        self._check_seeds()
         names = [BACKBONE, ENV, *self.axes]
         for size in SIZES:
             for name in self.size(size).axes:
@@ -117,6 +118,15 @@ class Study(Section):
         if self.figure is not None:
             self._check_figure(self.figure, names)
         return self
+
+    def _check_seeds(self) -> None:
+        places = {"set": self.set} | {f"sizes.{size}.set": self.size(size).set for size in SIZES}
+        for size in SIZES:
+            axes = self.axes_of(size).items()
+            places |= {f"axes.{name}.{label}": own for name, labels in axes for label, own in labels.items()}
+        for place, settings in places.items():
+            if "seed" in settings:
+                raise ValueError(f"{place} has seed; expected seeds, a number of them, under a size")
 
     def _check_bench(self) -> None:
         """A measuring has a table and a figure of its own, and situations in the place of axes."""

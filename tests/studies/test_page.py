@@ -1,0 +1,128 @@
+"""The page of a study: its numbers are those of the runs, nothing that is missing is left out, bold means apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from dsbench.config import run_id, to_dict
+from dsbench.records.run_folder import RunFolder
+from dsbench.studies.answers import ABSENT, answers_of
+from dsbench.studies.grid import Cell, cells_of
+from dsbench.studies.page import report_of
+from dsbench.studies.study_file import Study, load_study
+from dsbench.studies.writing import write
+
+TEXT = """\
+format: 1
+title: Which is longer?
+question: Does the length <matter>?
+backbones: [gpt, rnn]
+envs: [umbrella]
+axes:
+  length:
+    "3": {env.chain_length: 3}
+    "12": {env.chain_length: 12}
+table: {rows: [backbone], columns: length, measures: [score, share]}
+figure: {x: length, y: score, label: length}
+published: [decision-s4/4/latency]
+sizes:
+  smoke: {preset: smoke, seeds: 3}
+  quick: {preset: smoke}
+  full: {preset: smoke}
+"""
+SCORES = {("gpt", "3"): (0.9, 0.91, 0.92), ("gpt", "12"): (0.5, 0.6, 0.7), ("rnn", "3"): (0.4, 0.5, 0.6)}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    path = tmp_path / "longer.yaml"
+    path.write_text(TEXT)
+    return load_study(path)[1]
+
+
+def finish(results: Path, cell: Cell, seed: int, status: str = "ok", **row: Any) -> str:
+    """A run as a worker leaves it, with these numbers."""
+    config = cell.configs[seed]
+    folder = RunFolder.open(results, run_id(config))
+    with folder.claim():
+        folder.write_config(to_dict(config))
+        folder.write_provenance({"dsbench": "0"})
+        folder.finish(status, {"run_id": folder.run_id, "reason": None, **row})
+    return folder.run_id
+
+
+def made(results: Path, study: Study) -> Mapping[tuple[str, str], Cell]:
+    """Results of all but the longest RNN, one run of which failed and two of which did not begin."""
+    cells = {(cell.labels["backbone"], cell.labels["length"]): cell for cell in cells_of(study, "smoke")}
+    for key, scores in SCORES.items():
+        for seed, score in enumerate(scores):
+            parameters = 2_000 if key[0] == "gpt" else 500
+            finish(results, cells[key], seed, success_metric="first_action_accuracy", first_action_accuracy=score,
+                   parameters_total=parameters)  # fmt: skip
+    finish(results, cells["rnn", "12"], 0, "failed", reason="ValueError: <no>")
+    return cells
+
+
+def test_the_table_holds_means_with_student_intervals_and_what_is_missing(tmp_path: Path, study: Study) -> None:
+    cells = made(tmp_path, study)
+    report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "dsbench study")
+    (table,) = next(section.tables for section in report.sections if section.name == "answer")
+    assert [heading.text for heading in table.headings] == [
+        "backbone", "3: score ↑", "12: score ↑", "share of parameters ↓", "n"
+    ]  # fmt: skip
+    gpt, rnn = table.rows
+    low, high = stats.t.interval(0.95, 2, 0.6, stats.sem(SCORES["gpt", "12"]))
+    assert (gpt[2].value, gpt[2].low, gpt[2].high, gpt[2].n) == pytest.approx((0.6, low, high, 3))
+    assert (gpt[1].best, gpt[2].best, rnn[1].best) == (True, False, False)
+    assert (gpt[3].text, rnn[3].text, gpt[4].text, rnn[4].text) == ("1.00", "0.25", "6", "3")
+    assert (rnn[2].text, rnn[2].value) == ("–", None)
+
+
+def test_the_headline_names_the_best_and_whether_it_is_apart(tmp_path: Path, study: Study) -> None:
+    cells = made(tmp_path, study)
+    (sentence,) = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "").headline
+    assert sentence.startswith(
+        "On umbrella the best score is 0.910 ± 0.025 (n = 3), by gpt, length 3; its interval is apart"
+    )
+
+
+def test_runs_that_say_nothing_are_listed(tmp_path: Path, study: Study) -> None:
+    cells = made(tmp_path, study)
+    report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "")
+    (missing,) = next(section.tables for section in report.sections if section.name == "missing")
+    assert [(row[1].text, row[2].text) for row in missing.rows] == [
+        ("failed", "ValueError: <no>"), (ABSENT, "–"), (ABSENT, "–")
+    ]  # fmt: skip
+
+
+def test_before_the_first_run_there_is_a_page_too(tmp_path: Path, study: Study) -> None:
+    report = report_of("longer", study, "smoke", answers_of(cells_of(study, "smoke"), tmp_path), "")
+    assert report.headline == ("On umbrella no run has ended yet.",)
+    assert write(report, tmp_path / "page").exists()
+
+
+def test_the_files_hold_the_same_numbers_and_escape_what_users_wrote(tmp_path: Path, study: Study) -> None:
+    cells = made(tmp_path, study)
+    report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "dsbench study longer")
+    page = write(report, tmp_path / "page")
+    files = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*") if path.is_file()}
+    assert files >= {"study.html", "study.md", "figures/longer.svg", "figures/longer.png", "tables/longer.csv"}
+    html = page.read_text()
+    assert "&lt;matter&gt;" in html and "<matter>" not in html
+    assert "0.910 ± 0.025" in html and "**0.910 ± 0.025**" in (page.parent / "study.md").read_text()
+    first = {name: (page.parent / name).read_bytes() for name in files}
+    write(report, tmp_path / "page")
+    assert first == {name: (page.parent / name).read_bytes() for name in files}
+
+
+def test_published_numbers_stand_beside_as_printed_with_the_reason_why_not(tmp_path: Path, study: Study) -> None:
+    cells = made(tmp_path, study)
+    report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "")
+    (table,) = next(section.tables for section in report.sections if section.name == "published")
+    assert [(row[0].text, row[1].value) for row in table.rows][:2] == [("DS4", 2.1), ("DT (k = 1)", 2.3)]
+    assert any(note.startswith("Comparable with the runs above? no:") for note in table.notes)
