@@ -41,7 +41,8 @@ class Schedule:
     """How much is measured, and when a measurement is good.
 
     Attributes:
-        rounds: blocks of every contestant.
+        rounds: blocks of every contestant; on a busy machine many short ones tell contestants apart more surely than few
+            long ones (a fifth in 99.9 % of recorded pairs with 20 of 16 samples, in 96.3 % with 10 of 32).
         samples: in a block.
         lead_in: samples at the start of a block that do not count: the caches hold the contestant before.
         min_warmup: samples of the first window of the warm-up; each window is twice as long as the one before, so that a
@@ -55,9 +56,7 @@ class Schedule:
         seconds_limit: of wall time for one contestant, everything included; seen between samples, never within one.
     """
 
-    rounds: int = (
-        20  # many short rounds: on a busy machine they find 20 % more surely than half as many of twice the length
-    )
+    rounds: int = 20
     samples: int = 16
     lead_in: int = 1
     min_warmup: int = 3
