@@ -148,15 +148,15 @@ def _disk(number_: int, layer: LayerDynamics) -> Figure:
 def _rim(number_: int, layer: LayerDynamics) -> Figure:
     def series(name: str, dynamics: Dynamics, dashed: bool) -> Series:
         values = dynamics.eigenvalues[:CHANNELS].ravel()
-        values = values[values.imag >= 0]
+        values = np.unique(np.round(values.real + 1j * np.abs(values.imag), 9))  # one of each conjugate pair
         return Series(
             name, (np.angle(values) / np.pi).tolist(), (1 - np.abs(values)).tolist(), dashed=dashed, line=False
         )
 
     return plot(
         f"rim-{number_}", f"Distance from the unit circle, layer {number_}",
-        "The same eigenvalues seen close to the circle: 1 - |λ|, on a logarithmic scale, by their angle; one of each "
-        "conjugate pair. The angle is how fast a state turns, 1 is a change of sign at every token; the lower, the longer "
+        "The same eigenvalues seen close to the circle: 1 - |λ|, on a logarithmic scale, by their angle, up or "
+        "down. The angle is how fast a state turns, 1 is a change of sign at every token; the lower, the longer "
         "it remembers.",
         [series("after training", layer.after, False), series("before training", layer.before, True)],
         Axis("angle of λ (multiples of π)"), Axis("1 - |λ|", log=True),
