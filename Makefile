@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks studies mujoco speed
+.PHONY: setup test lint reference tasks studies questions mujoco speed
 
 setup:
 	python3 -m venv .venv
@@ -44,6 +44,12 @@ studies:
 	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph || exit 1; done
 	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=stitch || exit 1; done
 	.venv/bin/python results/studies_table.py --write
+
+# The studies that ship, each at its quick size and with its page: at most 25 minutes a study on two idle cores, resumable.
+QUESTIONS = latency-context umbrella-length token-layout low-budget context-limit s4-vs-rnn
+
+questions:
+	for name in $(QUESTIONS); do $(DSBENCH) study $$name --size quick --results results/reference/questions || exit 1; done
 
 # Three simulated bodies, two recipes: 90 runs of a few minutes, resumable.
 MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hopper,halfcheetah,walker2d --seeds 3 --results results/reference/mujoco

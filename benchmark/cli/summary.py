@@ -37,12 +37,18 @@ def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     reason = row.get("implementation_reason")
     return [
         ("parameters", f"{parameters[0]} total, {parameters[1]} backbone"),
+        *([("matched", _matched(row))] if "match_target" in row else ()),
         ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s"),
         ("decision latency", f"{latency} us (p50 / p90 / p99)"),
         ("peak memory", _size(row.get("peak_rss_bytes"))),
         ("state", _size(row.get("state_bytes"), exact=True)),
         ("implementation", f"{implementation} ({reason})" if reason else implementation),
     ]
+
+
+def _matched(row: Mapping[str, Any]) -> str:
+    """What was asked for, parameters or bytes, and how near the nearest width came."""
+    return f"{row['match_found']:,} where {row['match_target']:,} were asked for ({100 * row['match_off']:+.1f} %)"
 
 
 def _answers(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
 
 MODES = {"recurrent": "recurrent step", "kv_cache": "KV cache", "window": "window re-encode"}
+BOUNDS = ("p50_low_us", "p50_high_us")
 Curves = dict[tuple[str, str], dict[int, dict[str, Any]]]  # (backbone, mode) -> context -> cell
 
 
@@ -83,7 +84,7 @@ def _sentences(curves: Curves) -> list[str]:
     for (backbone, mode), own in times.items():
         first, last = min(own), max(own)
         text = f"{backbone} ({MODES[mode]}) takes {own[first]:,.0f} µs at context {first}"
-        said.append(f"{text} and {own[last] / own[first]:.2f} times that at {last}.")
+        said.append(text + ("." if first == last else f" and {own[last] / own[first]:.2f} times that at {last}."))
     for rival, step in (
         (one, two) for one in times for two in times if one[1] != "recurrent" and two[1] == "recurrent"
     ):
@@ -122,11 +123,9 @@ def _figure(name: str, study: Study, curves: Curves) -> Figure:
     for (backbone, mode), own in curves.items():
         contexts = sorted(own)
         rows = [own[context] for context in contexts]
-        bounds = [
-            [row["p50_us"] if row[key] is None else row[key] for row in rows] for key in ("p50_low_us", "p50_high_us")
-        ]
+        low, high = ([row["p50_us"] if row[key] is None else row[key] for row in rows] for key in BOUNDS)
         title = backbone if mode == "recurrent" else f"{backbone} {MODES[mode]}"
-        lines.append(Series(title, contexts, [row["p50_us"] for row in rows], *bounds, dashed=mode == "window"))
+        lines.append(Series(title, contexts, [row["p50_us"] for row in rows], low, high, dashed=mode == "window"))
     caption = "Median time of one decision of the model alone, batch 1; bands are 95 % intervals of the median."
     return plot(
         name, study.title, caption, lines, Axis("decisions before", log=True), Axis("µs", log=True), _marks(curves)
