@@ -8,10 +8,11 @@ from pathlib import Path
 
 from dsbench.measuring.bench_records import benches_of
 from dsbench.reports.content.citing import bibtex, citing
-from dsbench.reports.content.contest import Task, tasks_of
+from dsbench.reports.content.contest import Task
 from dsbench.reports.content.costs import costs
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.content.gaps import gaps
+from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.content.headline import headline
 from dsbench.reports.content.lengths import lengths
 from dsbench.reports.content.method import method, provenance

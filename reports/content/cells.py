@@ -31,13 +31,16 @@ def winner(estimates: Sequence[Estimate | None], more_is_better: bool = True) ->
 
     One that stands alone wins nothing, and neither does one with a rival whose interval is not known.
     """
-    bounds = [(place, one.low, one.high) for place, one in enumerate(estimates) if one is not None]
-    if len(bounds) < 2 or any(low is None or high is None for _, low, high in bounds):
+    bounds: list[tuple[float, float, int]] = []
+    for place, one in enumerate(estimates):
+        if one is not None and (one.low is None or one.high is None):
+            return None
+        if one is not None and one.low is not None and one.high is not None:
+            bounds.append((one.low, one.high, place) if more_is_better else (-one.high, -one.low, place))
+    if len(bounds) < 2:
         return None
-    sign = 1.0 if more_is_better else -1.0
-    ends = [(place, *sorted((sign * (low or 0.0), sign * (high or 0.0)))) for place, low, high in bounds]
-    best = max(ends, key=lambda end: end[1])
-    return best[0] if all(best[1] > high for place, _, high in ends if place != best[0]) else None
+    low, _, best = max(bounds)
+    return best if all(low > high for _, high, place in bounds if place != best) else None
 
 
 def separated(above: Estimate, below: Estimate) -> bool:

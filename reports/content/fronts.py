@@ -70,5 +70,5 @@ def undominated(points: Sequence[Point]) -> list[Point]:
 
 
 def _cloud(point: Point) -> Series:
-    bounds = (None, None) if point.low is None or point.high is None else ([point.low], [point.high])
-    return Series(point.name, [point.cost], [point.score], *bounds, line=False)
+    low, high = (None, None) if point.low is None or point.high is None else ([point.low], [point.high])
+    return Series(point.name, [point.cost], [point.score], low, high, line=False)

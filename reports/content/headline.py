@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -12,6 +13,7 @@ from dsbench.reports.groups import Run
 from dsbench.reports.statistics import Estimate
 
 _NAMED = 3  # rivals that a sentence names
+_TOLD = 3  # tasks without a common scale that a sentence tells one by one
 _PER_CENT = "95 % interval"
 
 
@@ -31,6 +33,8 @@ def _family(family: str, tasks: Sequence[Task]) -> str:
     found = pool(tasks)
     if found is not None and len(found.tasks) == len(tasks):
         return f"{family} ({len(tasks)} tasks): {_of_pool(found, tasks)}."
+    if len(tasks) > _TOLD:
+        return f"{family} ({len(tasks)} tasks): {_counted(tasks)}."
     return f"{family} ({len(tasks)} tasks): " + "; ".join(f"{task.title}: {_short(task)}" for task in tasks) + "."
 
 
@@ -56,6 +60,22 @@ def _short(task: Task) -> str:
     open_ = [one.name for one, rival in others if not separated(score, rival)]
     verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if others else ""
     return f"{first.name} {_score(score, form)}{_cost(first.ok)}{verdict}"
+
+
+def _counted(tasks: Sequence[Task]) -> str:
+    """On how many tasks each has the highest mean, alone or with others, and is separated from all others there."""
+    first, apart = Counter[str](), Counter[str]()
+    for task in tasks:
+        order = ranked(task)
+        for one, score in order:
+            first[one.name] += score.mean == order[0][1].mean
+        if len(order) > 1 and all(separated(order[0][1], score) for _, score in order[1:]):
+            apart[order[0][0].name] += 1
+    if not first:
+        return "no run has ended with a score"
+    names = sorted((name for name in first if first[name]), key=lambda name: (-first[name], name))[:_NAMED]
+    told = [f"{name} on {first[name]} (separated from all others on {apart[name]})" for name in names]
+    return f"the highest mean has {', '.join(told)}; their measures share no scale, so they are told by task below"
 
 
 def _score(score: Estimate, form: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -84,7 +83,4 @@ def _told(values: Iterable[Any]) -> set[str]:
 
 
 def _text(value: Any) -> str:
-    """Lists are kept as JSON."""
-    if isinstance(value, str) and value.startswith("["):
-        return " and ".join(map(str, json.loads(value)))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else word(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else word(value).replace("+", " and ")

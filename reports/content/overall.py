@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
@@ -177,10 +178,8 @@ def _profile(found: Pool) -> Figure:
     lines = []
     for name, one in found.scores.items():
         profile = performance_profile(one, levels, found.how)
-        bounds = (
-            (None, None) if profile.low is None or profile.high is None else (list(profile.low), list(profile.high))
-        )
-        lines.append(Series(name, list(levels), list(profile.share), *bounds, marks=False))
+        low_end, high_end = (None if ends is None else list(ends) for ends in (profile.low, profile.high))
+        lines.append(Series(name, list(levels), list(profile.share), low_end, high_end, marks=False))
     caption = "The share of runs with a normalised score above each value; higher is better. Bands: 95 % at each point."
     axes = Axis("normalised score"), Axis("share of runs above it")
     return plot("performance-profile", "Performance profile", caption, lines, *axes)
@@ -191,7 +190,7 @@ def _is_normalised(task: Task) -> bool:
     return bool(runs) and all(_finite(run.result.get(NORMALISED)) for run in runs)
 
 
-def _finite(value: object) -> bool:
+def _finite(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 

@@ -7,21 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dsbench.reports.comparable import COLUMNS, Comparison, comparison
-from dsbench.reports.content.cells import words
+from dsbench.reports.content.cells import form_of, measured, words
 from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
 from dsbench.reports.published import PublishedScore, published, published_scores
 from dsbench.reports.statistics import Estimate, estimate
 
+_QUOTED = "quoted"
+_KIN = {
+    "DT": ("gpt",),
+    "DS4": ("s4", "s4d"),
+    "Decision Mamba": ("mamba", "mamba2"),
+    "LSTM": ("lstm",),
+}  # method -> backbones
+
 
 def papers(tasks: Sequence[Task]) -> tuple[Section | None, list[str]]:
     """The section, None where nothing is printed of these tasks, and the keys of the sources that it shows."""
-    scores = [score for score in published_scores() if score.env is not None]
+    scores = [score for score in published_scores() if score.env is not None and _QUOTED not in score.caveats]
     pairs = [(task, score) for task in tasks if not task.permuted for score in scores if _matches(task, score)]
     if not pairs:
         return None, []
-    rows = tuple(_row(task, score) for task, score in pairs)
+    reasons: dict[str, int] = {}
+    rows = tuple(_row(task, score, reasons) for task, score in pairs)
     headings = (
         Heading("task", numeric=False),
         Heading("measure", numeric=False),
@@ -31,12 +40,15 @@ def papers(tasks: Sequence[Task]) -> tuple[Section | None, list[str]]:
         Heading("source", numeric=False),
         Heading("backbone here", "whose runs are nearest to the printed protocol", numeric=False),
         Heading("measured here", "mean over seeds ± half of the 95 % interval"),
-        Heading("comparable?", "and every reason why not", numeric=False),
+        Heading("comparable?", "if not, in what they differ; the reasons are numbered below", numeric=False),
+        Heading("caveats", "of the printed number", numeric=False),
     )
     book, used = published(), sorted({score.source for _, score in pairs})
     caveats = [key for key in book.caveats if any(key in score.caveats for _, score in pairs)]
     notes = (
         "Printed numbers are the papers' own; nothing of them enters any other table or figure.",
+        "What a source quotes from others is left out; dsbench list published has all.",
+        *(f"({number}) {text}" for text, number in reasons.items()),
         *(f"{book.sources[key].short}: {book.sources[key].text}." for key in used),
         *(f"Caveat {key}: {book.caveats[key]}." for key in caveats),
     )
@@ -54,7 +66,7 @@ def _matches(task: Task, score: PublishedScore) -> bool:
     return score.data is None or score.data in {name.replace("_", "-") for name in names}
 
 
-def _row(task: Task, score: PublishedScore) -> tuple[Cell, ...]:
+def _row(task: Task, score: PublishedScore, reasons: dict[str, int]) -> tuple[Cell, ...]:
     judged = [(one, _judge(one, score)) for one, _ in ranked(task)]
     printed = (
         words(task.title),
@@ -64,15 +76,28 @@ def _row(task: Task, score: PublishedScore) -> tuple[Cell, ...]:
         Cell(MISSING) if score.seeds is None else Cell(str(score.seeds), float(score.seeds)),
         words(f"{published().sources[score.source].short}, {score.table}"),
     )
+    caveats = words(", ".join(score.caveats))
     if not judged:
-        return (*printed, Cell(MISSING), Cell(MISSING), words("no: no run here has ended with a score."))
-    nearest, verdict = min(judged, key=lambda pair: len(pair[1].reasons))  # of equals the better one
+        return (*printed, Cell(MISSING), Cell(MISSING), words("no: no run here has ended with a score"), caveats)
+    # the nearest, and of equals one with a backbone of the printed kind, and of those the better one
+    nearest, verdict = min(judged, key=lambda pair: (len(pair[1].reasons), not _is_kin(pair[0], score)))
     ours = _ours(nearest, score)
-    measured = (
-        Cell(MISSING) if ours is None else Cell(ours.text(",.1f"), ours.mean, low=ours.low, high=ours.high, n=ours.n)
-    )
-    caveats = f" Caveats: {', '.join(score.caveats)}." if score.caveats else ""
-    return (*printed, words(nearest.name), measured, words(verdict.text + caveats))
+    here = Cell(MISSING) if ours is None else measured(ours, form_of([ours.mean]))
+    return (*printed, words(nearest.name), here, words(_verdict(verdict, reasons)), caveats)
+
+
+def _verdict(verdict: Comparison, reasons: dict[str, int]) -> str:
+    """``no: data (1), physics (2, 3)``; `reasons` numbers the sentences in the order of their first use."""
+    if verdict.comparable:
+        return verdict.text
+    told: dict[str, list[str]] = {}
+    for one in verdict.reasons:
+        told.setdefault(one.aspect, []).append(str(reasons.setdefault(one.text, len(reasons) + 1)))
+    return "no: " + ", ".join(f"{aspect} ({', '.join(numbers)})" for aspect, numbers in told.items())
+
+
+def _is_kin(one: Contestant, score: PublishedScore) -> bool:
+    return any(score.method.startswith(method) and one.backbone in names for method, names in _KIN.items())
 
 
 def _judge(one: Contestant, score: PublishedScore) -> Comparison:

@@ -15,9 +15,9 @@ from scipy import stats
 
 from dsbench.cli import main
 from dsbench.reports.content.build import build
-from dsbench.reports.content.contest import tasks_of
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.content.fronts import Point, undominated
+from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.content.overall import pool
 from dsbench.reports.document import Report, Section, Table
 from dsbench.reports.groups import read_groups
@@ -139,7 +139,7 @@ def test_only_what_all_have_run_is_pooled(tmp_path: Path) -> None:
     seeds(tmp_path, "s4", "cartpole", [0.9, 0.8], settings={"data.permute_returns": True})
     found = pool(tasks_of(read_groups(tmp_path), {}))
     assert found is not None
-    assert found.tasks == ("cartpole, permute_returns=false", "umbrella")
+    assert found.tasks == ("cartpole", "umbrella")
     assert list(found.scores) == ["s4", "gpt"]
     assert found.measures["s4"]["iqm"].value == pytest.approx(stats.trim_mean([90, 80, 90, 80], 0.25))
     assert any("permuted" in line for line in found.left_out)
@@ -202,9 +202,10 @@ def test_cells_that_others_have_are_listed(tmp_path: Path) -> None:
 def test_published_numbers_say_why_they_do_not_compare(tmp_path: Path) -> None:
     seeds(tmp_path, "gpt", "hopper", [0.5, 0.6], settings={"data.recipe": "medium"})
     found = table(build(tmp_path, {}).report, "published")
-    verdicts = [row[-1].text for row in found.rows]
+    verdicts = [row[-2].text for row in found.rows]
     assert verdicts and all(text.startswith("no:") for text in verdicts)
-    assert any("not known to be D4RL's" in text for text in verdicts)
+    assert any("data (" in text for text in verdicts)
+    assert any("not known to be D4RL's" in note for note in found.notes)
 
 
 def test_two_reports_are_the_same_bytes_and_the_order_of_the_runs_is_none_of_their_business(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""Tasks and their contestants out of the groups of a results folder.
+
+Runs are on the same task if they have the same environment, data, evaluation and objective. On a task, runs that differ
+in nothing but their seed are one contestant.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeGuard
+
+from dsbench.reports.content.contest import LEARNED, Contestant, Settings, Task, listed
+from dsbench.reports.groups import Group, Run
+from dsbench.reports.table import FAILURES, measure_of
+
+_PARTS = ("env.", "data.", "eval.")
+_OF_CONTESTANT = {"data.top_percent", "eval.acting", "eval.window"}  # who takes part in what way, not in what
+_OF_TASK = {"train.objective"}
+
+
+def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]:
+    """The tasks, sorted by family, environment and settings. Runs that stopped before they had settings are left out.
+
+    Args:
+        groups: of `read_groups`.
+        families: environment -> its family; one that is absent is its own.
+    """
+    by_task: dict[Hashable, list[Group]] = {}
+    for group in groups:
+        if group.backbone is not None and group.env is not None:
+            whole = _whole(group.runs[0].settings)
+            by_task.setdefault((group.env, *sorted(whole.items(), key=lambda item: item[0])), []).append(group)
+    usual = _usual(groups)
+    telling = _telling(by_task.values())
+    tasks = [_task(members, telling[str(members[0].env)], usual, families) for members in by_task.values()]
+    return _named_once(
+        sorted(tasks, key=lambda task: (task.family, task.env, [_order(v) for v in task.settings.items()]))
+    )
+
+
+def _whole(settings: Settings) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in _OF_TASK or (name.startswith(_PARTS) and name not in _OF_CONTESTANT)
+    }
+
+
+def _own(settings: Settings) -> dict[str, Any]:
+    whole = _whole(settings)
+    return {name: value for name, value in settings.items() if name not in whole}
+
+
+def _differing(all_settings: Sequence[Settings]) -> list[str]:
+    """Names of what is not the same in all; absent is a value too."""
+    names = sorted({name for settings in all_settings for name in settings})
+    return [name for name in names if len({settings.get(name) for settings in all_settings}) > 1]
+
+
+def _telling(tasks: Iterable[Sequence[Group]]) -> dict[str, list[str]]:
+    """Environment -> the settings that tell its tasks apart, without those that only go along with others of them."""
+    by_env: dict[str, list[Settings]] = {}
+    for members in tasks:
+        by_env.setdefault(str(members[0].env), []).append(_whole(members[0].runs[0].settings))
+    return {env: _needed(wholes) for env, wholes in by_env.items()}
+
+
+def _needed(wholes: Sequence[Settings]) -> list[str]:
+    needed: list[str] = []
+    parted = 1
+    for name in sorted(
+        _differing(wholes), key=lambda name: (not name.startswith("env."), not name.startswith("data."), name)
+    ):
+        parts = len({tuple(str(whole.get(key)) for key in [*needed, name]) for whole in wholes})
+        if parts > parted:
+            needed, parted = [*needed, name], parts
+    return needed
+
+
+def _usual(groups: Sequence[Group]) -> dict[str, Any]:
+    """Of each setting the value that most groups have, if it is one; it goes without saying in a contestant's name."""
+    counts: dict[str, Counter[Any]] = {}
+    owns = [_own(group.runs[0].settings) for group in groups if group.backbone is not None]
+    for name in sorted({name for own in owns for name in own}):
+        counts[name] = Counter(own.get(name) for own in owns)
+    usual = {}
+    for name, counter in counts.items():
+        (value, most), *others = counter.most_common()
+        if not others or others[0][1] < most:
+            usual[name] = value
+    return usual
+
+
+def _task(members: Sequence[Group], telling: Sequence[str], usual: Settings, families: Mapping[str, str]) -> Task:
+    env, whole = str(members[0].env), _whole(members[0].runs[0].settings)
+    settings = {name: whole[name] for name in telling if name in whole}
+    finished = [run for group in members for run in group.runs if run.status == "ok"]
+    measures = Counter(measure_of(run) for run in finished)
+    measure = min(measures, key=lambda name: (-measures[name], name)) if measures else "return_mean"
+    found = [value for run in finished if _finite(value := run.result.get(measure))]
+    told = {name: value for name, value in settings.items() if value is not False}  # what is off goes without saying
+    title = f"{env}, {listed(told)}" if told else env
+    contestants = [_contestant(group, members, usual, measure) for group in members]
+    return Task(
+        name=re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-"),
+        title=title,
+        env=env,
+        family=families.get(env, env),
+        settings=settings,
+        whole=whole,
+        measure=measure,
+        minimum=min(found, default=None),
+        contestants=tuple(sorted(contestants, key=lambda one: (not one.learned, one.name))),
+    )
+
+
+def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure: str) -> Contestant:
+    own = _own(group.runs[0].settings)
+    same = [_own(other.runs[0].settings) for other in members if other.backbone == group.backbone]
+    told = {name: own.get(name, "default") for name in _differing(same)}
+    unusual = {name: value for name, value in told.items() if name not in usual or own.get(name) != usual[name]}
+    names = _differing([_own(other.runs[0].settings) for other in members])
+    return Contestant(
+        name=f"{group.backbone} ({listed(unusual)})" if unusual else str(group.backbone),
+        backbone=str(group.backbone),
+        settings={name: own[name] for name in names if name in own},
+        learned=own.get("policy", LEARNED) == LEARNED,
+        runs=tuple(group.runs),
+        scores=_scores(group.runs, measure),
+    )
+
+
+def _scores(runs: Sequence[Run], measure: str) -> dict[int, float | None]:
+    """Several runs of one seed (from other sources) are averaged: they are no new seeds."""
+    by_seed: dict[int, list[float | None]] = {}
+    for run in sorted(runs, key=lambda run: (run.seed or 0, run.run_id)):
+        value = run.result.get(measure) if run.status == "ok" else None
+        if _finite(value) or run.status in FAILURES or run.status == "ok":
+            by_seed.setdefault(run.seed or 0, []).append(float(value) if _finite(value) else None)
+    scores: dict[int, float | None] = {}
+    for seed, values in by_seed.items():
+        finite = [value for value in values if value is not None]
+        scores[seed] = math.fsum(finite) / len(finite) if finite else None
+    return scores
+
+
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _order(item: tuple[str, Any]) -> tuple[str, int, float, str]:
+    name, value = item
+    return (name, 0, float(value), "") if isinstance(value, int | float) else (name, 1, 0.0, str(value))
+
+
+def _named_once(tasks: Sequence[Task]) -> list[Task]:
+    """Tasks whose names would be those of one file get a number."""
+    seen: Counter[str] = Counter()
+    named = []
+    for task in tasks:
+        seen[task.name] += 1
+        named.append(replace(task, name=f"{task.name}-{seen[task.name]}") if seen[task.name] > 1 else task)
+    return named
