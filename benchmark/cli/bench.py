@@ -35,6 +35,10 @@ def bench(
         Optional[str],  # noqa: UP045
         typer.Option("--length", metavar="L,M", help="Timesteps of a training row; 0 leaves training out."),
     ] = None,
+    modes: Annotated[
+        str,
+        typer.Option("--modes", metavar="A,B", help="Only these: recurrent, kv_cache, window, compiled, train, ..."),
+    ] = "",
     env: Annotated[str, typer.Option("--env", metavar="NAME", help="Whose spaces the policies have.")] = "umbrella",
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -42,7 +46,7 @@ def bench(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=4096)] = 1,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of the timing.")] = 10,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of the timing; half of training.")] = 20,
     limit: Annotated[
         float, typer.Option("--limit", metavar="SECONDS", min=0.1, help="Longest timing of one cell.")
     ] = 120.0,
@@ -69,10 +73,11 @@ def bench(
     from dsbench.measuring.request import Request
     from dsbench.running.progress import Silent, display
 
+    grid = _grid(FULL if full else QUICK, context, batch, length)
     request = Request(
-        backbones=tuple(_names(backbones)), env=env, grid=_grid(FULL if full else QUICK, context, batch, length),
-        kind="full" if full else "quick", results=str(results), overrides=tuple(set_ or ()), threads=threads,
-        device=device, rounds=rounds, seconds_limit=limit,
+        backbones=tuple(_names(backbones)), env=env, grid=grid, kind="full" if full else "quick", results=str(results),
+        modes=tuple(_names(modes)), overrides=tuple(set_ or ()), threads=threads, device=device, rounds=rounds,
+        seconds_limit=limit,
     )  # fmt: skip
     measured = measure_apart(request, Silent() if as_json else display())
     found = bench_records.read_bench(measured.folder)

@@ -1,4 +1,4 @@
-"""Counting memory in processes of their own: forked from one that imported everything and computed nothing."""
+"""Counting memory in processes of their own: forked from one that imported everything and measured nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from dsbench.config import RunConfig, from_dict, to_dict
 from dsbench.measuring.plan import Cell
 
-_PRELOADED = ["dsbench.measuring.memory"]
+_PRELOADED = {"cpu": "dsbench.measuring.preloaded", "cuda": "dsbench.measuring.memory"}
 
 
 class Apart:
@@ -25,7 +25,7 @@ class Apart:
         self.device, self.threads, self.seconds_limit = device, threads, seconds_limit
         # A process that has used CUDA, or even asked for it, cannot be forked; importing torch does neither.
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOADED)
+        self._context.set_forkserver_preload([_PRELOADED[device.type]])
 
     def occupied(self, cell: Cell, config: RunConfig) -> tuple[dict[str, Any], str | None]:
         """What `dsbench.measuring.memory.occupied` gives, or nothing and why."""

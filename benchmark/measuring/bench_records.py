@@ -97,7 +97,9 @@ def read_bench(path: Path) -> Bench:
             empty = dict.fromkeys(COLUMNS) | {"bench_id": path.name, "status": "skipped", "reason": NOT_REACHED}
             bench.cells[record["cell_id"]] = empty | _known(record)
         elif kind in ("timed", "counted"):
-            bench.cells[record["cell_id"]] |= _known(record)
+            row = bench.cells[record["cell_id"]]
+            row |= _known(record)
+            row["reason"] = row["reason"] or record.get("memory_reason")
     return bench
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dsbench import envs
-from dsbench.backbones import Backbone, load_class
+from dsbench.backbones import Backbone, build, load_class
 from dsbench.backbones.contract import options_of
 from dsbench.backbones.state import State
 from dsbench.batches import Batch, BatchSampler
@@ -88,7 +88,7 @@ def build_subject(cell: Cell, config: RunConfig, device: torch.device) -> Subjec
 
 def build_model(cell: Cell, config: RunConfig, device: torch.device) -> tuple[DecisionSequence, dict[str, Any]]:
     """The policy of a cell, always the same weights, and the options that the cell adds to its backbone's."""
-    spec = _spec(config)
+    spec, width = _spec(config), config.backbone.d_model
     added: dict[str, Any] = {}
     cls = Nothing if cell.mode == "empty" else load_class(config.backbone.name)
     wrapper = config.wrapper.model_dump()
@@ -97,7 +97,7 @@ def build_model(cell: Cell, config: RunConfig, device: torch.device) -> tuple[De
     environment = spec.make()
     description = policy_spec(
         observation_space=environment.observation_space, action_space=environment.action_space,
-        backbone=config.backbone.name, d_model=config.backbone.d_model, backbone_options=config.backbone.options,
+        backbone=config.backbone.name, d_model=width, backbone_options=config.backbone.options,
         **wrapper,
     )  # fmt: skip
     environment.close()
@@ -108,11 +108,10 @@ def build_model(cell: Cell, config: RunConfig, device: torch.device) -> tuple[De
     if cell.implementation is not None:
         added["implementation"] = cell.implementation
     with seeded(torch.device("cpu"), 0, "init"):
-        backbone = cls(config.backbone.d_model, **({} if cls is Nothing else {**config.backbone.options, **added}))
-        model = DecisionSequence(
-            backbone, space_from_json(description["observation_space"]), space_from_json(description["action_space"]),
-            **wrapper,
-        )  # fmt: skip
+        options = {**config.backbone.options, **added}
+        backbone = Nothing(width) if cls is Nothing else build(config.backbone.name, width, **options)
+        spaces = (space_from_json(description[f"{kind}_space"]) for kind in ("observation", "action"))
+        model = DecisionSequence(backbone, *spaces, **wrapper)
     return model.to(device), added
 
 

@@ -137,13 +137,13 @@ def estimated_seconds(grid_cells: Sequence[Cell], rounds: int, limit: float) -> 
 
 
 _COUNTING_S = 0.7  # of a process that counts memory
-_SAMPLES = 35  # of a decision in a round, warm-up and repeats included
+_SAMPLES = 18  # of a decision in a round, warm-up and repeats included
 
 
 def _seconds(cell: Cell, rounds: int) -> float:
     if cell.length is not None:
         update = 6e-5 * cell.length * cell.batch * (1 + cell.length / 8192)
-        return update * rounds * (5 if cell.length <= 256 else 1.5) + 6 * update  # those behind are the counting's
+        return update * rounds / 2 * (5 if cell.length <= 256 else 1.5) + 6 * update  # those behind are the counting's
     window = 1.5e-5 * (cell.context or 0) * cell.batch if cell.mode == "window" else 0.0
     return (6 if cell.mode == "compiled" else 0) + (6e-4 * (1 + cell.batch / 32) + window) * rounds * _SAMPLES
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from dsbench.measuring.plan import Grid
 
@@ -21,10 +23,11 @@ class Request:
         grid: the situations.
         kind: name of the grid.
         results: results folder.
+        modes: of the grid's cells that are measured; none means all.
         overrides: ``a.b=value`` texts, as given to ``--set``; of every backbone.
         threads: of the processes that measure.
         device: ``auto``, ``cpu`` or ``cuda[:i]``.
-        rounds: of the timing.
+        rounds: of the timing of decisions; half as many of training.
         seconds_limit: for the timing of one cell, and for counting its memory.
     """
 
@@ -33,10 +36,11 @@ class Request:
     grid: Grid
     kind: Kind
     results: str
+    modes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     threads: int = 1
     device: str = "auto"
-    rounds: int = 10
+    rounds: int = 20
     seconds_limit: float = 120.0
 
     def to_json(self) -> dict[str, Any]:
@@ -46,6 +50,4 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """Inverse of `to_json`."""
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-        grid = {name: tuple(value) if isinstance(value, list) else value for name, value in data["grid"].items()}
-        return cls(**{field.name: values[field.name] for field in fields(cls)} | {"grid": Grid(**grid)})
+        return TypeAdapter(cls).validate_python(data)

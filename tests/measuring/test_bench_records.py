@@ -37,9 +37,11 @@ def test_cells_are_read_while_they_are_measured(tmp_path: Path) -> None:
     journal.append({"kind": "timed", "cell_id": "a", "status": "ok", "reason": None, "p50_us": 3.5, "rounds": 10})
     journal.append({"kind": "counted", "cell_id": "a", "state_bytes": 64, "moved": 9})
     journal.append({"kind": "machine", "noise_floor": 0.01})
+    journal.append({"kind": "counted", "cell_id": "a", "memory_reason": "memory: too little"})
     bench = read_bench(path)
     assert (bench.asked["backbones"], bench.machine["noise_floor"]) == (["s4"], 0.01)
-    assert bench.rows(status="ok")[0]["state_bytes"] == 64
+    (done,) = bench.rows(status="ok")
+    assert (done["state_bytes"], done["reason"]) == (64, "memory: too little")
     assert [(row["cell_id"], row["reason"]) for row in bench.rows(status="skipped")] == [("b", NOT_REACHED)]
 
 

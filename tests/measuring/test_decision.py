@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from dsbench.decision import DecisionSequence
-from dsbench.measuring.decision import count_parameters, decision_latency, peak_device_bytes, peak_rss_bytes, state_bytes
+from dsbench.measuring.decision import (
+    count_parameters,
+    decision_latency,
+    peak_device_bytes,
+    peak_rss_bytes,
+    state_bytes,
+)
 
 MakePolicy = Callable[..., DecisionSequence]
 

@@ -1,0 +1,88 @@
+"""``dsbench bench`` as a user meets it: tiny models, two rounds, every kind of row, and mistakes in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsbench.cli import main
+from dsbench.measuring.bench_records import read_bench, read_benches
+from dsbench.measuring.timing import Schedule
+
+TINY = ("--rounds", "2", "--context", "1,6", "--set", "backbone.d_model=8", "--modes")
+
+
+def test_two_tiny_backbones_from_command_to_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    modes = "recurrent,kv_cache,window,train,empty,copy"
+    arguments = ["--backbones", "gpt,lstm", "--length", "6", "--results", str(tmp_path), *TINY, modes]
+    assert main(["bench", *arguments]) == 0
+    shown = capfd.readouterr().out
+    for text in (
+        "DECISION, us",
+        "with umbrella in the loop",
+        "CROSSOVER",
+        "TRAINING STEP",
+        "SIZE AND MEMORY",
+        "SANITY",
+    ):
+        assert text in shown
+    (folder,) = (tmp_path / "bench").iterdir()
+    cells = read_bench(folder).cells
+    assert {row["status"] for row in cells.values()} == {"ok"}
+    gpt, lstm = cells["gpt.kv_cache.model.t6.b1"], cells["lstm.recurrent.env.t6.b1"]
+    assert (gpt["state_bytes"], lstm["state_bytes"]) == (6 * 128 + 16, 128)
+    assert gpt["options"] == '{"context_len": 7}'
+    for row in cells.values():
+        assert 0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"], row["cell_id"]
+        assert row["limit_us"] > 0 and row["limit_ratio"] > 0
+        assert row["peak_allocated_bytes"] is not None
+    with np.load(folder / "samples.npz", allow_pickle=False) as samples:
+        assert set(samples) == set(cells)
+        assert samples["gpt.kv_cache.model.t6.b1"].shape == (2, Schedule().samples)
+        p50 = np.median(samples["gpt.kv_cache.model.t6.b1"])
+    assert p50 == pytest.approx(gpt["p50_us"])
+    table = read_benches(tmp_path).set_index("cell_id")
+    speed = table.loc["lstm.train.L6.b16"]
+    assert speed["train_tokens_per_second"] == pytest.approx(16 * 6 / speed["p50_us"] * 1e6)
+    assert (folder / "cells.csv").is_file() and (folder / "provenance.json").is_file()
+
+
+def test_a_backbone_that_breaks_is_a_row_and_the_others_go_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "mine.py"
+    broken.write_text(
+        "from dsbench.backbones.lstm import LSTM\n"
+        "class Broken(LSTM):\n"
+        "    def make_stepper(self, batch_size, *, compiled=False):\n"
+        "        raise RuntimeError('a wheel came off')\n"
+    )
+    name = f"{broken}:Broken"
+    arguments = ["--backbones", f"{name},lstm", "--json", "--results", str(tmp_path), *TINY, "recurrent"]
+    assert main(["bench", *arguments]) == 1
+    found = {(row["backbone"], row["loop"], row["context"]): row for row in json.loads(capfd.readouterr().out)["cells"]}
+    assert (found[name, "model", 6]["status"], found["lstm", "model", 6]["status"]) == ("failed", "ok")
+    assert "a wheel came off" in found[name, "model", 6]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--backbones", "s4x"), "Did you mean"),
+        (("--backbones", "gpt", "--set", "backbone.n_layer=3"), "n_layers"),
+        (("--backbones", "gpt", "--env", "umbrela"), "umbrella"),
+        (("--backbones", "gpt", "--modes", "kvcache"), "Did you mean 'kv_cache'"),
+        (("--backbones", "gpt", "--context", "x"), "--context is 'x'; expected whole numbers from 0 on"),
+        (("--backbones", ""), "no backbone to measure"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert main(["bench", *arguments, "--results", str(tmp_path)]) == 2
+    shown = capfd.readouterr().err
+    assert said in shown
+    assert not any(tmp_path.iterdir())
