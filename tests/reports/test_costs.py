@@ -56,4 +56,4 @@ def test_without_a_bench_one_line_says_how_to_make_one(tmp_path: Path) -> None:
 
 def test_a_bench_alone_makes_a_report(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", {("s4", "recurrent"): {1: 150.0}})
-    assert [one.name for one in build(tmp_path, {}).report.sections][0] == "costs"
+    assert build(tmp_path, {}).report.sections[0].name == "costs"
