@@ -65,11 +65,19 @@ def _seeds(one: Contestant) -> set[int]:
 
 
 def _missing_table(rows: Sequence[tuple[Task, str, str]]) -> Table:
-    cells = tuple((_text(task.title), _text(name), Cell(seeds, seeds)) for task, name, seeds in rows)
+    """Tasks that lack the same seeds of a backbone share a row."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for task, name, seeds in rows:
+        alike.setdefault((name, seeds), []).append(task.title)
+    cells = tuple(
+        (_text(name), Cell(seeds, seeds), Cell(str(len(titles)), float(len(titles))), _text("; ".join(titles)))
+        for (name, seeds), titles in sorted(alike.items())
+    )
     headings = (
-        Heading("task", numeric=False),
         Heading("backbone", numeric=False),
         Heading("seeds not run", numeric=False),
+        Heading("tasks"),
+        Heading("which", numeric=False),
     )
     note = "Seeds that another backbone has on the task, and tasks that a backbone of another task has not."
     return Table("missing", "Cells that are missing", headings, cells, (note,))

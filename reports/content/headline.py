@@ -75,7 +75,7 @@ def _counted(tasks: Sequence[Task]) -> str:
         return "no run has ended with a score"
     names = sorted((name for name in first if first[name]), key=lambda name: (-first[name], name))[:_NAMED]
     told = [f"{name} on {first[name]} (separated from all others on {apart[name]})" for name in names]
-    return f"the highest mean has {', '.join(told)}; their measures share no scale, so they are told by task below"
+    return f"the highest mean, by task: {', '.join(told)}; these tasks share no scale, and each is told below"
 
 
 def _score(score: Estimate, form: str) -> str:
@@ -108,7 +108,11 @@ def _of_pool(found: Pool, tasks: Sequence[Task]) -> str:
     (name, measures), *others = found.measures.items()
     best = measures["iqm"]
     runs = [run for task in tasks for one in task.learned if one.name == name for run in one.ok]
-    interval = f"{_PER_CENT}, {best.n} runs" if best.low is not None else f"{best.n} runs, too few for an interval"
+    interval = (
+        f"{_PER_CENT}, {best.n} runs"
+        if best.low is not None
+        else f"{best.n} runs, a single seed on some task, so no interval"
+    )
     text = f"{name} has the highest interquartile mean of normalised scores, {best.text('.1f')} ({interval})"
     open_ = [
         rival

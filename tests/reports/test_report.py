@@ -196,7 +196,7 @@ def test_cells_that_others_have_are_listed(tmp_path: Path) -> None:
     seeds(tmp_path, "gpt", "umbrella", [0.9])
     seeds(tmp_path, "s4", "cartpole", [0.9])
     rows = [[cell.text for cell in row] for row in table(build(tmp_path, {}).report, "missing").rows]
-    assert rows == [["cartpole", "gpt", "0"], ["umbrella", "gpt", "1-2"]]
+    assert rows == [["gpt", "0", "1", "cartpole"], ["gpt", "1-2", "1", "umbrella"]]
 
 
 def test_published_numbers_say_why_they_do_not_compare(tmp_path: Path) -> None:
