@@ -19,7 +19,7 @@ from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher
 
 WORKER = (str(Path(__file__).parents[1] / "running" / "fake_worker.py"),)
-COMMANDS = ("run", "sweep", "list", "check", "report", "export", "export-model", "doctor")
+COMMANDS = ("run", "sweep", "bench", "list", "check", "report", "export", "export-model", "doctor")
 
 
 @pytest.fixture
