@@ -44,16 +44,15 @@ def spread(runs: pd.DataFrame, column: str, digits: Callable[[float], int], fact
 
 def of_actor(runs: pd.DataFrame, actor: str) -> pd.Series[bool]:
     """Which runs are those of a backbone, or of a control as `dsbench.config.controls` defines it."""
-    settings: Mapping[str, object] = CONTROLS[actor].settings if actor in CONTROLS else {"backbone": actor}
-    flat = {"backbone": settings.get("backbone", settings.get("policy"))}
-    wrapper, data = (settings.get(part, {}) for part in ("wrapper", "data"))
-    assert isinstance(wrapper, Mapping) and isinstance(data, Mapping)
-    flat["wrapper.condition"] = wrapper.get("condition", "return")
+    asked = CONTROLS[actor].columns if actor in CONTROLS else {"backbone": actor}
+    flat = {"backbone": asked.get("backbone", asked.get("policy")), "wrapper.condition": "return"}
+    flat |= {name: value for name, value in asked.items() if name.startswith("wrapper.")}
     chosen = pd.Series(True, runs.index)
     for column, value in flat.items():
         chosen &= runs[column].eq(value).fillna(False).astype(bool)
     top = runs["data.top_percent"]
-    return chosen & (top.eq(data["top_percent"]).fillna(False).astype(bool) if "top_percent" in data else top.isna())
+    percent = asked.get("data.top_percent")
+    return chosen & (top.isna() if percent is None else top.eq(percent).fillna(False).astype(bool))
 
 
 def write_blocks(blocks: Mapping[str, str]) -> None:

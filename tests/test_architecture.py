@@ -19,6 +19,7 @@ FOLDERS = {
     "reports": "dsbench.reports",
 }
 MEASURED = ("dsbench.measuring.bench_records", "dsbench.measuring.crossover")  # what reports read of benches; no torch
+CONTROLS = "dsbench.config.controls"  # the names of what is compared, which need nothing but the foundation
 FOUNDATION = {f"dsbench.{name}" for name in ("errors", "registry", "seeds", "files", "episodes")}
 
 
@@ -59,7 +60,7 @@ def forbidden(module: str, imported: str) -> bool:
     elif inside(module, "dsbench.envs"):
         allowed = ("dsbench.envs", *FOUNDATION)
     elif inside(module, "dsbench.reports"):
-        allowed = ("dsbench.reports", "dsbench.records", *MEASURED, *FOUNDATION)
+        allowed = ("dsbench.reports", "dsbench.records", CONTROLS, *MEASURED, *FOUNDATION)
     else:
         return False
     if inside(imported, "torch"):

@@ -23,6 +23,16 @@ class Control:
     summary: str
     settings: Mapping[str, Any]
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The settings in the words of the table of runs: ``{"backbone": "lstm", "wrapper.condition": "none"}``."""
+        flat: dict[str, Any] = {}
+        for part, value in self.settings.items():
+            flat |= (
+                {f"{part}.{name}": own for name, own in value.items()} if isinstance(value, Mapping) else {part: value}
+            )
+        return flat
+
 
 CONTROLS = {
     control.name: control
@@ -50,3 +60,10 @@ def get_control(name: str) -> Control:
     if name not in CONTROLS:
         raise UnknownName("control", name, CONTROLS, where="dsbench list controls")
     return CONTROLS[name]
+
+
+def cloning_control(row: Mapping[str, Any]) -> Control | None:
+    """The cloning control that a run is, by its row in the table of runs; the one that asks for most, if it is several."""
+    cloning = [control for control in CONTROLS.values() if "wrapper.condition" in control.columns]
+    found = [one for one in cloning if all(row.get(name) == value for name, value in one.columns.items())]
+    return max(found, key=lambda control: len(control.columns), default=None)

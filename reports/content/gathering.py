@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
+from dsbench.config.controls import cloning_control
 from dsbench.reports.content.contest import LEARNED, Contestant, Settings, Task, listed
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.table import FAILURES, measure_of
@@ -124,8 +125,13 @@ def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure
     told = {name: own.get(name, "default") for name in _differing(same)}
     unusual = {name: value for name, value in told.items() if name not in usual or own.get(name) != usual[name]}
     names = _differing([_own(other.runs[0].settings) for other in members])
+    control = cloning_control({"backbone": group.backbone, **own})
+    name = str(group.backbone)
+    if control is not None and set(names) & control.columns.keys():  # others on the task are asked for a return
+        name = control.name
+        unusual = {setting: value for setting, value in unusual.items() if setting not in control.columns}
     return Contestant(
-        name=f"{group.backbone} ({listed(unusual)})" if unusual else str(group.backbone),
+        name=f"{name} ({listed(unusual)})" if unusual else name,
         backbone=str(group.backbone),
         settings={name: own[name] for name in names if name in own},
         learned=own.get("policy", LEARNED) == LEARNED,

@@ -158,9 +158,26 @@ def test_settings_that_differ_are_columns_and_part_the_contestants(tmp_path: Pat
     seeds(tmp_path, "gpt", "umbrella", [0.9, 0.8])
     seeds(tmp_path, "lstm", "umbrella", [0.5, 0.4], settings={"wrapper.condition": "none"})
     (task,) = tasks_of(read_groups(tmp_path), {})
-    assert [one.name for one in task.contestants] == ["gpt", "lstm", "lstm (condition=none)"]
+    assert [one.name for one in task.contestants] == ["bc", "gpt", "lstm"]
     found = table(build(tmp_path, {}).report, "umbrella")
-    assert [row[1].text for row in found.rows] == ["return", "return", "none"]
+    assert [row[1].text for row in found.rows] == ["none", "return", "return"]
+
+
+def test_controls_go_by_their_names(tmp_path: Path) -> None:
+    cloning = {"wrapper.condition": "none"}
+    make_run(tmp_path, "gpt", "task", 0)
+    make_run(tmp_path, "lstm", "task", 0, settings=cloning)
+    make_run(tmp_path, "lstm", "task", 1, settings=cloning | {"data.top_percent": 10.0})
+    make_run(tmp_path, "lstm", "task", 2, settings=cloning | {"data.top_percent": 20.0})
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert [one.name for one in task.contestants] == ["bc", "bc (top_percent=20)", "gpt", "top10-bc"]
+
+
+def test_where_nobody_is_asked_for_a_return_the_backbone_keeps_its_name(tmp_path: Path) -> None:
+    for backbone in ("gpt", "lstm"):
+        make_run(tmp_path, backbone, "task", 0, settings={"wrapper.condition": "none"})
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert [one.name for one in task.contestants] == ["gpt", "lstm"]
 
 
 def test_learning_curves_are_means_over_seeds_of_the_journal(tmp_path: Path) -> None:
