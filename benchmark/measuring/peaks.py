@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -30,10 +30,11 @@ SECONDS_LIMIT = 15.0  # for each of the three
 
 @dataclass(frozen=True)
 class Limit:
-    """The least time that some work could take; `kind` says what bounds it."""
+    """The least time that some work could take; `kind` says what bounds it: the outermost place that bytes come from, or
+    computing."""
 
     us: float
-    kind: Literal["memory", "cache", "arithmetic"]
+    kind: Literal["memory", "last cache", "cache", "arithmetic"]
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,45 @@ class Peaks:
         cache_bytes_per_second: of a copy that fits into half of the L2 cache.
         cache_bytes: size of that cache, of one core on a CPU.
         flop_per_second: of a large matrix product; a product and a sum count as two.
+        last_cache_bytes_per_second: of a copy that fits into half of the last-level cache; None where there is none
+            beyond L2.
+        last_cache_bytes: size of that cache, which cores share; 0 where there is none.
     """
 
     memory_bytes_per_second: float
     cache_bytes_per_second: float
     cache_bytes: int
     flop_per_second: float
+    last_cache_bytes_per_second: float | None = None
+    last_cache_bytes: int = 0
 
-    def limit(self, moved_bytes: float, flop: float) -> Limit:
+    def limit(self, moved_bytes: float, flop: float, held_bytes: float | None = None) -> Limit:
         """Bound of work that has to move so many bytes and do so many operations.
 
-        What fits into the cache may have stayed there since the call before, so that it moves at the cache's rate.
+        What fits into a cache may have stayed there since the call before, so that it moves at that cache's rate; the
+        rest comes from further out. No place counts as slower than one further out, whatever noise said.
+
+        Args:
+            moved_bytes: read and written, as often as they are.
+            flop: operations.
+            held_bytes: different bytes among those moved, all moved alike; each its own unless given.
         """
-        fits = moved_bytes <= self.cache_bytes
-        rate = self.cache_bytes_per_second if fits else self.memory_bytes_per_second
-        moving, computing = 1e6 * moved_bytes / rate, 1e6 * flop / self.flop_per_second
-        if computing > moving:
-            return Limit(computing, "arithmetic")
-        return Limit(moving, "cache" if fits else "memory")
+        held = moved_bytes if held_bytes is None else held_bytes
+        seconds, place, within, last = 0.0, "cache", 0.0, self.last_cache_bytes_per_second
+        memory = self.memory_bytes_per_second
+        outer = memory if last is None else max(memory, last)
+        for name, size, rate in (
+            ("cache", self.cache_bytes, max(outer, self.cache_bytes_per_second)),
+            ("last cache", self.last_cache_bytes, outer),
+            ("memory", math.inf, memory),
+        ):
+            part = max(0.0, min(held, size) - within)
+            within += part
+            seconds += part / rate
+            place = name if part else place
+        moving = 1e6 * seconds * moved_bytes / held if held else 0.0
+        computing = 1e6 * flop / self.flop_per_second
+        return Limit(computing, "arithmetic") if computing > moving else Limit(moving, cast(Any, place))
 
 
 def measure_peaks(

@@ -33,9 +33,9 @@ from dsbench.errors import CorruptFile
 
 ASSET = "assets/mujoco_{name}.safetensors"
 SHA256 = {
-    "halfcheetah": "632ab39ed173769d197ec10de812fd171c9e1e6f91221fd261188e3f17100721",
-    "hopper": "a6fa9b14cf28f39209742042e45e7e987ce51df18faf4f41c52819e4e807dc85",
-    "walker2d": "4b9827529673e3041a45de8f5d2ce8d80252d794407e429039c5d8eee10121ea",
+    "halfcheetah": "5a25792ac900dddcad6647dd4533181ca61c8398609152b4b66c07439d33410c",
+    "hopper": "876c6966119d7d94ac1d3cc6111f37735136417fb1f11f8b1af17e5633a4b6ed",
+    "walker2d": "129afc1f2af350d2a51a99f28374ddb34014cbb2d7782ce26021a245a9c1df4f",
 }
 LOG_STD = (-20.0, 2.0)  # what the logarithm of the standard deviation is clipped to, in training as here
 RANDOM = -1  # in the place of an actor: uniformly random actions
