@@ -175,7 +175,9 @@ def _sanity(bench: Bench) -> None:
     ]
     machine = bench.machine
     if "flop_per_second" in machine:
-        rates = (f"{machine[f'{place}_bytes_per_second'] / 1e9:,.1f} GB/s in {place}" for place in ("memory", "cache"))
+        places = {"memory": "memory", "last_cache": "the last-level cache", "cache": "L2"}
+        known = {place: machine.get(f"{key}_bytes_per_second") for key, place in places.items()}
+        rates = (f"{rate / 1e9:,.1f} GB/s in {place}" for place, rate in known.items() if rate is not None)
         pairs.append(("this machine", f"copies {', '.join(rates)}; {machine['flop_per_second'] / 1e9:,.0f} GFLOP/s"))
     if machine.get("noise_floor") is not None:
         pairs.append(("noise floor", f"equals came out {100 * machine['noise_floor']:.1f} % apart"))

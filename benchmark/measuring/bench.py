@@ -163,7 +163,7 @@ class Measuring:
         if reason is not None:
             record["memory_reason"] = reason
         if found:
-            limit = self.peaks.limit(found["moved"], found["flops"])
+            limit = self.peaks.limit(found["moved"], found["flops"], found["held"])
             record |= {
                 "limit_us": limit.us, "limit_kind": limit.kind, "limit_ratio": ratio(self.p50.get(cell.id), limit)
             }  # fmt: skip

@@ -212,11 +212,11 @@ def _update(trainer: Trainer, batch: Batch) -> None:
 
 def _copying(cell: Cell, config: RunConfig, device: torch.device) -> Subject:
     """Copying half as many bytes as a decision must at least move: each is read and written."""
-    from dsbench.measuring.limits import decision_bytes
+    from dsbench.measuring.limits import decision_traffic
 
     step = replace(cell, mode="recurrent")
     model, _ = build_model(step, config, device)
-    moved = decision_bytes(model, cell.batch)
+    moved = decision_traffic(model, cell.batch).moved
     source = torch.ones(max(1, moved // 8), device=device)
     target = torch.empty_like(source)
     subject = Subject(model, lambda: _copy(target, source), {"bytes": moved})

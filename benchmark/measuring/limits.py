@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from dsbench.measuring.peaks import Limit
 # Of a trained parameter, in one update of AdamW, by its own bytes: read forwards and backwards, the gradient written,
 # then parameter, gradient and two moments read, parameter and moments written.
 UPDATE_PASSES = 10
+UPDATE_HELD = 4
 
 
 def _attention(query: Any, key: Any, value: Any, dropout: float = 0.0, causal: bool = False, **_: Any) -> int:
@@ -55,19 +57,28 @@ def ratio(measured_us: float | None, limit: Limit) -> float | None:
     return measured_us / limit.us
 
 
-def decision_bytes(model: DecisionSequence, rows: int, *, stateful: bool = True) -> int:
-    """Bytes that one decision of `rows` rows must move: parameters once, of tables one row each, and the state twice.
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that some work must move, each as often as it is read or written, and how many different ones these are."""
+
+    moved: int
+    held: int
+
+
+def decision_traffic(model: DecisionSequence, rows: int, *, stateful: bool = True) -> Traffic:
+    """Of one decision of `rows` rows: parameters once, of tables one row each, and the state twice.
 
     A cache is read and not rewritten, but for one token: it counts once.
     """
     state = nbytes(model.backbone.initial_state(rows)) if stateful else 0
-    passes = 1 if _has_cache(model) else 2
-    return read_bytes(model, rows) + passes * state
+    passes, read = 1 if _has_cache(model) else 2, read_bytes(model, rows)
+    return Traffic(read + passes * state, read + state)
 
 
-def update_bytes(model: DecisionSequence) -> int:
-    """Bytes that one update must move at least: those of the parameters, `UPDATE_PASSES` times."""
-    return UPDATE_PASSES * sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+def update_traffic(model: DecisionSequence) -> Traffic:
+    """Of one update at least: what is trained, `UPDATE_PASSES` times, with its gradient and two moments."""
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    return Traffic(UPDATE_PASSES * trained, UPDATE_HELD * trained)
 
 
 def read_bytes(model: nn.Module, rows: int) -> int:

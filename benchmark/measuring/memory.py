@@ -11,22 +11,25 @@ import ctypes
 import gc
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dsbench.config import RunConfig
+from dsbench.decision import DecisionSequence
 from dsbench.measuring.cells import Subject, build_subject
 from dsbench.measuring.decision import count_parameters, peak_rss_bytes, state_bytes
-from dsbench.measuring.limits import count_flops, decision_bytes, update_bytes
+from dsbench.measuring.limits import Traffic, count_flops, decision_traffic, update_traffic
 from dsbench.measuring.plan import Cell
 
 PAGE_COUNTERS = Path("/proc/self/clear_refs")  # writing 5 puts the high-water mark of the resident memory back
 
 
 def occupied(cell: Cell, config: RunConfig, device: torch.device) -> dict[str, Any]:
-    """Columns of a cell on memory and size, with the bytes and operations that its limit comes from (``moved``, ``flops``)."""
+    """Columns of a cell on memory and size, with the bytes and operations that its limit comes from (``moved``, ``held``,
+    ``flops``)."""
     subject = build_subject(cell, config, device)
     subject.prepare()
     subject.run()  # what is made once (kernels, moments of the optimiser) is not the call's
@@ -51,8 +54,15 @@ def sizes(subject: Subject, cell: Cell) -> dict[str, Any]:
         "parameter_bytes": sum(p.numel() * p.element_size() for p in model.parameters()),
         "optimiser_bytes": optimiser_bytes(subject) if training else None,
         "state_bytes": state_bytes(model, cell.batch) if stateful else None,
-        "moved": update_bytes(model) if training else decision_bytes(model, cell.batch, stateful=stateful),
+        **asdict(_traffic(model, cell, stateful)),
     }
+
+
+def _traffic(model: DecisionSequence, cell: Cell, stateful: bool) -> Traffic:
+    if cell.mode == "train":
+        return update_traffic(model)
+    own = decision_traffic(model, cell.batch, stateful=stateful)
+    return replace(own, held=own.moved) if cell.mode == "copy" else own  # a copy reads and writes different bytes
 
 
 def optimiser_bytes(subject: Subject) -> int:

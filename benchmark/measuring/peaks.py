@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -25,7 +25,9 @@ USUAL_L2_BYTES = 2**20  # where the system does not say
 LEAST_LARGE_BYTES = 2**26
 GEMM_SIZE = {"cpu": 1024, "cuda": 8192}
 CACHE_COPIES = 64  # in one call: a single copy inside of a cache is over before the clocks are read
-SECONDS_LIMIT = 15.0  # for each of the three
+LAST_CACHE_COPIES = 8
+SECONDS_LIMIT = 15.0  # for each of the four
+Kind = Literal["memory", "last cache", "cache", "arithmetic"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Limit:
     computing."""
 
     us: float
-    kind: Literal["memory", "last cache", "cache", "arithmetic"]
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Peaks:
         cache_bytes_per_second: of a copy that fits into half of the L2 cache.
         cache_bytes: size of that cache, of one core on a CPU.
         flop_per_second: of a large matrix product; a product and a sum count as two.
-        last_cache_bytes_per_second: of a copy that fits into half of the last-level cache; None where there is none
-            beyond L2.
+        last_cache_bytes_per_second: of a copy of four times the L2 cache in all, or half of the last-level cache where
+            that is less (others share it, and push out what fills it); None where there is none beyond L2.
         last_cache_bytes: size of that cache, which cores share; 0 where there is none.
     """
 
@@ -70,21 +72,25 @@ class Peaks:
             held_bytes: different bytes among those moved, all moved alike; each its own unless given.
         """
         held = moved_bytes if held_bytes is None else held_bytes
-        seconds, place, within, last = 0.0, "cache", 0.0, self.last_cache_bytes_per_second
-        memory = self.memory_bytes_per_second
-        outer = memory if last is None else max(memory, last)
-        for name, size, rate in (
-            ("cache", self.cache_bytes, max(outer, self.cache_bytes_per_second)),
-            ("last cache", self.last_cache_bytes, outer),
-            ("memory", math.inf, memory),
-        ):
-            part = max(0.0, min(held, size) - within)
-            within += part
-            seconds += part / rate
-            place = name if part else place
+        seconds, within, bound = 0.0, 0.0, "cache"
+        for place, size, rate in self._places():
+            part = min(held, size) - within
+            if part > 0:
+                seconds, within, bound = seconds + part / rate, within + part, place
         moving = 1e6 * seconds * moved_bytes / held if held else 0.0
         computing = 1e6 * flop / self.flop_per_second
-        return Limit(computing, "arithmetic") if computing > moving else Limit(moving, cast(Any, place))
+        return Limit(computing, "arithmetic") if computing > moving else Limit(moving, cast(Kind, bound))
+
+    def _places(self) -> list[tuple[str, float, float]]:
+        """Where bytes may lie, from the innermost on: name, size and rate."""
+        last = math.nan if self.last_cache_bytes_per_second is None else self.last_cache_bytes_per_second
+        memory = self.memory_bytes_per_second
+        outer = float(np.fmax(memory, last))
+        return [
+            ("cache", self.cache_bytes, float(np.fmax(outer, self.cache_bytes_per_second))),
+            ("last cache", self.last_cache_bytes, outer),
+            ("memory", math.inf, memory),
+        ]
 
 
 def measure_peaks(
@@ -94,7 +100,7 @@ def measure_peaks(
     dtype: torch.dtype | None = None,
     clock: Clock | None = None,
 ) -> Peaks:
-    """Measure the three rates, some seconds together, with as many threads as torch has now.
+    """Measure the rates, some seconds together, with as many threads as torch has now.
 
     Args:
         device: a CPU or CUDA device.
@@ -106,6 +112,9 @@ def measure_peaks(
 
     caches = _cache_sizes(device)
     cache_bytes = caches.get(2, USUAL_L2_BYTES)
+    last_bytes = max((size for level, size in caches.items() if level > 2), default=0)
+    last_bytes = last_bytes if last_bytes > cache_bytes else 0
+    middle = min(2 * cache_bytes, last_bytes // 4)
     large, small = max(LEAST_LARGE_BYTES, 4 * max(caches.values(), default=0)), cache_bytes // 4
     size = GEMM_SIZE["cuda" if device.type == "cuda" else "cpu"]
     schedule = Schedule(
@@ -115,6 +124,7 @@ def measure_peaks(
     work = [
         Contestant("memory", _copies(large, 1, device)),
         Contestant("cache", _copies(small, CACHE_COPIES, device)),
+        *([Contestant("last", _copies(middle, LAST_CACHE_COPIES, device))] if last_bytes else ()),
         Contestant("product", _product(size, device, dtype or torch.float32)),
     ]
     with torch.inference_mode():
@@ -127,6 +137,8 @@ def measure_peaks(
         cache_bytes_per_second=2 * small * CACHE_COPIES / times["cache"],
         cache_bytes=cache_bytes,
         flop_per_second=2 * size**3 / times["product"],
+        last_cache_bytes_per_second=2 * middle * LAST_CACHE_COPIES / times["last"] if last_bytes else None,
+        last_cache_bytes=last_bytes,
     )
 
 

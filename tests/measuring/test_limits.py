@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dsbench.decision import DecisionSequence
-from dsbench.measuring.limits import count_flops, decision_bytes, ratio, read_bytes, update_bytes
+from dsbench.measuring.limits import Traffic, count_flops, decision_traffic, ratio, read_bytes, update_traffic
 from dsbench.measuring.peaks import Limit, Peaks
 
 MakePolicy = Callable[..., DecisionSequence]
@@ -39,14 +39,16 @@ def test_a_state_is_read_and_written_and_a_cache_read(make_policy: MakePolicy) -
     for name, passes in (("lstm", 2), ("gpt", 1)):
         model = make_policy(name)
         state = sum(leaf.numel() * leaf.element_size() for leaf in _leaves(model.backbone.initial_state(5)))
-        assert decision_bytes(model, 5) == read_bytes(model, 5) + passes * state
-        assert decision_bytes(model, 5, stateful=False) == read_bytes(model, 5)
-        assert update_bytes(model) == 10 * 4 * sum(p.numel() for p in model.parameters())
+        read, trained = read_bytes(model, 5), 4 * sum(p.numel() for p in model.parameters())
+        assert decision_traffic(model, 5) == Traffic(read + passes * state, read + state)
+        assert decision_traffic(model, 5, stateful=False) == Traffic(read, read)
+        assert update_traffic(model) == Traffic(10 * trained, 4 * trained)
 
 
 def test_a_distance_is_measured_over_least_time() -> None:
     peaks = Peaks(memory_bytes_per_second=1e9, cache_bytes_per_second=1e10, cache_bytes=1000, flop_per_second=1e12)
-    assert ratio(30.0, peaks.limit(10_000, 1e6)) == pytest.approx(3.0)  # 10 us of bytes, 1 us of operations
+    # 0.1 us of bytes in the cache, 9 us of bytes in memory, 1 us of operations
+    assert ratio(27.3, peaks.limit(10_000, 1e6)) == pytest.approx(3.0)
     assert ratio(None, Limit(1.0, "memory")) is None
     assert ratio(float("nan"), Limit(1.0, "memory")) is None
     assert ratio(1.0, Limit(0.0, "memory")) is None
