@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks studies questions mujoco speed
+.PHONY: setup test lint reference tasks studies questions mujoco bench gallery speed
 
 setup:
 	python3 -m venv .venv
@@ -58,6 +58,15 @@ mujoco:
 	$(MUJOCO) --set data.recipe=medium
 	$(MUJOCO) --set data.recipe=medium-replay
 	.venv/bin/python results/mujoco_table.py --write
+
+# What a decision costs: latency, memory, size and throughput of seven backbones side by side, 10 minutes at most when idle.
+bench:
+	$(DSBENCH) bench --backbones gpt,s4,s4d,s5,mamba,mamba2,lstm --results results/reference
+	.venv/bin/python results/bench_table.py --write
+
+# docs/gallery.md and its pictures, out of everything above.
+gallery:
+	.venv/bin/python results/gallery.py
 
 # Every comparison of speed, about 10 minutes on an otherwise idle core.
 speed:

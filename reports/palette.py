@@ -25,7 +25,7 @@ _KNOWN = {
     "mingru": ("#6f8f1f", "p"),
     "linear-attention": ("#d9622b", "h"),
     "mlp": ("#7a828c", "*"),
-    "framestack": ("#7a828c", "d"),
+    "framestack": ("#a5673f", "d"),
 }
 INK = "#1f2329"  # of text, axes and grid; becomes currentColor in an SVG
 _REFERENCE = ("pareto", "bound", "optimum", "chance", "copy", "empty")  # no contestant: in ink, beside the colours

@@ -62,10 +62,27 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
         seen.add(arguments[0])
         if arguments[0] in ("run", "sweep"):
             arguments += ["--preset", "smoke"]
-        if arguments[0] in ("export-model", "watch"):
+        if arguments[0] == "bench":
+            arguments += ["--rounds", "2", "--context", "1,3", "--length", "0", "--modes", "recurrent,kv_cache"]
+        if arguments[0] == "study":
+            arguments += ["--size", "smoke"]
+        if arguments[0] in ("export-model", "watch") or arguments[1:] == ["results/runs/RUN_ID"]:
             arguments[1] = str(next((folder / "results" / "runs").glob("s4-*")))
         assert run(folder, [sys.executable, "-m", "dsbench", *arguments])
-    assert seen == {"run", "check", "sweep", "report", "export", "export-model", "watch", "data"}
+    assert seen == {
+        "run",
+        "check",
+        "sweep",
+        "report",
+        "cite",
+        "export",
+        "export-model",
+        "watch",
+        "data",
+        "bench",
+        "study",
+        "inspect",
+    }
     assert "torch" in run(
         folder, [sys.executable, "-c", python("import dsbench") + "import torch; print(torch.__name__)"]
     )

@@ -57,7 +57,7 @@ def _whole_report(results: Path, out: Path) -> int:
         raise UsageError(
             f"--out {out} is a file; expected a folder for the whole report, or FILE.md for the table alone"
         )
-    built = build(results, _families())
+    built = build(results, families())
     saved = write(built.report, built.groups, out)
     for sentence in built.report.headline:
         print(sentence)
@@ -67,7 +67,7 @@ def _whole_report(results: Path, out: Path) -> int:
     return 0
 
 
-def _families() -> dict[str, str]:
+def families() -> dict[str, str]:
     """Environment -> its family: those of one module belong together."""
     from dsbench.envs.catalogue import ENVS
 
@@ -87,7 +87,7 @@ def cite(results: Folder = Path("results")) -> int:
     """
     from dsbench.reports.content.build import cited
 
-    text, unknown = cited(results, _families())
+    text, unknown = cited(results, families())
     print(text, end="")
     if unknown:
         print(f"Nothing to cite is known for: {', '.join(unknown)}", file=sys.stderr)

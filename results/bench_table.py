@@ -1,0 +1,77 @@
+"""The table of the newest bench in results/reference: prints it, or writes it into README.md with --write.
+
+python results/bench_table.py [--write]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from markdown_table import MISSING, ROOT, head, line, write_blocks
+
+from dsbench.measuring.bench_records import read_benches
+
+RECORDS = ROOT / "results" / "reference"
+BEGIN = "<!-- table: python results/bench_table.py -->"
+CONTEXTS = (1, 1000)
+LENGTHS = (64, 1024)
+MODES = {"recurrent": "recurrent step", "kv_cache": "KV cache", "window": "window re-encode"}
+WINDOWS = 300  # the longest context up to which the window is encoded anew
+
+
+def table() -> str:
+    """A row a backbone and way of deciding: medians at the shortest and the longest context, their ratio, and the rest."""
+    benches = read_benches(RECORDS)
+    cells = benches[benches["bench_id"].eq(benches["bench_id"].max()) & benches["batch"].isin((1, pd.NA))]
+    steps = [f"t = {context:,}" for context in CONTEXTS]
+    lines = head("backbone", "decides by", *(f"µs, {step} ↓" for step in steps), "ratio", "state there, KiB ↓",
+                 *(f"training tokens/s, L = {length:,} ↑" for length in LENGTHS), "parameters ↓")  # fmt: skip
+    for backbone in dict.fromkeys(benches["backbone"].dropna()):
+        for mode, words in MODES.items():
+            own = cells[cells["backbone"].eq(backbone) & cells["mode"].eq(mode) & cells["loop"].eq("model")]
+            if not own.empty:
+                training = benches[benches["backbone"].eq(backbone) & benches["mode"].eq("train")]
+                lines.append(line([backbone, words, *_steps(own), *_training(training), _size(own)]))
+    return "\n".join(lines)
+
+
+def _steps(own: pd.DataFrame) -> list[str]:
+    by_context = {int(row["context"]): row for row in own.to_dict(orient="records")}
+    first, last = by_context.get(CONTEXTS[0], {}), by_context.get(CONTEXTS[1], by_context.get(WINDOWS, {}))
+    where = "" if last.get("context") == CONTEXTS[1] else f" (t = {last.get('context')})"
+    ratio = last["p50_us"] / first["p50_us"] if first and last else None
+    state = last.get("state_bytes", pd.NA)
+    return [
+        _median(first),
+        _median(last) + where,
+        MISSING if ratio is None else f"{ratio:.2f}",
+        MISSING if pd.isna(state) else f"{state / 2**10:,.1f}",
+    ]
+
+
+def _median(row: Mapping[str, Any]) -> str:
+    """``612 [598, 640]``: the median and its 95 % interval; starred where the machine was busy with other work."""
+    if not row or pd.isna(row["p50_us"]):
+        return MISSING
+    busy = "*" if row["contended_rounds"] > row["rounds"] / 2 else ""
+    return f"{row['p50_us']:,.0f} [{row['p50_low_us']:,.0f}, {row['p50_high_us']:,.0f}]{busy}"
+
+
+def _training(own: pd.DataFrame) -> list[str]:
+    rates = {int(row["length"]): row["train_tokens_per_second"] for row in own.to_dict(orient="records")}
+    return [f"{rates[length]:,.0f}" if pd.notna(rates.get(length)) else MISSING for length in LENGTHS]
+
+
+def _size(own: pd.DataFrame) -> str:
+    parts = own[["parameters_embedding", "parameters_backbone", "parameters_head"]].iloc[0]
+    return MISSING if parts.isna().any() else f"{parts.sum():,.0f}"
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv:
+        write_blocks({BEGIN: table()})
+    else:
+        print(table())
