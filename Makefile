@@ -6,7 +6,7 @@ setup:
 	.venv/bin/pip install -c constraints.txt -e '.[dev]' --config-settings editable_mode=strict
 
 test:
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2
 
 lint:
 	.venv/bin/ruff check .

@@ -48,6 +48,7 @@ def run(folder: Path, arguments: list[str]) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(900)
 def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
     """With the smoke preset put in place; pytest itself is what is running now."""
     seen = set()
