@@ -42,7 +42,13 @@ def bench(
     env: Annotated[str, typer.Option("--env", metavar="NAME", help="Whose spaces the policies have.")] = "umbrella",
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="A.B=VALUE", help="Setting of every model: backbone.d_model=128. Repeatable."),
+        typer.Option(
+            "--set", metavar="A.B=VALUE", help="Setting of every model that has it: backbone.d_state=16. Repeatable."
+        ),
+    ] = None,
+    match: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--match", metavar="SIZE", help="Choose each width so that it has it: params=100k, state=16KiB."),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=4096)] = 1,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
@@ -65,6 +71,8 @@ def bench(
 
     dsbench bench --backbones gpt,s4 --env hopper --set backbone.d_model=128 --set backbone.n_layers=3
 
+    dsbench bench --backbones gpt,mamba,lstm --match params=100k
+
     dsbench bench --full
     """
     from dsbench.measuring import bench_records
@@ -76,7 +84,7 @@ def bench(
     grid = _grid(FULL if full else QUICK, context, batch, length)
     request = Request(
         backbones=tuple(_names(backbones)), env=env, grid=grid, kind="full" if full else "quick", results=str(results),
-        modes=tuple(_names(modes)), overrides=tuple(set_ or ()), threads=threads, device=device, rounds=rounds,
+        modes=tuple(_names(modes)), overrides=tuple(set_ or ()), match=match, threads=threads, device=device, rounds=rounds,
         seconds_limit=limit,
     )  # fmt: skip
     measured = measure_apart(request, Silent() if as_json else display())

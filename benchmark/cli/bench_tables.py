@@ -3,14 +3,26 @@ trust them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from dsbench.cli.bench_cells import (
+    MISSING,
+    Row,
+    by_context,
+    how_close,
+    in_bytes,
+    microseconds,
+    milliseconds,
+    number,
+    tail,
+    zipped,
+)
 from dsbench.cli.summary import print_pairs, print_table
 from dsbench.measuring.bench_records import CELLS, SAMPLES, Bench
 from dsbench.measuring.crossover import at, crossover
 
-MISSING = "-"
+PARTS = ("embedding", "backbone", "head", "trainable")
 PAPER = "decision-s4/4/latency"  # id of the published table
 MODE_NAMES = {
     "recurrent": "recurrent step",
@@ -18,7 +30,6 @@ MODE_NAMES = {
     "window": "window re-encode",
     "compiled": "compiled",
 }
-Row = Mapping[str, Any]
 
 
 def show(bench: Bench) -> None:
@@ -50,8 +61,8 @@ def _decisions(bench: Bench, loop: str, batch: int) -> None:
         cells = {row["context"]: row for row in group}
         longest = cells[max(cells)]
         lines.append(
-            (backbone, MODE_NAMES[mode], implementation or MISSING, *(_time(cells.get(t)) for t in contexts),
-             _tail(longest), _number(longest["limit_ratio"], "{:,.0f}"))
+            (backbone, MODE_NAMES[mode], implementation or MISSING, *(microseconds(cells.get(t)) for t in contexts),
+             tail(longest), number(longest["limit_ratio"], "{:,.0f}"))
         )  # fmt: skip
     header = ("backbone", "mode", "kernel", *(f"t={t}" for t in contexts), "p90 / p99 at last t", "x limit")
     print_table(header, lines)
@@ -67,7 +78,7 @@ def _crossovers(bench: Bench, batch: int) -> None:
     _title(f"CROSSOVER: from which t on a recurrent step is faster, model only, batch {batch}")
     lines = []
     for (backbone, _), ours in flat.items():
-        growth = _number(ours[max(ours)] / ours[min(ours)] if len(ours) > 1 else None, "{:.2f}")
+        growth = number(ours[max(ours)] / ours[min(ours)] if len(ours) > 1 else None, "{:.2f}")
         found = [crossover(rival, ours) for rival in rivals.values()]
         lines.append((backbone, growth, *(one.text if one else MISSING for one in found)))
     header = (
@@ -92,7 +103,7 @@ def _beside_the_paper(bench: Bench) -> None:
     base = printed["DS4"]
     _title("SHAPE of Decision S4's Table 4: time of a decision over that of the recurrent S4 step")
     lines = []
-    for method, milliseconds in printed.items():
+    for method, printed_ms in printed.items():
         if not method.startswith("DT (k = "):
             continue
         k = int(method.removeprefix("DT (k = ").rstrip(")"))
@@ -100,7 +111,7 @@ def _beside_the_paper(bench: Bench) -> None:
             f"{at(curve, k) / at(ours, k):.1f}" if min(curve) <= k <= max(curve) else MISSING
             for curve in rivals.values()
         ]
-        lines.append((str(k), f"{milliseconds:g} ms", f"{milliseconds / base:.1f}", *measured))
+        lines.append((str(k), f"{printed_ms:g} ms", f"{printed_ms / base:.1f}", *measured))
     header = (
         "context k",
         "DT, published",
@@ -122,13 +133,13 @@ def _training(bench: Bench) -> None:
     lines = []
     for (backbone, implementation), group in _grouped(rows, "backbone", "implementation").items():
         cells = {row["length"]: row for row in group}
-        times = [_milliseconds(cells.get(length)) for length in lengths]
-        speeds = [_number(cells.get(length, {}).get("train_tokens_per_second"), "{:,.0f}") for length in lengths]
+        times = [milliseconds(cells.get(length)) for length in lengths]
+        speeds = [number(cells.get(length, {}).get("train_tokens_per_second"), "{:,.0f}") for length in lengths]
         peak = cells[max(cells)]["peak_allocated_bytes"]
-        lines.append((backbone, implementation or MISSING, *_zipped(times, speeds), _bytes(peak)))
+        lines.append((backbone, implementation or MISSING, *zipped(times, speeds), in_bytes(peak)))
     batches = {row["length"]: row["batch"] for row in rows}
     names = [f"L={length} B={batches[length]}" for length in lengths]
-    header = ("backbone", "kernel", *_zipped([f"ms {n}" for n in names], [f"tokens/s {n}" for n in names]))
+    header = ("backbone", "kernel", *zipped([f"ms {n}" for n in names], [f"tokens/s {n}" for n in names]))
     print_table((*header, "peak allocated, last L"), lines)
     print()
 
@@ -143,15 +154,15 @@ def _sizes(bench: Bench) -> None:
     for (backbone,), group in _grouped(rows, "backbone").items():
         states = {row["context"]: row["state_bytes"] for row in group if row["state_bytes"] is not None}
         last = max(group, key=lambda row: int(row["context"]))
-        parts = (last[f"parameters_{part}"] for part in ("embedding", "backbone", "head", "trainable"))
+        parts = (last[name] for name in ("d_model", *(f"parameters_{part}" for part in PARTS)))
         lines.append(
-            (backbone, *(_number(count, "{:,}") for count in parts), _bytes(last["parameter_bytes"]),
-             _bytes(optimisers.get(backbone)), _by_context(states), _bytes(last["peak_allocated_bytes"]),
-             _bytes(last["peak_rss_growth_bytes"]))
+            (backbone, *(number(count, "{:,}") for count in parts), in_bytes(last["parameter_bytes"]),
+             in_bytes(optimisers.get(backbone)), by_context(states), in_bytes(last["peak_allocated_bytes"]),
+             in_bytes(last["peak_rss_growth_bytes"]), how_close(last))
         )  # fmt: skip
     header = (
-        "backbone", "embedding", "backbone", "head", "trainable", "parameters", "optimiser", "state or cache",
-        "peak allocated", "peak RSS growth",
+        "backbone", "d_model", *PARTS, "parameters", "optimiser", "state or cache",
+        "peak allocated", "peak RSS growth", "off the size asked for",
     )  # fmt: skip
     print_table(header, lines)
     print()
@@ -162,14 +173,14 @@ def _sanity(bench: Bench) -> None:
     pairs = [
         (
             f"wrapper without a backbone, {'model only' if row['loop'] == 'model' else row['env']}, batch {row['batch']}",
-            f"{_time(row)} us",
+            f"{microseconds(row)} us",
         )
         for row in bench.rows(mode="empty")
     ]
     pairs += [
         (
             f"copy of the bytes that {row['backbone']} must move at t={row['context']}",
-            f"{_time(row)} us, limit {_number(row['limit_us'], '{:,.1f}')} us",
+            f"{microseconds(row)} us, limit {number(row['limit_us'], '{:,.1f}')} us",
         )
         for row in bench.rows(mode="copy")
     ]
@@ -214,57 +225,6 @@ def _grouped(rows: Sequence[Row], *names: str) -> dict[tuple[Any, ...], list[Row
     for row in rows:
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
     return groups
-
-
-def _zipped(first: Sequence[str], second: Sequence[str]) -> Iterator[str]:
-    for pair in zip(first, second, strict=True):
-        yield from pair
-
-
-def _time(row: Row | None) -> str:
-    """``412 ±3``: median and half the width of its interval; a star where a round was contended."""
-    if row is None:
-        return MISSING
-    if row["p50_us"] is None:
-        return str(row["status"])
-    low, high = row["p50_low_us"], row["p50_high_us"]
-    spread = "" if low is None or high is None else f" ±{(high - low) / 2:,.0f}"
-    return f"{row['p50_us']:,.0f}{spread}{'*' if row['contended_rounds'] else ''}"
-
-
-def _milliseconds(row: Row | None) -> str:
-    if row is None:
-        return MISSING
-    return (
-        str(row["status"])
-        if row["p50_us"] is None
-        else f"{row['p50_us'] / 1e3:,.1f}{'*' if row['contended_rounds'] else ''}"
-    )
-
-
-def _tail(row: Row) -> str:
-    return " / ".join(_number(row[name], "{:,.0f}") for name in ("p90_us", "p99_us"))
-
-
-def _by_context(states: Mapping[int, int]) -> str:
-    """One number where it does not depend on the context."""
-    if len(set(states.values())) <= 1:
-        return _bytes(next(iter(states.values()), None))
-    first, last = min(states), max(states)
-    return f"{_bytes(states[first])} (t={first}) to {_bytes(states[last])} (t={last})"
-
-
-def _number(value: Any, form: str) -> str:
-    return MISSING if value is None else form.format(value)
-
-
-def _bytes(value: int | None) -> str:
-    if value is None:
-        return MISSING
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if value >= unit:
-            return f"{value / unit:,.1f} {name}"
-    return f"{value} B"
 
 
 def _title(text: str) -> None:

@@ -18,12 +18,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from dsbench.config import RunConfig, resolve
-from dsbench.errors import UnknownName, UsageError
+from dsbench.config import RunConfig
+from dsbench.errors import UnknownName
 from dsbench.files import write_atomic
 from dsbench.measuring import bench_records
 from dsbench.measuring.apart import Apart
 from dsbench.measuring.cells import build_model, contender
+from dsbench.measuring.contending import configurations, match_record
 from dsbench.measuring.estimates import noise_floor
 from dsbench.measuring.limits import ratio
 from dsbench.measuring.peaks import Peaks, measure_peaks
@@ -48,9 +49,7 @@ class Measuring:
     def __init__(self, request: Request, report: Report) -> None:
         self.request, self.report = request, report
         self.device = pick_device(request.device)
-        self.configs = {name: self._config(name) for name in request.backbones}
-        if not self.configs:
-            raise UsageError("no backbone to measure; name some with --backbones gpt,s4")
+        self.configs = configurations(request)
         built = {
             name: build_model(Cell(name, "train", length=1), config, self.device)[0].backbone
             for name, config in self.configs.items()
@@ -163,6 +162,7 @@ class Measuring:
         if reason is not None:
             record["memory_reason"] = reason
         if found:
+            record |= {} if cell.mode == "empty" else match_record(self.config_of(cell), found)
             limit = self.peaks.limit(found["moved"], found["flops"], found["held"])
             record |= {
                 "limit_us": limit.us, "limit_kind": limit.kind, "limit_ratio": ratio(self.p50.get(cell.id), limit)
@@ -170,11 +170,6 @@ class Measuring:
         return record
 
     # ------------------------------------------------------------------ pieces
-
-    def _config(self, name: str) -> RunConfig:
-        return resolve(
-            backbone=name, env=self.request.env, overrides=self.request.overrides, threads=self.request.threads
-        )
 
     def config_of(self, cell: Cell) -> RunConfig:
         """Of its backbone; of any for the row without one."""

@@ -30,7 +30,7 @@ COLUMNS = (
     "p99_us", "samples", "rounds", "contended_rounds", "setup_seconds", "tokens_per_decision", "train_tokens_per_second",
     "parameters_embedding", "parameters_backbone", "parameters_head", "parameters_trainable", "parameter_bytes",
     "optimiser_bytes", "state_bytes", "peak_allocated_bytes", "peak_rss_growth_bytes", "limit_us", "limit_ratio",
-    "limit_kind",
+    "limit_kind", "match_target", "match_found", "match_off",
 )  # fmt: skip
 _TEXTS = (
     "bench_id", "cell_id", "backbone", "mode", "loop", "env", "implementation", "options", "device", "status", "reason",
@@ -38,7 +38,7 @@ _TEXTS = (
 )  # fmt: skip
 _FLOATS = (
     "p50_us", "p50_low_us", "p50_high_us", "p90_us", "p99_us", "setup_seconds", "train_tokens_per_second", "limit_us",
-    "limit_ratio",
+    "limit_ratio", "match_off",
 )  # fmt: skip
 
 

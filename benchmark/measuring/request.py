@@ -24,7 +24,8 @@ class Request:
         kind: name of the grid.
         results: results folder.
         modes: of the grid's cells that are measured; none means all.
-        overrides: ``a.b=value`` texts, as given to ``--set``; of every backbone.
+        overrides: ``a.b=value`` texts, as given to ``--set``; an option of some backbones is given to those alone.
+        match: size that chooses the width of every backbone, ``params=100k``; None leaves the widths.
         threads: of the processes that measure.
         device: ``auto``, ``cpu`` or ``cuda[:i]``.
         rounds: of the timing of decisions; half as many of training.
@@ -38,6 +39,7 @@ class Request:
     results: str
     modes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    match: str | None = None
     threads: int = 1
     device: str = "auto"
     rounds: int = 20

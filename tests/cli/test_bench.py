@@ -77,6 +77,12 @@ def test_a_backbone_that_breaks_is_a_row_and_the_others_go_on(
         (("--backbones", "gpt", "--modes", "kvcache"), "Did you mean 'kv_cache'"),
         (("--backbones", "gpt", "--context", "x"), "--context is 'x'; expected whole numbers from 0 on"),
         (("--backbones", ""), "no backbone to measure"),
+        (("--backbones", "gpt,lstm", "--set", "backbone.d_state=16"), "none of gpt, lstm has an option 'd_state'"),
+        (("--backbones", "gpt", "--match", "params=7"), "no width of backbone 'gpt' comes near 7"),
+        (
+            ("--backbones", "gpt", "--match", "params=1k", "--set", "backbone.d_model=8"),
+            "which chooses backbone.d_model",
+        ),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(
@@ -86,3 +92,24 @@ def test_mistakes_are_told_before_anything_is_written(
     shown = capfd.readouterr().err
     assert said in shown
     assert not any(tmp_path.iterdir())
+
+
+def test_widths_are_chosen_by_size_and_options_go_to_those_that_have_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--backbones", "s4d,lstm", "--rounds", "1", "--context", "1", "--modes", "recurrent,empty"]
+    sizes = ["--match", "params=5k", "--set", "backbone.d_state=4", "--results", str(tmp_path)]
+    assert main(["bench", *arguments, *sizes, "--length", "0"]) == 0
+    assert "off the size asked for" in capfd.readouterr().out
+    table = read_benches(tmp_path).set_index("cell_id")
+    widths = {name: table.loc[f"{name}.recurrent.model.t1.b1", "d_model"] for name in ("s4d", "lstm")}
+    assert widths["s4d"] != widths["lstm"]
+    s4d = table.loc["s4d.recurrent.model.t1.b1"]
+    assert s4d["state_bytes"] == 4 * 2 * widths["s4d"] * 4  # layers, channels, reals of two conjugate pairs
+    for name in widths:
+        row = table.loc[f"{name}.recurrent.model.t1.b1"]
+        found = row["parameters_embedding"] + row["parameters_backbone"] + row["parameters_head"]
+        assert (row["match_target"], row["match_found"]) == (5000, found)
+        assert row["match_off"] == pytest.approx(found / 5000 - 1)
+        assert abs(row["match_off"]) < 0.2
+    assert table["match_target"].isna().sum() == 2  # the two rows of a wrapper without a backbone
