@@ -105,7 +105,7 @@ def test_the_page_its_figures_and_its_tables_are_written(results: Path, capsys: 
 
 
 def test_the_same_run_gives_the_same_files(results: Path, tmp_path: Path) -> None:
-    folder = made(results, "gpt")
+    folder = made(results, "gpt", "backbone.n_layers=1")
     for out in ("once", "again"):
         assert main(["inspect", str(folder.path), "--out", str(tmp_path / out)]) == 0
     once = sorted(path.relative_to(tmp_path / "once") for path in (tmp_path / "once").rglob("*") if path.is_file())

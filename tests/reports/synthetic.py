@@ -107,6 +107,12 @@ def make_run(
     return run_id
 
 
+def seeds(results: Path, backbone: str, env: str, scores: list[float], **given: object) -> None:
+    """A run for each score, of seeds from 0 on; `given` as in `make_run`."""
+    for seed, score in enumerate(scores):
+        make_run(results, backbone, env, seed, score, **given)  # type: ignore[arg-type]
+
+
 def make_runs(results: Path, backbones: int, envs: int, seeds: int) -> int:
     """A grid of runs whose scores differ; one in 97 failed. Returns their number."""
     generator = np.random.default_rng(0)

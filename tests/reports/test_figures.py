@@ -125,7 +125,7 @@ def test_any_name_is_drawn_as_it_is_written(name: str) -> None:
     assert shown == "" or shown in words(figure)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.lists(st.one_of(st.just(math.nan), st.floats(-1e12, 1e12)), max_size=4),
     st.booleans(),

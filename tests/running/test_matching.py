@@ -15,7 +15,8 @@ from dsbench.config.matching import Match, NoWidth, nearest_width, parse_match
 from dsbench.decision.policy import build_policy
 from dsbench.envs import get_spec
 from dsbench.errors import UsageError
-from dsbench.running import launcher
+from dsbench.running import launcher, sizing
+from dsbench.running import matched as matching_process
 from dsbench.running.describing import describe
 from dsbench.running.matched import matched
 from dsbench.running.sizing import find_width
@@ -145,6 +146,13 @@ def test_a_width_and_a_size_are_not_asked_for_at_once() -> None:
 # ---------------------------------------------------------------------- on the way to a run
 
 
+@pytest.fixture
+def sized_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Widths are found in this process, as the one that a sweep or a run starts would find them."""
+    monkeypatch.setattr(matching_process, "_ask", lambda settings: [sizing._answer(one)["d_model"] for one in settings])
+
+
+@pytest.mark.usefixtures("sized_here")
 def test_the_width_is_in_the_configuration_and_found_again_from_it() -> None:
     (found,) = matched([resolve(backbone="lstm", env="umbrella", match="params=20k")])
     assert found.backbone.d_model == find_width(found).d_model != 64
@@ -157,6 +165,7 @@ def test_where_nothing_is_asked_nothing_changes() -> None:
     assert run_id(plain) == run_id(from_dict({name: cell for name, cell in to_dict(plain).items() if name != "match"}))
 
 
+@pytest.mark.usefixtures("sized_here")
 def test_a_sweep_matches_all_but_scripts() -> None:
     configs = expand("gpt,rnn", "umbrella", "2", controls="random", match="params=20k")
     sizes = {(one.backbone.name, one.match): one.backbone.d_model for one in configs}
