@@ -8,11 +8,12 @@ from typing import Any
 from dsbench.backbones import load_class
 from dsbench.backbones.contract import options_of
 from dsbench.config import RunConfig, resolve
+from dsbench.config.matching import parse_match
 from dsbench.config.settings import BackboneConfig
 from dsbench.config.sources import parse_override
 from dsbench.errors import UsageError
 from dsbench.measuring.request import Request
-from dsbench.running.matched import match_columns, matched
+from dsbench.running.matched import MEASURED, match_columns, matched
 
 _PREFIX = "backbone."
 
@@ -43,12 +44,10 @@ def match_record(config: RunConfig, sizes: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         sizes: what was counted of the cell.
     """
-    counts = [sizes.get(f"parameters_{part}") for part in ("embedding", "backbone", "head")]
-    costs = {
-        "parameters_total": None if None in counts else sum(map(int, counts)),
-        "state_bytes": sizes.get("state_bytes"),
-    }
-    known = config.match is None or costs["parameters_total" if config.match.startswith("params") else "state_bytes"]
+    parts = [sizes.get(f"parameters_{part}") for part in ("embedding", "backbone", "head")]
+    total = sum(part for part in parts if part is not None) if None not in parts else None
+    costs = {"parameters_total": total, "state_bytes": sizes.get("state_bytes")}
+    known = config.match is None or costs[MEASURED[parse_match(config.match).kind]] is not None
     return match_columns(config, costs) if known else {}
 
 

@@ -15,6 +15,7 @@ from dsbench.errors import DsbenchError, Internal, UsageError
 from dsbench.running.process import process_environment
 
 SIZING = ("-P", "-m", "dsbench.running.sizing")
+MEASURED = {"params": "parameters_total", "state": "state_bytes"}  # column of what is matched
 _PARTS = ("match", "backbone", "env", "wrapper")  # all that a model's size depends on
 
 
@@ -41,7 +42,7 @@ def match_columns(config: RunConfig, costs: Mapping[str, Any]) -> dict[str, int 
     if config.match is None:
         return {}
     match = parse_match(config.match)
-    found = costs["parameters_total" if match.kind == "params" else "state_bytes"]
+    found = costs[MEASURED[match.kind]]
     return {"match_target": match.target, "match_found": found, "match_off": found / match.target - 1}
 
 

@@ -1,167 +1,211 @@
-"""What a decision costs at each context, out of the benches below a results folder."""
+"""What a decision and an update cost, out of the newest bench below a results folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from dsbench.measuring.bench_records import benches_of, read_benches
-from dsbench.measuring.crossover import crossover
+from dsbench.measuring.bench_records import benches_of
+from dsbench.reports.content.cells import whole, words
+from dsbench.reports.content.throughput import training
+from dsbench.reports.content.ways import (
+    Crossing,
+    Curves,
+    Newest,
+    Row,
+    alone,
+    bytes_cell,
+    crossings,
+    newest,
+    time_cell,
+)
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, plot
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-TITLE = "Latency and memory against context"
-_FLAT, _GROWING = ("recurrent",), ("kv_cache", "window")
-_MODES = (*_FLAT, "compiled", *_GROWING)  # compiled is compared with nothing that is not
+TITLE = "Latency, throughput and memory"
 _MARKED = 2  # crossovers that a figure shows
-Curves = Mapping[tuple[str, str], Mapping[int, Mapping[str, Any]]]  # (backbone, mode) -> context -> cell
+_PARTS = ("embedding", "backbone", "head")
 
 
 def costs(results: Path) -> Section:
     """The section of the newest bench, or one line that there is none."""
     if not benches_of(results):
         return Section("costs", TITLE, (f"No bench is here; measure with: dsbench bench --results {results.name}",))
-    cells = read_benches(results)
-    newest = str(cells["bench_id"].dropna().astype(str).max()) if len(cells) else ""
-    own = cells[cells["bench_id"].eq(newest)] if newest else cells
-    curves = _curves(own)
-    if not curves:
+    bench = newest(results)
+    curves, (train_tables, train_figures) = bench.curves, training(bench.rows)
+    if not curves and not train_tables:
         return Section("costs", TITLE, ("The bench has no finished cell yet.",))
-    several = cells["bench_id"].nunique() > 1
-    told = [f"Bench {newest}{', the newest of several' if several else ''}: one decision of the model alone, batch 1."]
-    crossings = _crossings(curves)
-    figures = [_figure(curves, "p50_us", crossings), _figure(curves, "state_bytes", [])]
-    tables = [_table(curves), *_crossing_table(crossings), *_lost(own)]
-    return Section("costs", TITLE, tuple(told), tuple(tables), tuple(one for one in figures if one is not None))
+    crossed = crossings(alone(curves))
+    tables = [
+        *([_latency(curves)] if curves else []),
+        *_crossing_table(crossed),
+        *([_memory(curves)] if curves else []),
+        *train_tables,
+        *_lost(bench.rows),
+    ]
+    figures = [
+        *(figure for batch in _batches(curves) if (figure := _latency_figure(curves, batch)) is not None),
+        *([one] if (one := _memory_figure(alone(curves))) is not None else []),
+        *train_figures,
+    ]
+    return Section("costs", TITLE, (_told(bench),), tuple(tables), tuple(figures))
 
 
-def _curves(cells: pd.DataFrame) -> Curves:
-    rows = [{str(key): _plain(value) for key, value in row.items()} for row in cells.to_dict(orient="records")]
-    curves: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
-    for row in rows:
-        wanted = row["mode"] in _MODES and row["loop"] != "env" and row["batch"] in (1, None)
-        if wanted and row["context"] is not None and row["p50_us"] is not None:
-            curves.setdefault((str(row["backbone"]), str(row["mode"])), {})[int(row["context"])] = row
-    return {name: dict(sorted(curves[name].items())) for name in sorted(curves)}
+def _told(bench: Newest) -> str:
+    """Which bench, and of what."""
+    envs = sorted({str(row["env"]) for row in bench.rows if row["env"] is not None})
+    kinds = sorted({f"{row['device']}, threads {row['threads']}" for row in bench.rows if row["threads"] is not None})
+    shapes = f" with the spaces of {', '.join(envs)}" if envs else ""
+    where = f", on {'; '.join(kinds)}" if kinds else ""
+    return f"Bench {bench.name}{', the newest of several' if bench.several else ''}: policies{shapes}{where}."
 
 
-def _plain(value: Any) -> Any:
-    import pandas as pd
-
-    return None if pd.isna(value) else value
+def _batches(curves: Curves) -> list[int]:
+    return sorted({way.batch for way in curves})
 
 
-def _crossings(curves: Curves) -> list[tuple[str, str, str, float | None]]:
-    """(flat one, growing one, words, context) of each pair."""
-    found = []
-    for flat, own in curves.items():
-        for growing, theirs in curves.items():
-            if flat[1] in _FLAT and growing[1] in _GROWING:
-                one = crossover(
-                    {t: row["p50_us"] for t, row in theirs.items()}, {t: row["p50_us"] for t, row in own.items()}
-                )
-                if one is not None:
-                    found.append((_name(flat), _name(growing), one.text, one.context))
-    return found
+# ------------------------------------------------------------------ figures
 
 
-def _name(key: tuple[str, str]) -> str:
-    return f"{key[0]} {key[1].replace('_', ' ')}"
-
-
-def _figure(curves: Curves, key: str, crossings: Sequence[tuple[str, str, str, float | None]]) -> Figure | None:
+def _latency_figure(curves: Curves, batch: int) -> Figure | None:
+    own = alone(curves, batch)
     lines = []
-    for name, cells in curves.items():
-        told = {context: row for context, row in cells.items() if row[key] is not None}
-        if told:
-            bounds = (
-                [[row[f"p50_{end}_us"] for row in told.values()] for end in ("low", "high")] if key == "p50_us" else []
-            )
-            low, high = bounds if bounds and None not in [*bounds[0], *bounds[1]] else (None, None)
-            lines.append(Series(_name(name), list(told), [row[key] for row in told.values()], low, high))
+    for way, cells in own.items():
+        bounds = [[row[f"p50_{end}_us"] for row in cells.values()] for end in ("low", "high")]
+        low, high = bounds if None not in [*bounds[0], *bounds[1]] else (None, None)
+        lines.append(Series(way.name, list(cells), [row["p50_us"] for row in cells.values()], low, high))
     if not lines:
         return None
-    x = Axis("context: decisions before this one", log=True)
-    if key == "state_bytes":
-        caption = "Bytes of state or cache that are carried from one decision to the next, for one episode."
-        return plot(
-            "memory-context", "Memory against context", caption, lines, x, Axis("state or cache, bytes", log=True)
-        )
-    marks = _marks(crossings)
-    caption = "Median time of one decision, batch 1, with 95 % intervals." + (
-        f" Marked: {'; '.join(f'{mark.text}' for mark in marks)}." if marks else ""
+    marks = _marks(crossings(own))
+    caption = f"Median time of one decision of the model alone, batch {batch}, with 95 % intervals." + (
+        f" Marked: {'; '.join(mark.text for mark in marks)}." if marks else ""
     )
-    return plot("latency-context", "Latency against context", caption, lines, x, Axis("µs a decision", log=True), marks)
+    name, title = ("latency-context", "Latency against context")
+    name, title = (name, title) if batch == 1 else (f"{name}-b{batch}", f"{title}, batch {batch}")
+    x = Axis("context: decisions before this one", log=True)
+    return plot(name, title, caption, lines, x, Axis("µs a decision", log=True), marks)
 
 
-def _marks(crossings: Sequence[tuple[str, str, str, float | None]]) -> list[Mark]:
+def _memory_figure(curves: Curves) -> Figure | None:
+    lines = []
+    for way, cells in curves.items():
+        told = {context: row["state_bytes"] for context, row in cells.items() if row["state_bytes"] is not None}
+        if told:
+            lines.append(Series(way.name, list(told), list(told.values())))
+    if not lines:
+        return None
+    caption = "Bytes of state or cache that are carried from one decision to the next, for one episode."
+    x, y = Axis("context: decisions before this one", log=True), Axis("state or cache, bytes", log=True)
+    return plot("memory-context", "Memory against context", caption, lines, x, y)
+
+
+def _marks(crossed: Sequence[Crossing]) -> list[Mark]:
     """The earliest crossover against each of what grows."""
     earliest: dict[str, tuple[float, str]] = {}
-    for flat, growing, _, context in crossings:
+    for one in crossed:
+        context, growing = one.found.context, one.growing.name
         if context is not None and context > 0 and (growing not in earliest or context < earliest[growing][0]):
-            earliest[growing] = (context, f"{flat} beats {growing} from t = {context:,.0f}")
+            earliest[growing] = (context, f"{one.flat.name} beats {growing} from t = {context:,.0f}")
     return [Mark(context, text) for context, text in sorted(earliest.values())[:_MARKED]]
 
 
-def _table(curves: Curves) -> Table:
+# ------------------------------------------------------------------ tables
+
+
+def _latency(curves: Curves) -> Table:
+    """The model alone and the environment in the loop beside each other, a row each."""
     contexts = sorted({context for cells in curves.values() for context in cells})
     rows = []
-    for (backbone, mode), cells in curves.items():
-        first = next(iter(cells.values()))
-        size = sum(first[f"parameters_{part}"] or 0 for part in ("embedding", "backbone", "head"))
-        times = [_time(cells.get(context)) for context in contexts]
-        rows.append((Cell(backbone, backbone), Cell(mode.replace("_", " "), mode), *times,
-                     Cell(f"{size:,.0f}", float(size)) if size else Cell(MISSING)))  # fmt: skip
+    for way, cells in sorted(curves.items(), key=lambda item: (item[0].batch, item[0][:2], item[0].loop != "model")):
+        last = cells[max(cells)]
+        what = "model alone" if way.loop == "model" else f"with {last['env'] or 'the environment'}"
+        tail = [whole(last[key]) for key in ("p90_us", "p99_us")]
+        ratio = last["limit_ratio"]
+        rows.append(
+            (words(way.backbone), words(way.mode.replace("_", " ")), words(what), words(str(way.batch)),
+             *(time_cell(cells.get(context)) for context in contexts), *tail,
+             Cell(MISSING) if ratio is None else Cell(f"{ratio:,.0f} × {last['limit_kind']}", float(ratio)))
+        )  # fmt: skip
     headings = (
         Heading("backbone", numeric=False),
         Heading("mode", "how a decision is made", numeric=False),
+        Heading("what is timed", numeric=False),
+        Heading("batch", "rows that decide at once", numeric=False),
         *(Heading(f"t = {context:,} ↓", "median µs a decision with this many before it") for context in contexts),
-        Heading("parameters ↓"),
+        Heading("p90 ↓", "µs, at the longest context"),
+        Heading("p99 ↓", "µs, at the longest context"),
+        Heading("× its limit ↓", "over the least time for its bytes and operations here, and what bounds it"),
     )
-    note = "Median µs a decision, and half of its interval. – was not measured, or not finished in time: see below."
-    return Table("latency-context", "Latency against context", headings, tuple(rows), (note,))
+    notes = (
+        "Median µs a decision of all rows, and half of its 95 % interval; p90, p99 and limit at the longest context. "
+        "– was not measured, or not finished in time: see below.",
+    )
+    return Table("latency-context", "Latency against context", headings, tuple(rows), notes)
 
 
-def _time(row: Mapping[str, Any] | None) -> Cell:
-    if row is None:
-        return Cell(MISSING)
-    low, high, value = row["p50_low_us"], row["p50_high_us"], row["p50_us"]
-    if low is None or high is None:
-        return Cell(f"{value:,.0f}", float(value))
-    return Cell(f"{value:,.0f} ± {(high - low) / 2:,.0f}", float(value), low=float(low), high=float(high))
+def _memory(curves: Curves) -> Table:
+    """Sizes of the model alone, and what a decision needs at most while it is made."""
+    rows = []
+    for way, cells in sorted(curves.items(), key=lambda item: (item[0].batch, item[0])):
+        if way.loop != "model":
+            continue
+        first, last = cells[min(cells)], cells[max(cells)]
+        size = sum(first[f"parameters_{part}"] or 0 for part in _PARTS)
+        rows.append(
+            (words(way.backbone), words(way.mode.replace("_", " ")), words(str(way.batch)), whole(first["d_model"]),
+             whole(size or None), bytes_cell(first["parameter_bytes"]), bytes_cell(first["state_bytes"]),
+             bytes_cell(last["state_bytes"]), bytes_cell(last["peak_allocated_bytes"]),
+             bytes_cell(last["peak_rss_growth_bytes"]), *_match(last))
+        )  # fmt: skip
+    headings = [
+        Heading("backbone", numeric=False), Heading("mode", numeric=False), Heading("batch", numeric=False),
+        Heading("d_model"), Heading("parameters ↓", "live ones, of wrapper, backbone and head"),
+        Heading("their bytes ↓"),
+        Heading("state, first t ↓", "bytes of state or cache at the smallest context"),
+        Heading("state, last t ↓", "bytes of state or cache at the longest context"),
+        Heading("peak allocated ↓", "most that torch held during one decision above what it held before, longest context"),
+        Heading("peak RSS growth ↓", "how far the process grew during one decision, longest context"),
+        Heading("off the size asked for", "of parameters or state, where the widths were chosen to match one"),
+    ]  # fmt: skip
+    return _trimmed(Table("memory", "Size and memory of a decision", tuple(headings), tuple(rows)))
 
 
-def _crossing_table(crossings: Sequence[tuple[str, str, str, float | None]]) -> list[Table]:
-    if not crossings:
+def _match(row: Row) -> tuple[Cell]:
+    off = row["match_off"]
+    return (Cell(MISSING) if off is None else Cell(f"{100 * off:+.1f} %", float(off)),)
+
+
+def _trimmed(table: Table) -> Table:
+    """Without the last column where nothing stands in it."""
+    if any(row[-1].value is not None for row in table.rows):
+        return table
+    return Table(table.name, table.title, table.headings[:-1], tuple(row[:-1] for row in table.rows), table.notes)
+
+
+def _crossing_table(crossed: Sequence[Crossing]) -> list[Table]:
+    if not crossed:
         return []
     rows = tuple(
-        (Cell(flat, flat), Cell(growing, growing), Cell(text, context)) for flat, growing, text, context in crossings
-    )
+        (words(one.flat.name), words(one.growing.name), Cell(one.found.text, one.found.context),
+         Cell(one.sure.text, one.sure.context))
+        for one in crossed
+    )  # fmt: skip
     headings = (
         Heading("this", numeric=False),
-        Heading("beats", numeric=False),
-        Heading("from context", "between measured contexts by straight lines"),
+        Heading("takes less time than", numeric=False),
+        Heading("by medians", "between measured contexts by straight lines"),
+        Heading("intervals apart", "from where on the two 95 % intervals share no time"),
     )
-    return [Table("crossover", "From which context on a decision takes less time", headings, rows)]
+    return [Table("crossover", "From which context on a decision takes less time, model alone", headings, rows)]
 
 
-def _lost(cells: pd.DataFrame) -> list[Table]:
+def _lost(rows: Sequence[Row]) -> list[Table]:
     """Cells without a number, each with its reason."""
-    lost = cells[~cells["status"].fillna("").eq("ok")]
-    if lost.empty:
-        return []
     names = ("backbone", "mode", "context", "batch", "length", "status", "reason")
-    rows = [
-        tuple(Cell(MISSING) if (value := _plain(row[name])) is None else Cell(str(value), str(value)) for name in names)
-        for row in lost.to_dict(orient="records")
-    ]
+    lost = [row for row in rows if row["status"] != "ok"]
+    if not lost:
+        return []
+    told = [tuple(Cell(MISSING) if row[name] is None else words(str(row[name])) for name in names) for row in lost]
     headings = tuple(Heading(name, numeric=False) for name in names)
-    return [Table("bench-missing", "Cells of the bench without a number", headings, tuple(sorted(rows, key=_texts)))]
-
-
-def _texts(row: Sequence[Cell]) -> tuple[str, ...]:
-    return tuple(cell.text for cell in row)
+    ordered = tuple(sorted(told, key=lambda row: tuple(cell.text for cell in row)))
+    return [Table("bench-missing", "Cells of the bench without a number", headings, ordered)]

@@ -7,17 +7,27 @@ from pathlib import Path
 import pytest
 
 from dsbench.records.journal import Journal
+from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.build import build
 from dsbench.reports.content.costs import costs
+from dsbench.reports.document import Table
 
 
-def bench(results: Path, name: str, times: dict[tuple[str, str], dict[int, float]]) -> None:
+def bench(
+    results: Path, name: str, times: dict[tuple[str, str], dict[int, float]], loop: str = "model", batch: int = 1
+) -> None:
     """A bench with these microseconds; a cell without a number is one that took too long."""
     journal = Journal(results / "bench" / name / "journal.jsonl")
     for (backbone, mode), cells in times.items():
         for context, value in cells.items():
-            key = {"cell_id": f"{backbone}-{mode}-{context}", "backbone": backbone, "mode": mode, "context": context}
-            journal.append({"kind": "planned", **key, "loop": "model", "batch": 1, "parameters_backbone": 66_000})
+            key = {
+                "cell_id": f"{backbone}-{mode}-{loop}-{context}-{batch}",
+                "backbone": backbone,
+                "mode": mode,
+                "context": context,
+            }
+            setting = {"loop": loop, "batch": batch, "env": "hopper", "parameters_backbone": 66_000}
+            journal.append({"kind": "planned", **key, **setting})
             told = {
                 "status": "ok",
                 "p50_us": value,
@@ -27,25 +37,78 @@ def bench(results: Path, name: str, times: dict[tuple[str, str], dict[int, float
             }
             lost = {"status": "timeout", "reason": "took too long"}
             journal.append({"kind": "timed", "cell_id": key["cell_id"], **(told if value > 0 else lost)})
-            journal.append({"kind": "counted", "cell_id": key["cell_id"], "state_bytes": 1024})
+            journal.append(
+                {"kind": "counted", "cell_id": key["cell_id"], "state_bytes": 1024, "peak_allocated_bytes": 2**21}
+            )
+
+
+def train(results: Path, name: str, backbone: str, speeds: dict[int, float]) -> None:
+    journal = Journal(results / "bench" / name / "journal.jsonl")
+    for length, speed in speeds.items():
+        key = {"cell_id": f"{backbone}.train.L{length}", "backbone": backbone, "mode": "train", "length": length}
+        journal.append({"kind": "planned", **key, "batch": 16})
+        told = {"status": "ok", "p50_us": 16e6 * length / speed, "train_tokens_per_second": speed}
+        journal.append({"kind": "timed", "cell_id": key["cell_id"], "implementation": "c", **told})
+        journal.append({"kind": "counted", "cell_id": key["cell_id"], "peak_allocated_bytes": 3 * 2**20})
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+TIMES = {
+    ("gpt", "kv_cache"): {1: 100.0, 101: 200.0, 201: 300.0, 1000: -1.0},
+    ("s4", "recurrent"): {1: 150.0, 201: 150.0, 1000: 150.0},
+}
 
 
 def test_the_crossover_is_where_the_lines_meet(tmp_path: Path) -> None:
-    times = {
-        ("gpt", "kv_cache"): {1: 100.0, 101: 200.0, 201: 300.0, 1000: -1.0},
-        ("s4", "recurrent"): {1: 150.0, 201: 150.0, 1000: 150.0},
-    }
     bench(tmp_path, "20260101t000000-quick", {("gpt", "kv_cache"): {1: 7.0}})
-    bench(tmp_path, "20260102t000000-quick", times)
+    bench(tmp_path, "20260102t000000-quick", TIMES)
     section = costs(tmp_path)
     found = {table.name: table for table in section.tables}
     assert "Bench 20260102t000000-quick, the newest of several" in section.paragraphs[0]
-    assert [cell.text for cell in found["latency-context"].rows[0][:4]] == ["gpt", "kv cache", "100 ± 10", "200 ± 20"]
+    assert texts(found["latency-context"])[0][:6] == ["gpt", "kv cache", "model alone", "1", "100 ± 10", "200 ± 20"]
     (crossing,) = found["crossover"].rows
     assert crossing[2].value == pytest.approx(51.0)
+    # 90 to 180 against 165: the ends of the intervals meet five sixths of the way to t = 101
+    assert crossing[3].value == pytest.approx(1 + 100 * 75 / 90)
     assert [cell.text for cell in found["bench-missing"].rows[0]][5:] == ["timeout", "took too long"]
     assert [figure.name for figure in section.figures] == ["latency-context", "memory-context"]
-    assert "s4 recurrent beats gpt kv cache from t = 51" in section.figures[0].caption
+    assert "s4 recurrent beats gpt KV cache from t = 51" in section.figures[0].caption
+
+
+def test_the_environment_in_the_loop_and_larger_batches_stand_beside(tmp_path: Path) -> None:
+    for loop, batch in (("model", 1), ("env", 1), ("model", 64)):
+        bench(tmp_path, "20260101t000000-full", {("s4", "recurrent"): {1: 100.0 * batch}}, loop, batch)
+    section = costs(tmp_path)
+    latency, memory = section.tables
+    assert [row[2:5] for row in texts(latency)] == [
+        ["model alone", "1", "100 ± 10"], ["with hopper", "1", "100 ± 10"], ["model alone", "64", "6,400 ± 640"]
+    ]  # fmt: skip
+    assert [row[2] for row in texts(memory)] == ["1", "64"]
+    assert texts(memory)[0][4:] == ["66,000", "–", "1.0 KiB", "1.0 KiB", "2.0 MiB", "–"]
+    assert [figure.name for figure in section.figures] == ["latency-context", "latency-context-b64", "memory-context"]
+
+
+def test_training_speed_stands_against_the_length_of_a_row(tmp_path: Path) -> None:
+    train(tmp_path, "20260101t000000-quick", "s4", {64: 2e5, 1024: 4e5})
+    section = costs(tmp_path)
+    (table,) = section.tables
+    assert [row[2:6] for row in texts(table)] == [["64", "16", "200,000", "5.1"], ["1024", "16", "400,000", "41.0"]]
+    assert texts(table)[0][7] == "3.0 MiB"
+    assert [figure.name for figure in section.figures] == ["throughput"]
+
+
+def test_the_headline_says_who_is_fastest_and_what_is_not_separated(tmp_path: Path) -> None:
+    bench(tmp_path, "20260101t000000-quick", TIMES | {("lstm", "recurrent"): {1: 500.0, 201: 500.0, 1000: 160.0}})
+    (sentence,) = bench_headline(tmp_path)
+    assert "gpt KV cache (100 µs, 95 % interval 90 to 110, separated from all others) at t = 1" in sentence
+    assert "s4 recurrent (150 µs, 95 % interval 135 to 165, not separated from lstm recurrent) at t = 1,000" in sentence
+    assert (
+        "gpt KV cache: recurrent steps take less time from t = 51 (s4), not up to t = 201 (lstm recurrent)" in sentence
+    )
+    assert build(tmp_path, {}).report.headline == (sentence,)
 
 
 def test_without_a_bench_one_line_says_how_to_make_one(tmp_path: Path) -> None:

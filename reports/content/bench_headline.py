@@ -1,0 +1,71 @@
+"""What a bench says in one sentence: who decides fastest, and where recurrent steps overtake attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsbench.measuring.bench_records import benches_of
+from dsbench.reports.content.ways import GROWING, Crossing, Curves, Way, alone, crossings, newest, overlap
+
+_NAMED = 3  # that a sentence names
+
+
+def bench_headline(results: Path) -> tuple[str, ...]:
+    """The sentence of the newest bench, of the model alone at batch 1; none where nothing of that was measured."""
+    if not benches_of(results):
+        return ()
+    curves = {way: cells for way, cells in alone(newest(results).curves).items() if way.mode != "compiled"}
+    contexts = sorted({context for cells in curves.values() for context in cells})
+    if not contexts:
+        return ()
+    ends = dict.fromkeys((contexts[0], contexts[-1]))
+    parts = [f"{_fastest(curves, context)} at t = {context:,}" for context in ends]
+    crossed = crossings(curves)
+    overtaken = [_overtaken(mode, crossed) for mode in GROWING]
+    return ("; ".join([f"One decision, batch 1: fastest is {' and '.join(parts)}", *filter(None, overtaken)]) + ".",)
+
+
+def _fastest(curves: Curves, context: int) -> str:
+    """``s4 recurrent (150 µs, 95 % interval 149 to 151, not separated from lstm recurrent)``."""
+    cells = {way: own[context] for way, own in curves.items() if context in own}
+    first = min(cells, key=lambda way: (cells[way]["p50_us"], way))
+    row = cells[first]
+    low, high = row["p50_low_us"], row["p50_high_us"]
+    interval = "interval not known" if low is None or high is None else f"95 % interval {low:,.0f} to {high:,.0f}"
+    others = sorted((way for way in cells if way != first), key=lambda way: (cells[way]["p50_us"], way))
+    close = [way for way in others if overlap(row, cells[way])]
+    verdict = f"not separated from {_listed(close)}" if close else "separated from all others" if others else "alone"
+    return f"{first.name} ({row['p50_us']:,.0f} µs, {interval}, {verdict})"
+
+
+def _overtaken(mode: str, crossed: Sequence[Crossing]) -> str:
+    """From where on recurrent steps take less time than attention that decides in `mode`."""
+    told = []
+    for growing in dict.fromkeys(one.growing for one in crossed if one.growing.mode == mode):
+        own = [one for one in crossed if one.growing == growing]
+        reached = sorted((one.found.context, one.flat.backbone) for one in own if one.found.context is not None)
+        never = [one for one in own if one.found.context is None]
+        told.append(f"{growing.name}: recurrent steps take less time {_from(reached)}{_never(never, bool(reached))}")
+    return "; ".join(told)
+
+
+def _from(reached: Sequence[tuple[float, str]]) -> str:
+    shown = [f"from t = {context:,.0f} ({name})" for context, name in reached]
+    if len(shown) > _NAMED:
+        shown = [shown[0], shown[-1]]
+        return f"{shown[0]} to {shown[1].removeprefix('from ')}"
+    return ", ".join(shown)
+
+
+def _never(never: Sequence[Crossing], others: bool) -> str:
+    if not never:
+        return ""
+    last = max(one.found.last for one in never)
+    names = _listed([one.flat for one in never])
+    return f"{', ' if others else ''}not up to t = {last:,} ({names})"
+
+
+def _listed(ways: Sequence[Way]) -> str:
+    shown = ", ".join(way.name for way in ways[:_NAMED])
+    return f"{shown} and {len(ways) - _NAMED} more" if len(ways) > _NAMED else shown

@@ -1,0 +1,142 @@
+"""Ways to decide that a bench measured, each a curve over contexts, and where one takes less time than another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dsbench.measuring.bench_records import read_benches
+from dsbench.measuring.crossover import Crossover, crossover
+from dsbench.reports.document import MISSING, Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLAT, GROWING = "recurrent", ("kv_cache", "window")
+MODES = (FLAT, "compiled", *GROWING)  # compiled is compared with nothing that is not
+Row = Mapping[str, Any]
+
+
+class Way(NamedTuple):
+    """A way to decide: `loop` is ``model`` for the model alone, ``env`` with the environment's step in it."""
+
+    backbone: str
+    mode: str
+    loop: str = "model"
+    batch: int = 1
+
+    @property
+    def name(self) -> str:
+        """For people, the backbone first."""
+        return f"{self.backbone} {self.mode.replace('_', ' ').replace('kv', 'KV')}"
+
+
+Curves = Mapping[Way, Mapping[int, Row]]  # context -> cell
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest bench of a results folder.
+
+    Attributes:
+        name: its id.
+        several: whether there are older ones.
+        rows: its cells; what is missing is None.
+    """
+
+    name: str
+    several: bool
+    rows: Sequence[Row]
+
+    @property
+    def curves(self) -> Curves:
+        """Every way to decide with the backbone's own choice of kernel, by its name."""
+        found: dict[Way, dict[int, Row]] = {}
+        for row in self.rows:
+            asked = f".{row['implementation']}." in str(row["cell_id"])
+            if row["mode"] in MODES and row["context"] is not None and row["p50_us"] is not None and not asked:
+                way = Way(str(row["backbone"]), str(row["mode"]), str(row["loop"] or "model"), int(row["batch"] or 1))
+                found.setdefault(way, {})[int(row["context"])] = row
+        return {way: dict(sorted(found[way].items())) for way in sorted(found)}
+
+
+def newest(results: Path) -> Newest:
+    """The newest bench; without rows where there is none."""
+    cells = read_benches(results)
+    names = sorted(cells["bench_id"].dropna().astype(str).unique())
+    own: pd.DataFrame = cells[cells["bench_id"].eq(names[-1])] if names else cells
+    rows = [{str(key): plain(value) for key, value in row.items()} for row in own.to_dict(orient="records")]
+    return Newest(names[-1] if names else "", len(names) > 1, rows)
+
+
+def plain(value: Any) -> Any:
+    """None for what is missing."""
+    import pandas as pd
+
+    return None if pd.isna(value) else value
+
+
+def alone(curves: Curves, batch: int = 1) -> Curves:
+    """Of the model alone, at one batch size."""
+    return {way: cells for way, cells in curves.items() if (way.loop, way.batch) == ("model", batch)}
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where a step of the same cost at every context takes less time than one whose cost grows.
+
+    `sure` is where that holds for the ends of both intervals that are nearest to each other.
+    """
+
+    flat: Way
+    growing: Way
+    found: Crossover
+    sure: Crossover
+
+
+def crossings(curves: Curves) -> list[Crossing]:
+    """Of every recurrent step against everything that grows."""
+    flat, growing = ([way for way in curves if way.mode in modes] for modes in ((FLAT,), GROWING))
+    pairs = [(one, other) for one in flat for other in growing if (one.loop, one.batch) == (other.loop, other.batch)]
+    out = []
+    for ours, theirs in pairs:
+        found = crossover(_times(curves[theirs], "p50_us"), _times(curves[ours], "p50_us"))
+        sure = crossover(_times(curves[theirs], "p50_low_us"), _times(curves[ours], "p50_high_us"))
+        if found is not None and sure is not None:
+            out.append(Crossing(ours, theirs, found, sure))
+    return out
+
+
+def _times(cells: Mapping[int, Row], key: str) -> dict[int, float]:
+    """The median where the interval's end is not known."""
+    return {context: row["p50_us"] if row[key] is None else row[key] for context, row in cells.items()}
+
+
+def overlap(one: Row, other: Row) -> bool:
+    """Whether the intervals of two medians share a time; so they do where one is not known."""
+    ends = [row[f"p50_{end}_us"] for row in (one, other) for end in ("low", "high")]
+    return None in ends or (ends[0] <= ends[3] and ends[2] <= ends[1])
+
+
+def time_cell(row: Row | None, scale: float = 1.0, form: str = ",.0f") -> Cell:
+    """``412 ± 3``: the median and half of its interval, in microseconds over `scale`."""
+    if row is None or row["p50_us"] is None:
+        return Cell(MISSING)
+    value, low, high = (
+        None if row[key] is None else row[key] / scale for key in ("p50_us", "p50_low_us", "p50_high_us")
+    )
+    if low is None or high is None:
+        return Cell(f"{value:{form}}", value)
+    return Cell(f"{value:{form}} ± {(high - low) / 2:{form}}", value, low=low, high=high)
+
+
+def bytes_cell(value: float | None) -> Cell:
+    """``1.5 MiB``, sorted by bytes."""
+    if value is None:
+        return Cell(MISSING)
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if value >= unit:
+            return Cell(f"{value / unit:,.1f} {name}", float(value))
+    return Cell(f"{value:,.0f} B", float(value))
