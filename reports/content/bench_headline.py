@@ -40,30 +40,26 @@ def _fastest(curves: Curves, context: int) -> str:
 
 
 def _overtaken(mode: str, crossed: Sequence[Crossing]) -> str:
-    """From where on recurrent steps take less time than attention that decides in `mode`."""
+    """From where on recurrent steps take less time than attention that decides in `mode`, by medians."""
     told = []
     for growing in dict.fromkeys(one.growing for one in crossed if one.growing.mode == mode):
         own = [one for one in crossed if one.growing == growing]
         reached = sorted((one.found.context, one.flat.backbone) for one in own if one.found.context is not None)
         never = [one for one in own if one.found.context is None]
-        told.append(f"{growing.name}: recurrent steps take less time {_from(reached)}{_never(never, bool(reached))}")
+        parts = [f"is overtaken by recurrent steps {_from(reached)}"] if reached else []
+        if never:
+            last, names = max(one.found.last for one in never), _listed([one.flat for one in never])
+            parts.append(f"is not overtaken up to t = {last:,} by {names}")
+        told.append(f"{growing.name} {' and '.join(parts)}")
     return "; ".join(told)
 
 
 def _from(reached: Sequence[tuple[float, str]]) -> str:
-    shown = [f"from t = {context:,.0f} ({name})" for context, name in reached]
-    if len(shown) > _NAMED:
-        shown = [shown[0], shown[-1]]
-        return f"{shown[0]} to {shown[1].removeprefix('from ')}"
-    return ", ".join(shown)
-
-
-def _never(never: Sequence[Crossing], others: bool) -> str:
-    if not never:
-        return ""
-    last = max(one.found.last for one in never)
-    names = _listed([one.flat for one in never])
-    return f"{', ' if others else ''}not up to t = {last:,} ({names})"
+    """``from t = 51 (s4)``; the first and the last of many."""
+    shown = [f"t = {context:,.0f} ({name})" for context, name in reached]
+    if len({context for context, _ in reached}) == 1:
+        return f"from t = {reached[0][0]:,.0f} on ({', '.join(name for _, name in reached)})"
+    return f"from {' to '.join((shown[0], shown[-1])) if len(shown) > _NAMED else ', '.join(shown)} on"
 
 
 def _listed(ways: Sequence[Way]) -> str:

@@ -9,6 +9,7 @@ from dsbench.measuring.bench_records import benches_of
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.throughput import training
 from dsbench.reports.content.ways import (
+    STAR,
     Crossing,
     Curves,
     Newest,
@@ -138,18 +139,22 @@ def _latency(curves: Curves) -> Table:
     )
     notes = (
         "Median µs a decision of all rows, and half of its 95 % interval; p90, p99 and limit at the longest context. "
-        "– was not measured, or not finished in time: see below.",
+        f"– was not measured, or not finished in time: see below. {STAR}",
     )
     return Table("latency-context", "Latency against context", headings, tuple(rows), notes)
 
 
 def _memory(curves: Curves) -> Table:
     """Sizes of the model alone, and what a decision needs at most while it is made."""
-    rows = []
+    rows, reasons = [], set[str]()
     for way, cells in sorted(curves.items(), key=lambda item: (item[0].batch, item[0])):
         if way.loop != "model":
             continue
-        first, last = cells[min(cells)], cells[max(cells)]
+        counted = {context: row for context, row in cells.items() if row["peak_allocated_bytes"] is not None}
+        reasons |= {str(row["reason"]) for row in cells.values() if str(row["reason"]).startswith("memory")}
+        if not counted:
+            continue
+        first, last = counted[min(counted)], counted[max(counted)]
         size = sum(first[f"parameters_{part}"] or 0 for part in _PARTS)
         rows.append(
             (words(way.backbone), words(way.mode.replace("_", " ")), words(str(way.batch)), whole(first["d_model"]),
@@ -161,13 +166,14 @@ def _memory(curves: Curves) -> Table:
         Heading("backbone", numeric=False), Heading("mode", numeric=False), Heading("batch", numeric=False),
         Heading("d_model"), Heading("parameters ↓", "live ones, of wrapper, backbone and head"),
         Heading("their bytes ↓"),
-        Heading("state, first t ↓", "bytes of state or cache at the smallest context"),
-        Heading("state, last t ↓", "bytes of state or cache at the longest context"),
+        Heading("state, first t ↓", "bytes of state or cache at the smallest counted context"),
+        Heading("state, last t ↓", "bytes of state or cache at the longest counted context"),
         Heading("peak allocated ↓", "most that torch held during one decision above what it held before, longest context"),
         Heading("peak RSS growth ↓", "how far the process grew during one decision, longest context"),
         Heading("off the size asked for", "of parameters or state, where the widths were chosen to match one"),
     ]  # fmt: skip
-    return _trimmed(Table("memory", "Size and memory of a decision", tuple(headings), tuple(rows)))
+    notes = (f"Not counted everywhere: {'; '.join(sorted(reasons))}.",) if reasons else ()
+    return _trimmed(Table("memory", "Size and memory of a decision", tuple(headings), tuple(rows), notes))
 
 
 def _match(row: Row) -> tuple[Cell]:

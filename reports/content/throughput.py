@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsbench.reports.content.cells import whole, words
-from dsbench.reports.content.ways import Row, bytes_cell, time_cell
+from dsbench.reports.content.ways import STAR, Row, bytes_cell, time_cell
 from dsbench.reports.document import Figure, Heading, Table
 from dsbench.reports.figures import Axis, Series, plot
 
@@ -45,7 +45,7 @@ def _table(groups: dict[tuple[str, str], list[Row]]) -> Table:
         Heading("peak allocated ↓", "most that torch held during an update above what it held before"),
         Heading("peak RSS growth ↓", "how far the process grew during an update"),
     )
-    note = "Median ms, and half of its 95 % interval. Longer rows come in smaller batches."
+    note = "Median ms, and half of its 95 % interval. Longer rows come in smaller batches. " + STAR
     return Table("throughput", "Training throughput", headings, tuple(lines), (note,))
 
 

@@ -14,6 +14,7 @@ from dsbench.reports.document import MISSING, Cell
 if TYPE_CHECKING:
     import pandas as pd
 
+STAR = "* some rounds were contended: others had the core."
 FLAT, GROWING = "recurrent", ("kv_cache", "window")
 MODES = (FLAT, "compiled", *GROWING)  # compiled is compared with nothing that is not
 Row = Mapping[str, Any]
@@ -121,15 +122,16 @@ def overlap(one: Row, other: Row) -> bool:
 
 
 def time_cell(row: Row | None, scale: float = 1.0, form: str = ",.0f") -> Cell:
-    """``412 ± 3``: the median and half of its interval, in microseconds over `scale`."""
+    """``412 ± 3``: the median and half of its interval, in microseconds over `scale`; a star where others had the core."""
     if row is None or row["p50_us"] is None:
         return Cell(MISSING)
     value, low, high = (
         None if row[key] is None else row[key] / scale for key in ("p50_us", "p50_low_us", "p50_high_us")
     )
+    star = "*" if row["contended_rounds"] else ""
     if low is None or high is None:
-        return Cell(f"{value:{form}}", value)
-    return Cell(f"{value:{form}} ± {(high - low) / 2:{form}}", value, low=low, high=high)
+        return Cell(f"{value:{form}}{star}", value)
+    return Cell(f"{value:{form}} ± {(high - low) / 2:{form}}{star}", value, low=low, high=high)
 
 
 def bytes_cell(value: float | None) -> Cell:
