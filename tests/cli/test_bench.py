@@ -9,10 +9,28 @@ import numpy as np
 import pytest
 
 from dsbench.cli import main
-from dsbench.measuring.bench_records import read_bench, read_benches
+from dsbench.measuring import bench, process
+from dsbench.measuring.bench_records import new_folder, read_bench, read_benches
+from dsbench.measuring.peaks import Peaks
+from dsbench.measuring.process import Measured
+from dsbench.measuring.request import Request
 from dsbench.measuring.timing import Schedule
 
 TINY = ("--rounds", "2", "--context", "1,6", "--set", "backbone.d_model=8", "--modes")
+
+
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measures in this process, and takes the rates of the machine for known: what is quick about a bench."""
+
+    def measure(request: Request, _display: object) -> Measured:
+        measuring = bench.Measuring(request, lambda *_: None)
+        folder = new_folder(Path(request.results), request.kind)
+        measuring.run(folder)
+        return Measured(folder, 0)
+
+    monkeypatch.setattr(process, "measure_apart", measure)
+    monkeypatch.setattr(bench, "measure_peaks", lambda device, generator: Peaks(1e10, 1e11, 2**20, 1e11))
 
 
 def test_two_tiny_backbones_from_command_to_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +68,7 @@ def test_two_tiny_backbones_from_command_to_table(tmp_path: Path, capfd: pytest.
     assert (folder / "cells.csv").is_file() and (folder / "provenance.json").is_file()
 
 
+@pytest.mark.usefixtures("measured_here")
 def test_a_backbone_that_breaks_is_a_row_and_the_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,10 +87,16 @@ def test_a_backbone_that_breaks_is_a_row_and_the_others_go_on(
     assert "a wheel came off" in found[name, "model", 6]["reason"]
 
 
+def test_a_mistake_comes_back_from_the_process_that_measures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--backbones", "s4x", "--results", str(tmp_path)]) == 2
+    assert "Did you mean" in capfd.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("measured_here")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--backbones", "s4x"), "Did you mean"),
         (("--backbones", "gpt", "--set", "backbone.n_layer=3"), "n_layers"),
         (("--backbones", "gpt", "--env", "umbrela"), "umbrella"),
         (("--backbones", "gpt", "--modes", "kvcache"), "Did you mean 'kv_cache'"),
