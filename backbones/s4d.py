@@ -68,11 +68,23 @@ class DiagonalSystem:
         return state.transpose(0, 1) @ torch.cat([2 * real, -2 * imaginary], -1).mT
 
     def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        real, imaginary = complex_product(_pair(state), self._power(1))
-        u = u.unsqueeze(-1)
-        real, imaginary = torch.addcmul(real, u, self.b[0]), torch.addcmul(imaginary, u, self.b[1])
-        y = 2 * (real * self.c[0] - imaginary * self.c[1]).sum(-1)
-        return y, torch.cat([real, imaginary], -1)
+        (same, crossed), (b, c) = self._turn, self._packed
+        real, imaginary = _pair(state)
+        kept = torch.addcmul(u.unsqueeze(-1) * b, state, same)
+        state = torch.addcmul(kept, torch.cat([imaginary, real], -1), crossed)
+        return (state * c).sum(-1), state
+
+    @cached_property
+    def _turn(self) -> Pair:
+        """``[Re z | Re z]`` and ``[-Im z | Im z]`` (H, N): z s is the first times s plus the second times s with its
+        halves exchanged."""
+        real, imaginary = self._power(1)
+        return torch.cat([real, real], -1), torch.cat([-imaginary, imaginary], -1)
+
+    @cached_property
+    def _packed(self) -> Pair:
+        """b, and the row that reads a state, each (H, N)."""
+        return torch.cat(self.b, -1), torch.cat([2 * self.c[0], -2 * self.c[1]], -1)
 
     def _power(self, exponent: int) -> Pair:
         size, phase = torch.exp(self.log_size * exponent), self.angle * exponent
