@@ -2,7 +2,8 @@
 
 python results/mujoco_table.py [--write]
 
-They go into README.md and into results/reference/mujoco.md. What papers print stands in a table of its own.
+What was measured goes into README.md; with what papers print below it, in a table of its own, into
+results/reference/mujoco.md.
 """
 
 from __future__ import annotations
@@ -44,8 +45,13 @@ def block(records: Path = RECORDS) -> str:
     Raises:
         UsageError: there are no runs.
     """
+    return "\n\n".join([ours(records), "Published, not measured here:", papers(runs_table(records))])
+
+
+def ours(records: Path = RECORDS) -> str:
+    """What was measured, and what is missing. Raises as `block`."""
     runs = runs_table(records)
-    return "\n\n".join([measured(runs), _note(runs), missing(runs), "Published, not measured here:", papers(runs)])
+    return "\n\n".join([measured(runs), _note(runs), missing(runs)])
 
 
 def measured(runs: pd.DataFrame) -> str:
@@ -133,7 +139,7 @@ def main() -> None:
         return
     how = "Made by `python results/mujoco_table.py --write` from the runs of `make mujoco`."
     (RECORDS.parent / "mujoco.md").write_text(f"# MuJoCo\n\n{how}\n\n{text}\n")
-    write_blocks({BEGIN: text})
+    write_blocks({BEGIN: ours()})
 
 
 if __name__ == "__main__":
