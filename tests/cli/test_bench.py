@@ -119,6 +119,7 @@ def test_mistakes_are_told_before_anything_is_written(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("measured_here")
 def test_widths_are_chosen_by_size_and_options_go_to_those_that_have_them(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
