@@ -46,8 +46,10 @@ def test_what_was_there_before_does_not_count() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is put back through /proc")
 def test_resident_memory_grows_by_what_is_touched_and_shrinks_again() -> None:
+    # Between what lives at once and all that is touched: the C library may put the third block into a hole that it had
+    # given back to the system, rather than where the first one was.
     for _ in range(2):  # the second time it was given back
-        assert rss_growth(allocate) == pytest.approx(48 * MIB, rel=0.05)
+        assert 0.95 * 48 * MIB < rss_growth(allocate) < 1.05 * 56 * MIB
 
 
 def test_a_cache_grows_with_its_context_and_a_state_does_not() -> None:
