@@ -18,29 +18,35 @@ RECORDS = ROOT / "results" / "reference"
 BEGIN = "<!-- table: python results/bench_table.py -->"
 CONTEXTS = (1, 1000)
 LENGTHS = (64, 1024)
-MODES = {"recurrent": "recurrent step", "kv_cache": "KV cache", "window": "window re-encode"}
-WINDOWS = 300  # the longest context up to which the window is encoded anew
+MODES = {
+    "recurrent": "recurrent step",
+    "kv_cache": "KV cache",
+    "window": "window re-encode",
+    "compiled": "compiled step",
+}
+MIDDLE = 300  # where windows end that are encoded anew, and where compiled steps are timed
 
 
 def table() -> str:
     """A row a backbone and way of deciding: medians at the shortest and the longest context, their ratio, and the rest."""
     benches = read_benches(RECORDS)
-    cells = benches[benches["bench_id"].eq(benches["bench_id"].max()) & benches["batch"].isin((1, pd.NA))]
+    newest = benches[benches["bench_id"].eq(benches["bench_id"].max())]
+    cells = newest[newest["batch"].eq(1).fillna(False)]
     steps = [f"t = {context:,}" for context in CONTEXTS]
     lines = head("backbone", "decides by", *(f"µs, {step} ↓" for step in steps), "ratio", "state there, KiB ↓",
                  *(f"training tokens/s, L = {length:,} ↑" for length in LENGTHS), "parameters ↓")  # fmt: skip
-    for backbone in dict.fromkeys(benches["backbone"].dropna()):
+    for backbone in dict.fromkeys(cells["backbone"].dropna()):
         for mode, words in MODES.items():
             own = cells[cells["backbone"].eq(backbone) & cells["mode"].eq(mode) & cells["loop"].eq("model")]
             if not own.empty:
-                training = benches[benches["backbone"].eq(backbone) & benches["mode"].eq("train")]
+                training = newest[newest["backbone"].eq(backbone) & newest["mode"].eq("train")]
                 lines.append(line([backbone, words, *_steps(own), *_training(training), _size(own)]))
     return "\n".join(lines)
 
 
 def _steps(own: pd.DataFrame) -> list[str]:
     by_context = {int(row["context"]): row for row in own.to_dict(orient="records")}
-    first, last = by_context.get(CONTEXTS[0], {}), by_context.get(CONTEXTS[1], by_context.get(WINDOWS, {}))
+    first, last = by_context.get(CONTEXTS[0], {}), by_context.get(CONTEXTS[1], by_context.get(MIDDLE, {}))
     where = "" if last.get("context") == CONTEXTS[1] else f" (t = {last.get('context')})"
     ratio = last["p50_us"] / first["p50_us"] if first and last else None
     state = last.get("state_bytes", pd.NA)

@@ -119,6 +119,11 @@ def test_the_table_is_what_the_stored_records_say() -> None:
     assert shown(module.BEGIN) == module.table()
 
 
+def test_the_table_of_costs_is_what_the_newest_bench_says() -> None:
+    module = script("bench_table")
+    assert shown(module.BEGIN) == module.table()
+
+
 @pytest.mark.parametrize("name", ["listing", "results"])
 def test_the_tables_of_tasks_are_what_specs_and_records_say(name: str) -> None:
     module = script("tasks_table")
