@@ -30,7 +30,8 @@ class Wall(NamedTuple):
 WALLS = (
     Wall("tasks", "Thirteen tasks", "make tasks", ("latency-overall", "parameters-overall", "performance-profile",
                                                    "learning-key-to-door", "learning-repeat-previous")),
-    Wall("mujoco", "Simulated bodies", "make mujoco", ("parameters-overall", "performance-profile")),  # no times: its runs shared the cores
+    # no times of these: their runs shared the cores with other work
+    Wall("mujoco", "Simulated bodies", "make mujoco", ("parameters-overall", "performance-profile")),
     Wall(".", "What a decision costs after a long past", "make bench", ("latency-context", "memory-context")),
 )  # fmt: skip
 
