@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from dsbench.reports.document import Figure
 from dsbench.reports.palette import INK, Style, styles
-from dsbench.reports.svg import printable, render, settings
+from dsbench.reports.svg import drawing, printable, render
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches; small, so that the letters are still read on a phone
 _LETTER, _HANDLE = 0.069, 0.5  # width of one letter and of one sample line of the legend, inches
@@ -130,7 +129,7 @@ def heatmap(
 
 @contextmanager
 def _drawing(name: str, height: float = _HEIGHT) -> Iterator[tuple[Canvas, Axes]]:
-    with matplotlib.rc_context(settings(name)), warnings.catch_warnings():
+    with drawing(name), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's font draws the SVG's letters
         canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
         yield canvas, canvas.add_subplot()

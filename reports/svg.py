@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import AbstractContextManager
 from html import escape
 from typing import Any
 
-import matplotlib
+import matplotlib.style
 from matplotlib.figure import Figure as Canvas
 
 from dsbench.reports.palette import INK
@@ -47,15 +48,19 @@ _ALONE = (
 )
 
 
-def settings(name: str) -> dict[Any, Any]:
-    """matplotlib's settings while figure `name` is drawn; typed loosely, for its stubs name every key."""
-    return {**_SETTINGS, "svg.hashsalt": name}
+def drawing(name: str) -> AbstractContextManager[None]:
+    """matplotlib's settings while figure `name` is drawn: ours on top of its own defaults.
+
+    What a user's file or another library of this process has set must not change the picture.
+    """
+    own: dict[Any, Any] = {**_SETTINGS, "svg.hashsalt": name}  # typed loosely, for the stubs name every key
+    return matplotlib.style.context(["default", own])
 
 
 def render(canvas: Canvas, name: str, title: str) -> tuple[str, bytes]:
-    """The drawing as SVG text and as PNG bytes, the same for the same drawing; within `settings(name)`."""
+    """The drawing as SVG text and as PNG bytes, the same for the same drawing; within `drawing(name)`."""
     text, picture = io.StringIO(), io.BytesIO()
-    with matplotlib.rc_context(settings(name)):
+    with drawing(name):
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None})
         canvas.savefig(picture, format="png", dpi=180, facecolor="white", metadata={"Software": None})
     return _adapted(text.getvalue(), f"fig-{name}", title), picture.getvalue()

@@ -8,6 +8,7 @@ import math
 import re
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,13 @@ def test_the_picture_for_markdown_is_opaque_white(figures: list[Figure]) -> None
         picture = Image.open(io.BytesIO(figure.png)).convert("RGBA")
         assert picture.width > 800
         assert picture.getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_what_others_have_set_changes_no_picture() -> None:
+    """A user's matplotlibrc, or a library of the same process that likes other fonts."""
+    plain = plot("a", "t", "c", [Series("s4", (1, 2), (1.0, 2.0))], Axis("x"), Axis("y"))
+    with matplotlib.rc_context({"font.size": 20, "xtick.labelsize": 30, "axes.grid": True, "lines.linestyle": ":"}):
+        assert plot("a", "t", "c", [Series("s4", (1, 2), (1.0, 2.0))], Axis("x"), Axis("y")) == plain
 
 
 def test_a_gap_is_no_zero() -> None:
