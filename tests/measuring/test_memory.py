@@ -12,7 +12,7 @@ import torch
 from dsbench.config import RunConfig, resolve
 from dsbench.measuring.apart import Apart
 from dsbench.measuring.cells import build_model
-from dsbench.measuring.memory import occupied, peak_allocated, rss_growth
+from dsbench.measuring.memory import occupied, peak_allocated
 from dsbench.measuring.plan import Cell
 from dsbench.running.process import process_environment
 
