@@ -16,17 +16,16 @@ import torch
 from PIL import Image
 
 from dsbench import envs
-from dsbench.config import RunConfig, from_dict
+from dsbench.config import RunConfig
 from dsbench.decision import Actor, DecisionSequence
-from dsbench.decision.policy import load_policy
 from dsbench.envs.drawing import PALE, WIDTH, Canvas, picture_of
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Observations, map_observations
 from dsbench.errors import UsageError
 from dsbench.files import write_atomic
-from dsbench.records.run_folder import RunFolder
 from dsbench.rollout import Decode
 from dsbench.seeds import seed_for
+from dsbench.trained import open_trained
 
 DECODES: dict[str, Decode] = {"argmax": "argmax", "sample": "sample"}
 MAX_FRAMES, MAX_BYTES = 150, 2_000_000
@@ -110,21 +109,9 @@ def watch(
 
 
 def _load(run: str | Path) -> _Run:
-    folder = RunFolder(Path(run))
-    row = (folder.latest_result() if folder.path.is_dir() else None) or {}
-    checkpoints = folder.checkpoints_of(row.get("attempt", 1))
-    if row.get("status") == "ok" and "final" not in checkpoints.names():
-        raise UsageError(
-            f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
-            "expected a run that was trained here"
-        )
-    policy = load_policy(run)
-    stored = folder.read_config()
-    if stored is None:
-        raise UsageError(f"{run} has no config.yaml, which says how the environment was made")
-    config = from_dict(stored)
-    spec = envs.get_spec(config.env.name, **config.env.options)
-    return _Run(policy, config, spec, row, checkpoints.load("final").meta.get("targets", {}))
+    found = open_trained(run)
+    spec = envs.get_spec(found.config.env.name, **found.config.env.options)
+    return _Run(found.policy, found.config, spec, found.row, found.meta.get("targets", {}))
 
 
 def _play(

@@ -20,6 +20,7 @@ from dsbench.backbones.gpt import AttentionMixer
 from dsbench.batches import whole_batch
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
+from dsbench.inspection.hooks import outputs_of
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,9 @@ def attention_maps(policy: DecisionSequence, episodes: Episodes, episode: int = 
         episodes: of the task.
         episode: which of them.
     """
-    seen: dict[str, Tensor] = {}
     mixers = attention_mixers(policy.backbone)
-
-    def keep(name: str):  # type: ignore[no-untyped-def]
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            seen[name] = output
-
-        return hook
-
-    handles = [mixer.qkv.register_forward_hook(keep(name)) for name, mixer in mixers.items()]
-    try:
-        policy(whole_batch(episodes.select([episode])))
-    finally:
-        for handle in handles:
-            handle.remove()
+    projections = {name: mixer.qkv for name, mixer in mixers.items()}
+    seen = outputs_of(projections, policy, whole_batch(episodes.select([episode])))
     return [AttentionMap(name, weights(mixer, seen[name][0]).numpy()) for name, mixer in mixers.items()]
 
 

@@ -18,6 +18,7 @@ from dsbench.backbones.mamba2 import Mamba2Mixer
 from dsbench.batches import whole_batch
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
+from dsbench.inspection.hooks import outputs_of
 
 TOKENS = 500  # of the data that the distribution is over
 Selective = MambaMixer | Mamba2Mixer
@@ -31,23 +32,10 @@ def selective_mixers(backbone: nn.Module) -> dict[str, Selective]:
 @torch.no_grad()
 def decays(policy: DecisionSequence, episodes: Episodes) -> dict[str, NDArray[np.float64]]:
     """Layer -> all factors lambda by which its states are multiplied at the tokens of the first few episodes."""
-    seen: dict[str, Tensor] = {}
     mixers = selective_mixers(policy.backbone)
-
-    def keep(name: str):  # type: ignore[no-untyped-def]
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            seen[name] = output
-
-        return hook
-
-    handles = [_speed_of(mixer).register_forward_hook(keep(name)) for name, mixer in mixers.items()]
     count = int(np.searchsorted(episodes.starts[1:], TOKENS)) + 1
     batch = whole_batch(episodes.select(range(min(count, len(episodes)))))
-    try:
-        policy(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    seen = outputs_of({name: _speed_of(mixer) for name, mixer in mixers.items()}, policy, batch)
     real = batch.mask.repeat_interleave(policy.tokens_per_decision, 1)
     return {name: _factors(mixer, seen[name][real]).double().flatten().numpy() for name, mixer in mixers.items()}
 

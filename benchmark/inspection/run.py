@@ -12,15 +12,14 @@ from typing import Any
 import torch
 
 from dsbench import envs
-from dsbench.config import RunConfig, from_dict
+from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
-from dsbench.decision.policy import build_policy, load_policy
+from dsbench.decision.policy import build_policy
 from dsbench.envs.data import best_episodes, permuted_returns
 from dsbench.envs.data.source import load_source
 from dsbench.episodes import Episodes
-from dsbench.errors import UsageError
-from dsbench.records.run_folder import RunFolder
 from dsbench.train import seeded
+from dsbench.trained import open_trained
 
 
 @dataclass(frozen=True)
@@ -76,22 +75,7 @@ def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequen
 
 
 def open_run(run: str | Path) -> OpenedRun:
-    """The run in this folder, ready to be looked into.
-
-    Raises:
-        UsageError: no such run, not finished, or nothing trained was kept in it.
-    """
-    folder = RunFolder(Path(run))
-    row = (folder.latest_result() if folder.path.is_dir() else None) or {}
-    checkpoints = folder.checkpoints_of(row.get("attempt", 1))
-    if row.get("status") == "ok" and "final" not in checkpoints.names():
-        raise UsageError(
-            f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
-            "expected a run that was trained here"
-        )
-    policy = load_policy(run)
-    stored = folder.read_config()
-    if stored is None:
-        raise UsageError(f"{run} has no config.yaml, which says how its data were made")
-    spec = checkpoints.load("final").meta["policy"]
-    return OpenedRun(folder.path, row, from_dict(stored), copy.deepcopy(policy).double().eval(), spec)
+    """The run in this folder, ready to be looked into. Raises as `dsbench.trained.open_trained`."""
+    found = open_trained(run)
+    policy = copy.deepcopy(found.policy).double().eval()
+    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"])

@@ -1,0 +1,54 @@
+"""A finished run with its trained policy, opened from its folder: to be watched, or to be looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsbench.config import RunConfig, from_dict
+from dsbench.decision import DecisionSequence
+from dsbench.decision.policy import load_policy
+from dsbench.errors import UsageError
+from dsbench.records.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What `open_trained` found.
+
+    Attributes:
+        path: the run's folder.
+        row: its final row.
+        config: its settings.
+        policy: trained, on the CPU.
+        meta: what the final checkpoint says beside the weights.
+    """
+
+    path: Path
+    row: Mapping[str, Any]
+    config: RunConfig
+    policy: DecisionSequence
+    meta: Mapping[str, Any]
+
+
+def open_trained(run: str | Path) -> TrainedRun:
+    """The run in this folder.
+
+    Raises:
+        UsageError: no such run, not finished, nothing trained was kept in it, or its settings are gone.
+    """
+    folder = RunFolder(Path(run))
+    row = (folder.latest_result() if folder.path.is_dir() else None) or {}
+    checkpoints = folder.checkpoints_of(row.get("attempt", 1))
+    if row.get("status") == "ok" and "final" not in checkpoints.names():
+        raise UsageError(
+            f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
+            "expected a run that was trained here"
+        )
+    policy = load_policy(run)
+    stored = folder.read_config()
+    if stored is None:
+        raise UsageError(f"{run} has no config.yaml, which says how its environment and data were made")
+    return TrainedRun(folder.path, row, from_dict(stored), policy, checkpoints.load("final").meta)
