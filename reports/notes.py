@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from dsbench.reports.contention import contention_note
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.statistics import few_seeds
 
@@ -23,7 +24,8 @@ def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
     """The lines under the table of these groups, whose finished seeds are `counts`."""
     runs = [run for group in groups for run in group.runs]
     lines = [LEGEND, "", MEASURES]
-    for caution in (few_seeds(counts), _several_runs_of_a_seed(groups)):
+    finished = [run.result for run in runs if run.status == "ok"]
+    for caution in (few_seeds(counts), _several_runs_of_a_seed(groups), contention_note(finished)):
         lines += ["", caution] if caution else []
     for title, listed in (
         ("Learned from data of other physics:", _other_physics(runs)),

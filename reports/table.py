@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dsbench.reports.contention import undisturbed
 from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import code, notes
 from dsbench.reports.statistics import Estimate, estimate
@@ -29,6 +30,7 @@ class Column(NamedTuple):
     read: Callable[[Run], float | None]
     exact: bool = False  # the same for all seeds by nature: no ± when it is
     optional: bool = False  # shown only where some run has it
+    timed: bool = False  # decision by decision: a run whose core others had counts only where all are such
 
 
 def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
@@ -59,7 +61,7 @@ COLUMNS = (
     Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
     Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
     Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second")),
-    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us")),
+    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), timed=True),
     Column("peak_memory_mib", "peak memory MiB ↓", ",.0f", _field("peak_rss_bytes", _MIB)),
     Column("peak_device_mib", "peak GPU MiB ↓", ",.0f", _field("peak_device_bytes", _MIB), optional=True),
 )
@@ -134,9 +136,10 @@ def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
 
     Several runs of a seed (made from other sources) are averaged first: they are no new seeds.
     """
+    having = [run for run in runs if run.status == "ok" and column.read(run) is not None]
     values: dict[int | None, list[float]] = {}
-    for run in runs:
-        if run.status == "ok" and (value := column.read(run)) is not None:
+    for run in undisturbed(having, lambda run: run.result) if column.timed else having:
+        if (value := column.read(run)) is not None:
             values.setdefault(run.seed, []).append(value)
     return estimate([math.fsum(same) / len(same) for same in values.values()]) if values else None
 

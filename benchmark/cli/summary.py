@@ -39,11 +39,16 @@ def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("parameters", f"{parameters[0]} total, {parameters[1]} backbone"),
         *([("matched", _matched(row))] if "match_target" in row else ()),
         ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s"),
-        ("decision latency", f"{latency} us (p50 / p90 / p99)"),
+        ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared_core(row.get("latency_contended"))),
         ("peak memory", _size(row.get("peak_rss_bytes"))),
         ("state", _size(row.get("state_bytes"), exact=True)),
         ("implementation", f"{implementation} ({reason})" if reason else implementation),
     ]
+
+
+def _shared_core(share: float | None) -> str:
+    """What makes a latency longer than that of the model alone, where it was seen."""
+    return f", others had the core for {100 * share:.0f} % of it" if share else ""
 
 
 def _matched(row: Mapping[str, Any]) -> str:

@@ -206,8 +206,8 @@ class EvalConfig(Section):
 class MeasureConfig(Section):
     """Timing single decisions."""
 
-    warmup: CountOrZero = Field(default=50, description="decisions before timing starts")
-    steps: Count = Field(default=500, description="timed decisions")
+    warmup: CountOrZero = Field(default=50, description="decisions before timing starts, at most")
+    steps: Count = Field(default=500, description="timed decisions, at least")
 
 
 class RunConfig(Section):

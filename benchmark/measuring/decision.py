@@ -1,15 +1,14 @@
 """What a decision costs at the end of a run: latency, memory, parameters; measured alike for every backbone.
 
-This is the short form of `dsbench bench`, of one trained policy. Latency is that of one whole decision (wrapper, backbone,
-head), batch 1, in a closed loop: each decision sees the action before. Times are wall clock in microseconds; the first
-decisions are not counted.
+This is the short form of `dsbench bench`, of one trained policy and by the same timing: warm-up until stable, blocks during
+which others had the core repeated and, if that does not help, counted. Latency is that of one whole decision (wrapper,
+backbone, head), batch 1, in a closed loop: each decision sees the action before.
 """
 
 from __future__ import annotations
 
-import gc
+import math
 import resource
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +20,34 @@ from torch import Tensor
 
 from dsbench.backbones.state import nbytes
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.measuring.estimates import timing
+from dsbench.measuring.timing import Contestant, Schedule, measure
+
+BLOCK = 10  # decisions timed in a row: few milliseconds, so that a core that others have for a while spoils few blocks
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Latency of single decisions in microseconds (`steps` of them)."""
+    """Latency of single decisions in microseconds.
+
+    Attributes:
+        p50_us: median of `steps` decisions.
+        low_us: of the 95 % interval of the median; NaN where one block was all.
+        high_us: its other end.
+        p90_us: exceeded by one decision in ten.
+        p99_us: exceeded by one in a hundred.
+        steps: timed decisions.
+        contended: part of the blocks of decisions during which, tried again too, others had the core; None where CPU
+            time cannot tell: with several threads or on a device.
+    """
 
     p50_us: float
+    low_us: float
+    high_us: float
     p90_us: float
     p99_us: float
     steps: int
+    contended: float | None
 
 
 @dataclass(frozen=True)
@@ -56,42 +73,64 @@ def decision_latency(
     window: int | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Latency:
-    """Time `steps` decisions on one row; an episode begins anew every `horizon` of them, as in acting.
+    """Time at least `steps` decisions on one row; an episode begins anew every `horizon` of them, as in acting.
 
     Args:
         observation: (1, ...) what the policy sees at every step; its values change no kernel.
         horizon: timesteps of an episode.
-        warmup: decisions before timing starts.
+        warmup: decisions before timing starts, at most; at least three.
+        on_step: called once a decision.
     """
     model.eval()
-    device = next(model.parameters()).device
-    actor = Actor(model, 1, acting=acting, window=window)
-    return_to_go = torch.ones(1, device=device)
-    previous: Tensor | None = None
-    times = np.empty(warmup + steps)
-    collecting = gc.isenabled()
-    gc.disable()  # a collection in the middle of a step is not the backbone's doing
-    try:
-        for i in range(warmup + steps):
-            timestep = torch.tensor([i % horizon], device=device)
-            begin = time.perf_counter_ns()
-            previous = actor.act(
-                observation,
-                return_to_go=return_to_go,
-                previous_action=previous,
-                first=timestep == 0,
-                timestep=timestep,
-                decode="argmax",
-            )
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times[i] = (time.perf_counter_ns() - begin) / 1e3
-            on_step()
-    finally:
-        if collecting:
-            gc.enable()
-    p50, p90, p99 = np.percentile(times[warmup:], [50, 90, 99])
-    return Latency(float(p50), float(p90), float(p99), steps)
+    loop = _Loop(Actor(model, 1, acting=acting, window=window), observation, horizon, on_step)
+    alone = loop.device.type == "cpu" and torch.get_num_threads() == 1
+    blocks = -(-steps // BLOCK)
+    schedule = Schedule(
+        rounds=blocks, samples=min(BLOCK, steps), min_warmup=max(1, warmup // 3), max_warmup=max(3, warmup),
+        contended=Schedule().contended if alone else math.inf, max_repeats=blocks,
+    )  # fmt: skip
+    samples = measure(
+        [Contestant("decision", loop.decide, loop.prepare)], schedule, generator=np.random.default_rng(0)
+    )["decision"]
+    if loop.error is not None:
+        raise loop.error
+    found = timing(samples)
+    return Latency(
+        found.p50, found.low, found.high, found.p90, found.p99, found.n, found.contended / blocks if alone else None
+    )
+
+
+class _Loop:
+    """Decisions of one row that follow each other, each seeing the action before."""
+
+    def __init__(
+        self, actor: Actor, observation: Tensor | dict[str, Tensor], horizon: int, on_step: Callable[[], None]
+    ) -> None:
+        self.actor, self.observation, self.horizon, self.on_step = actor, observation, horizon, on_step
+        self.device = next(actor.policy.parameters()).device
+        self.return_to_go = torch.ones(1, device=self.device)
+        self.previous: Tensor | None = None
+        self.error: Exception | None = None
+        self.done = 0
+
+    def prepare(self) -> None:
+        """Not timed."""
+        self.timestep = torch.tensor([self.done % self.horizon], device=self.device)
+        self.on_step()
+
+    def decide(self) -> None:
+        """Timed; an error is kept, for the run to end by it."""
+        try:
+            self.previous = self.actor.act(
+                self.observation, return_to_go=self.return_to_go, previous_action=self.previous,
+                first=self.timestep == 0, timestep=self.timestep, decode="argmax",
+            )  # fmt: skip
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+        except Exception as error:
+            self.error = error
+            raise
+        self.done += 1
 
 
 def count_parameters(model: DecisionSequence) -> Parameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,11 +18,12 @@ SUFFIXES = {"us": "_us", "bytes": "_bytes"}  # of a column, by the unit of what 
 
 
 class Cost(NamedTuple):
-    """One measured number; None where it cannot be measured on this device."""
+    """One measured number; None where it cannot be measured, `missing` saying why."""
 
     metric: str
     value: float | None
     unit: str
+    missing: str = ""
 
 
 def decision_costs(
@@ -45,16 +47,23 @@ def decision_costs(
     parameters = decision.count_parameters(model)
     return [
         Cost("latency_p50", latency.p50_us, "us"),
+        Cost("latency_p50_low", _finite(latency.low_us), "us", "a single block of decisions"),
+        Cost("latency_p50_high", _finite(latency.high_us), "us", "a single block of decisions"),
         Cost("latency_p90", latency.p90_us, "us"),
         Cost("latency_p99", latency.p99_us, "us"),
+        Cost("latency_contended", latency.contended, "share", "CPU time tells it of a single thread alone"),
         Cost("parameters_total", parameters.total, "count"),
         Cost("parameters_backbone", parameters.backbone, "count"),
         Cost("parameters_trainable", parameters.trainable, "count"),
         Cost("state", decision.state_bytes(model), "bytes"),
         Cost("peak_rss", decision.peak_rss_bytes(), "bytes"),
-        Cost("peak_device", decision.peak_device_bytes(device), "bytes"),
+        Cost("peak_device", decision.peak_device_bytes(device), "bytes", "only counted on CUDA devices"),
         Cost("tokens_per_decision", model.tokens_per_decision, "tokens"),
     ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def training_costs(seconds: float, tokens_seen: int) -> list[Cost]:
@@ -71,7 +80,7 @@ def cost_records(costs: list[Cost], evaluation: Evaluation) -> list[dict[str, An
         metric_record(
             phase="measure", metric=cost.metric, value=cost.value, unit=cost.unit, batch=1, acting=evaluation.acting,
             implementation=evaluation.model.backbone.kernel().name,
-            reason=None if cost.value is not None else "only counted on CUDA devices",
+            reason=None if cost.value is not None else cost.missing,
         )
         for cost in costs
     ]  # fmt: skip

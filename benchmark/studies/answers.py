@@ -10,6 +10,7 @@ from typing import Any
 from dsbench.config import run_id
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import run_row
+from dsbench.reports.contention import undisturbed
 from dsbench.reports.statistics import Estimate, estimate
 from dsbench.studies.grid import Cell
 from dsbench.studies.measures import MEASURES
@@ -78,7 +79,10 @@ def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:
         for run in runs
         if run.status == "ok"
     ]
-    values = [value for result in results if (value := MEASURES[name].read(result)) is not None]
+    measure = MEASURES[name]
+    told = [result for result in results if measure.read(result) is not None]
+    chosen = undisturbed(told, lambda result: result) if measure.timed else told
+    values = [value for result in chosen if (value := measure.read(result)) is not None]
     return estimate(values) if values else None
 
 

@@ -17,6 +17,7 @@ class Measure:
         read: from a final row; None where it has none.
         larger: whether more is better.
         relative: shown as a multiple of the first cell of its environment.
+        timed: decision by decision; a run whose core others had counts only where all of its cell are such.
     """
 
     heading: str
@@ -24,6 +25,7 @@ class Measure:
     read: Callable[[Mapping[str, Any]], float | None]
     larger: bool = False
     relative: bool = False
+    timed: bool = False
 
 
 def _column(name: str, divisor: float = 1) -> Callable[[Mapping[str, Any]], float | None]:
@@ -47,7 +49,7 @@ MEASURES = {
     "parameters": Measure("parameters ↓", ",.0f", _column("parameters_total")),
     "share": Measure("share of parameters ↓", ".2f", _column("parameters_total"), relative=True),
     "state": Measure("state, bytes ↓", ",.0f", _column("state_bytes")),
-    "latency": Measure("latency p50, µs ↓", ",.0f", _column("latency_p50_us")),
+    "latency": Measure("latency p50, µs ↓", ",.0f", _column("latency_p50_us"), timed=True),
     "training": Measure("training, s ↓", ",.1f", _column("train_seconds")),
     "speed": Measure("training, tokens/s ↑", ",.0f", _column("train_tokens_per_second"), larger=True),
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dsbench.reports.groups import Run
 from dsbench.reports.statistics import Estimate, estimate
+from dsbench.reports.table import COLUMNS, estimate_of
 
 Settings = Mapping[str, Any]
 LEARNED = "learned"
@@ -90,16 +91,14 @@ class Task:
 
 def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
     """Learned contestants with a score, the highest mean first; of equals the quicker one, then by name."""
+    latency = next(column for column in COLUMNS if column.key == "latency_p50_us")
+
+    def quickness(one: Contestant) -> float:
+        found = estimate_of(one.ok, latency)
+        return math.inf if found is None else found.mean
+
     found = [(one, score) for one in task.learned if (score := one.estimate(task.minimum)) is not None]
-    return sorted(
-        found, key=lambda pair: (-pair[1].mean, mean_of(pair[0].ok, "latency_p50_us") or math.inf, pair[0].name)
-    )
-
-
-def mean_of(runs: Sequence[Run], key: str) -> float | None:
-    """Mean of a number of the final rows over the runs that have it."""
-    values = [float(value) for run in runs if (value := run.result.get(key)) is not None]
-    return math.fsum(values) / len(values) if values else None
+    return sorted(found, key=lambda pair: (-pair[1].mean, quickness(pair[0]), pair[0].name))
 
 
 def word(value: Any) -> str:

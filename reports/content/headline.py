@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
 from dsbench.reports.content.cells import form_of, separated
-from dsbench.reports.content.contest import Contestant, Task, mean_of, ranked
+from dsbench.reports.content.contest import Contestant, Task, ranked
+from dsbench.reports.content.fronts import COSTS, cost_of
 from dsbench.reports.content.overall import Pool, pool
-from dsbench.reports.groups import Run
 from dsbench.reports.statistics import Estimate
 
 _NAMED = 3  # rivals that a sentence names
@@ -46,7 +47,7 @@ def _of_task(task: Task) -> str:
     form = form_of([one.mean for _, one in order])
     equals = [one.name for one, rival in others if rival.mean == score.mean]
     who = f"{_names([first.name, *equals])} share" if equals else f"{first.name} has"
-    cost = _cost(first.ok).replace(", at", f", {first.name} at", 1) if equals else _cost(first.ok)
+    cost = _cost([first]).replace(", at", f", {first.name} at", 1) if equals else _cost([first])
     text = f"{who} the highest mean {task.measure_text}, {_score(score, form)}{cost}"
     return f"{text}; {_against(score, others, form)}"
 
@@ -59,7 +60,7 @@ def _short(task: Task) -> str:
     form = form_of([one.mean for _, one in order])
     open_ = [one.name for one, rival in others if not separated(score, rival)]
     verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if others else ""
-    return f"{first.name} {_score(score, form)}{_cost(first.ok)}{verdict}"
+    return f"{first.name} {_score(score, form)}{_cost([first])}{verdict}"
 
 
 def _counted(tasks: Sequence[Task]) -> str:
@@ -84,13 +85,18 @@ def _score(score: Estimate, form: str) -> str:
     return f"{score.text(form)} ({_PER_CENT}, n = {score.n})"
 
 
-def _cost(runs: Sequence[Run]) -> str:
-    """``, at 430 µs a decision with 85,186 parameters``, of what is known of both."""
-    latency, size = mean_of(runs, "latency_p50_us"), mean_of(runs, "parameters_total")
+def _cost(contestants: Sequence[Contestant]) -> str:
+    """``, at 430 µs a decision with 85,186 parameters``, of what is known of both; means over the tasks."""
+    latency, size = (_mean_cost(contestants, key) for key in COSTS)
     parts = [f"at {latency:,.0f} µs a decision" if latency is not None else ""]
     parts.append(f"with {size:,.0f} parameters" if size is not None else "")
     told = " ".join(part for part in parts if part)
     return f", {told}" if told else ""
+
+
+def _mean_cost(contestants: Sequence[Contestant], key: str) -> float | None:
+    found = [cost for one in contestants if (cost := cost_of(one.ok, key)) is not None]
+    return math.fsum(found) / len(found) if found else None
 
 
 def _against(score: Estimate, others: Sequence[tuple[Contestant, Estimate]], form: str) -> str:
@@ -107,7 +113,7 @@ def _against(score: Estimate, others: Sequence[tuple[Contestant, Estimate]], for
 def _of_pool(found: Pool, tasks: Sequence[Task]) -> str:
     (name, measures), *others = found.measures.items()
     best = measures["iqm"]
-    runs = [run for task in tasks for one in task.learned if one.name == name for run in one.ok]
+    own = [one for task in tasks for one in task.learned if one.name == name]
     interval = (
         f"{_PER_CENT}, {best.n} runs"
         if best.low is not None
@@ -120,7 +126,7 @@ def _of_pool(found: Pool, tasks: Sequence[Task]) -> str:
         if best.low is None or (high := theirs["iqm"].high) is None or best.low <= high
     ]
     verdict = f"not separated from {_names(open_)}" if open_ else "separated from all others"
-    return f"{text}{_cost(runs)} (means over tasks); {verdict if others else 'no other backbone was run'}"
+    return f"{text}{_cost(own)} (means over tasks); {verdict if others else 'no other backbone was run'}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from dsbench.reports.aggregate_pairs import probability_of_improvement
 from dsbench.reports.aggregate_scores import Scores, cautions
 from dsbench.reports.content.contest import Contestant, Task
 from dsbench.reports.content.fronts import COSTS, Point, cost_of, front
+from dsbench.reports.content.paired import paired_heading, paired_over
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
 from dsbench.reports.statistics import FEW
@@ -116,17 +117,19 @@ def overall(found: Pool | None) -> Section:
 
 def _measures_table(found: Pool) -> Table:
     rows = []
-    for name, measures in found.measures.items():
+    paired = paired_over(found.scores, found.how)
+    for behind, (name, measures) in zip(paired, found.measures.items(), strict=True):
         cells = [Cell(name, name), Cell(str(found.scores[name].n), float(found.scores[name].n))]
         for key in _MEASURES:
             one = measures[key]
             above = all(_above(one, other[key]) for rival, other in found.measures.items() if rival != name)
             cells.append(Cell(one.text(".1f"), one.value, above and len(found.measures) > 1, one.low, one.high, one.n))
-        rows.append(tuple(cells))
+        rows.append((*cells, behind))
     headings = (
         Heading("backbone", numeric=False),
         Heading("runs", "seeds over all tasks"),
         *(Heading(text, "over the runs of all tasks, with its interval") for text in _MEASURES.values()),
+        paired_heading(next(iter(found.scores))),
     )
     how = found.how
     few = min(len(seeds) for one in found.scores.values() for seeds in one.seeds.values()) < FEW

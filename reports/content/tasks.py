@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dsbench.reports.content.cells import form_of, measured, whole, winner, words
 from dsbench.reports.content.contest import Contestant, Task, word
 from dsbench.reports.content.curves import Journals, learning_curves
 from dsbench.reports.content.fronts import COSTS, front_of
+from dsbench.reports.content.paired import paired_heading, paired_on
+from dsbench.reports.contention import contention_note
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.notes import machines
-from dsbench.reports.statistics import few_seeds
+from dsbench.reports.statistics import Estimate, few_seeds
 from dsbench.reports.table import COLUMNS, FAILURES, Column, estimate_of
 
 _OF_A_MACHINE = {"tokens_per_second", "latency_p50_us", "peak_memory_mib", "peak_device_mib"}
@@ -31,6 +35,11 @@ def _table(task: Task) -> Table:
     columns = [column for column in COLUMNS if _is_shown(task, column)]
     several = len(machines([run for one in task.learned for run in one.ok])) > 1
     numbers = [_numbers(task, column, several and column.key in _OF_A_MACHINE) for column in columns]
+    told = [_heading(task, column) for column in columns]
+    paired = paired_on(task, _score_form(task))
+    if paired is not None:  # beside the score, which is the first column
+        numbers.insert(1, paired[1])
+        told.insert(1, paired_heading(paired[0]))
     rows = []
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
@@ -41,7 +50,7 @@ def _table(task: Task) -> Table:
         *(Heading(name.rpartition(".")[2], name, numeric=False) for name in names),
         Heading("n", "seeds that ended ok"),
         Heading("failures ↓", "seeds that failed, diverged, or ran out of time or memory"),
-        *(_heading(task, column) for column in columns),
+        *told,
     )
     return Table(task.name, f"{task.title}: results", headings, tuple(rows), tuple(_notes(task)))
 
@@ -70,12 +79,18 @@ def _numbers(task: Task, column: Column, several: bool) -> list[Cell]:
     learned = [estimate for estimate, one in zip(estimates, task.contestants, strict=True) if one.learned]
     contest = not (several or column.exact or column.key == "opposite")
     best = winner(learned, _LESS_IS_BETTER not in column.heading) if contest else None  # learned ones stand first
-    form = column.form
-    if column.key in ("score", "return"):
-        form = form_of([one.mean for one in estimates if one is not None])
+    form = form_of(_means(estimates)) if column.key in ("score", "return") else column.form
     return [
         measured(estimate, form, best=place == best, exact=column.exact) for place, estimate in enumerate(estimates)
     ]
+
+
+def _score_form(task: Task) -> str:
+    return form_of(_means([one.estimate(task.minimum) for one in task.contestants]))
+
+
+def _means(estimates: Sequence[Estimate | None]) -> list[float]:
+    return [one.mean for one in estimates if one is not None]
 
 
 def _setting(one: Contestant, name: str) -> str | None:
@@ -92,6 +107,7 @@ def _failures(one: Contestant) -> Cell:
 def _notes(task: Task) -> list[str]:
     counts = [len(one.scores) for one in task.learned]
     notes = [few_seeds(counts) or ""]
+    notes.append(contention_note([run.result for one in task.learned for run in one.ok]) or "")
     failed = [f"{one.name} {one.failed}" for one in task.learned if one.failed]
     if failed:
         standing = MISSING if task.minimum is None else format(task.minimum, form_of([task.minimum]))

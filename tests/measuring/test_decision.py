@@ -39,7 +39,7 @@ def test_state_bytes_of_an_lstm_are_two_vectors_a_layer(make_policy: MakePolicy)
 
 
 @pytest.mark.parametrize(("acting", "window"), [("stateful", None), ("windowed", 3)])
-def test_latency_percentiles_are_ordered_and_only_timed_steps_count(
+def test_latency_percentiles_are_ordered_and_every_decision_is_told(
     make_policy: MakePolicy, acting: str, window: int | None
 ) -> None:
     done = 0
@@ -53,8 +53,33 @@ def test_latency_percentiles_are_ordered_and_only_timed_steps_count(
         on_step=on_step,
     )  # fmt: skip
     assert 0 < latency.p50_us <= latency.p90_us <= latency.p99_us
-    assert latency.steps == 12
-    assert done == 15
+    assert latency.low_us <= latency.p50_us <= latency.high_us
+    assert latency.steps == 20  # whole blocks
+    assert done >= 3 + 20
+    assert latency.contended is not None and 0 <= latency.contended <= 1
+
+
+def test_what_goes_wrong_in_a_decision_ends_the_measurement(
+    make_policy: MakePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make_policy("lstm")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("of the head")
+
+    monkeypatch.setattr(policy.head, "forward", broken)
+    with pytest.raises(ZeroDivisionError, match="of the head"):
+        decision_latency(policy, torch.zeros(1, 3), horizon=4, warmup=3, steps=12)
+
+
+def test_with_several_threads_nobody_can_tell_who_had_the_core(make_policy: MakePolicy) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        latency = decision_latency(make_policy("lstm"), torch.zeros(1, 3), horizon=4, warmup=3, steps=12)
+    finally:
+        torch.set_num_threads(threads)
+    assert latency.contended is None
 
 
 def test_the_process_knows_its_peak_memory() -> None:

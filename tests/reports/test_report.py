@@ -208,3 +208,30 @@ def test_published_numbers_say_why_they_do_not_compare(tmp_path: Path) -> None:
     assert verdicts and all(text.startswith("no:") for text in verdicts)
     assert any("data (" in text for text in verdicts)
     assert any("not known to be D4RL's" in note for note in found.notes)
+
+
+def test_differences_from_the_best_are_paired_by_seed(tmp_path: Path) -> None:
+    luck = [0.30, 0.60, 0.90, 0.20]  # of the seed, the same for both
+    seeds(tmp_path, "s4", "umbrella", luck)
+    seeds(tmp_path, "gpt", "umbrella", [score - gap for score, gap in zip(luck, [0.05, 0.06, 0.04, 0.05], strict=True)])
+    make_run(tmp_path, "lstm", "umbrella", 9, 0.1)  # a seed that the best has not
+    found = table(build(tmp_path, {}).report, "umbrella")
+    half = stats.t.ppf(0.975, 3) * stats.sem([0.05, 0.06, 0.04, 0.05])
+    assert column(found, "− s4, paired") == {"s4": "–", "gpt": f"-0.050 ± {half:.3f}", "lstm": "–"}
+    assert best(found) == []  # their own intervals overlap
+
+
+def test_a_failed_seed_is_paired_at_the_lowest_score(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+    make_run(tmp_path, "gpt", "umbrella", 0, 0.5)
+    make_run(tmp_path, "gpt", "umbrella", 1, None, status="diverged")
+    shown = column(table(build(tmp_path, {}).report, "umbrella"), "− s4, paired")
+    assert shown["gpt"].startswith("-0.350 ± ")  # of −0.4 and 0.5 − 0.8
+
+
+def test_over_all_tasks_the_pairs_are_of_task_and_seed(tmp_path: Path) -> None:
+    for env, base in (("memory-len", 0.8), ("memory-size", 0.4)):
+        seeds(tmp_path, "s4", env, [base, base + 0.1])
+        seeds(tmp_path, "gpt", env, [base - 0.1, base])
+    found = table(build(tmp_path, FAMILIES).report, "overall")
+    assert column(found, "− s4, paired") == {"s4": "–", "gpt": "-10.0 [-10.0, -10.0]"}

@@ -233,3 +233,15 @@ def test_a_table_needs_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd="/")
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_a_latency_measured_beside_other_work_stands_only_where_there_is_no_other(tmp_path: Path) -> None:
+    for seed, (latency, share) in enumerate([(400.0, 0.0), (420.0, 0.1), (1900.0, 0.9)]):
+        make_run(tmp_path, "s4", seed, result_latency_p50_us=latency, result_latency_contended=share)
+    make_run(tmp_path, "gpt", 0, result_latency_p50_us=1700.0, result_latency_contended=1.0)
+    found = {row["backbone"]: row["metrics"]["latency_p50_us"] for row in rows(tmp_path)}
+    assert (found["s4"]["mean"], found["s4"]["n"]) == (410.0, 2)
+    assert (found["gpt"]["mean"], found["gpt"]["n"]) == (1700.0, 1)
+    text = markdown(tmp_path)
+    assert "in 2 of 4 runs other work had the core for more than 25 % of the time" in text
+    assert "(n=2)" in next(cell["latency p50 µs ↓"] for cell in cells(text) if cell["backbone"] == "s4")

@@ -125,6 +125,7 @@ def test_a_run_ends_in_one_row_with_every_column(bench: Bench) -> None:
     assert {"run_id", "backbone", "env", "seed", "target_return", "opposite_return", "decode", "acting"} <= set(row)
     assert {"data_sha256", "implementation", "implementation_reason", "loss", "train_seconds"} <= set(row)
     costs = {"latency_p50_us", "latency_p90_us", "latency_p99_us", "state_bytes", "peak_rss_bytes", "peak_device_bytes"}
+    costs |= {"latency_p50_low_us", "latency_p50_high_us", "latency_contended"}
     assert costs | {"parameters_total", "parameters_backbone", "tokens_per_decision"} <= set(row)
     assert bench.folder("whole").status() == "ok"
 
