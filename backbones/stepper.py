@@ -19,7 +19,12 @@ class Stepper:
 
     A backbone with a faster way (discretised once, ring buffer, one fused call) returns a subclass from
     ``make_stepper``. It is built for the parameters as they are: make a new one after an update.
+
+    Attributes:
+        implementation: what computes a step; whole stretches may have another (`Backbone.kernel`).
     """
+
+    implementation: str = "torch"
 
     def __init__(self, backbone: Backbone, batch_size: int) -> None:
         self.backbone, self.batch_size = backbone, batch_size

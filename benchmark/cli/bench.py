@@ -20,7 +20,7 @@ def bench(
     full: Annotated[
         bool,
         typer.Option(
-            "--full/--quick", help="Contexts to 4,000, batch 1 and 64, rows to 16k, every implementation; or minutes."
+            "--full/--quick", help="Contexts to 4,000, batch 1 and 64, rows to 16k in every implementation; or minutes."
         ),
     ] = False,
     context: Annotated[

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from dsbench.backbones.compiled import CompiledStepper
 from dsbench.batches import Batch, Observation
 from dsbench.decision.heads import ActionDistribution, Decode, decode_action
 from dsbench.decision.wrapper import DecisionSequence
@@ -91,9 +90,7 @@ class _Stateful:
     def __init__(self, policy: DecisionSequence, batch_size: int, compiled: bool) -> None:
         self.policy = policy
         self.stepper = policy.backbone.make_stepper(batch_size, compiled=compiled)
-        self.implementation = (
-            self.stepper.implementation if isinstance(self.stepper, CompiledStepper) else policy.backbone.kernel().name
-        )
+        self.implementation = self.stepper.implementation
 
     def remember(self, past: Batch) -> None:
         self.stepper.load(self.policy.state_after(past))

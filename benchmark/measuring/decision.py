@@ -39,6 +39,7 @@ class Latency:
         steps: timed decisions.
         contended: part of the blocks of decisions during which, tried again too, others had the core; None where CPU
             time cannot tell: with several threads or on a device.
+        implementation: what computed the backbone's part.
     """
 
     p50_us: float
@@ -48,6 +49,7 @@ class Latency:
     p99_us: float
     steps: int
     contended: float | None
+    implementation: str
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ def decision_latency(
         raise loop.error
     found = timing(samples)
     return Latency(
-        found.p50, found.low, found.high, found.p90, found.p99, found.n, found.contended / blocks if alone else None
-    )
+        found.p50, found.low, found.high, found.p90, found.p99, found.n,
+        contended=found.contended / blocks if alone else None, implementation=loop.actor.implementation,
+    )  # fmt: skip
 
 
 class _Loop:

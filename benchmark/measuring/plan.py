@@ -77,7 +77,7 @@ class Grid:
         compiled_contexts: for compiled steps, each of which takes seconds to make.
         batches: rows that decide at once.
         lengths: timesteps of training rows.
-        every_implementation: also those that the backbone would not choose.
+        every_implementation: of whole rows also those that the backbone would not choose; single steps have one.
     """
 
     attention_contexts: tuple[int, ...]
@@ -159,9 +159,6 @@ def _decisions(one: Contender, grid: Grid) -> Iterator[Cell]:
         compiled = grid.compiled_contexts if one.attention else grid.compiled_contexts[-1:]
         for context in compiled:
             yield Cell(one.name, "compiled", "model", context, batch=batch)
-    if grid.every_implementation:
-        for implementation in one.implementations:
-            yield Cell(one.name, "recurrent", "model", contexts[-1], implementation=implementation)
 
 
 def _training(one: Contender, grid: Grid) -> Iterator[Cell]:

@@ -18,12 +18,16 @@ SUFFIXES = {"us": "_us", "bytes": "_bytes"}  # of a column, by the unit of what 
 
 
 class Cost(NamedTuple):
-    """One measured number; None where it cannot be measured, `missing` saying why."""
+    """One measured number; None where it cannot be measured, `missing` saying why.
+
+    `implementation` is what computes a decision, where that is not what computes whole rows.
+    """
 
     metric: str
     value: float | None
     unit: str
     missing: str = ""
+    implementation: str | None = None
 
 
 def decision_costs(
@@ -46,12 +50,7 @@ def decision_costs(
     )  # fmt: skip
     parameters = decision.count_parameters(model)
     return [
-        Cost("latency_p50", latency.p50_us, "us"),
-        Cost("latency_p50_low", _finite(latency.low_us), "us", "a single block of decisions"),
-        Cost("latency_p50_high", _finite(latency.high_us), "us", "a single block of decisions"),
-        Cost("latency_p90", latency.p90_us, "us"),
-        Cost("latency_p99", latency.p99_us, "us"),
-        Cost("latency_contended", latency.contended, "share", "CPU time tells it of a single thread alone"),
+        *_latency_costs(latency),
         Cost("parameters_total", parameters.total, "count"),
         Cost("parameters_backbone", parameters.backbone, "count"),
         Cost("parameters_trainable", parameters.trainable, "count"),
@@ -59,6 +58,19 @@ def decision_costs(
         Cost("peak_rss", decision.peak_rss_bytes(), "bytes"),
         Cost("peak_device", decision.peak_device_bytes(device), "bytes", "only counted on CUDA devices"),
         Cost("tokens_per_decision", model.tokens_per_decision, "tokens"),
+    ]
+
+
+def _latency_costs(found: decision.Latency) -> list[Cost]:
+    times = {
+        "p50": found.p50_us, "p50_low": found.low_us, "p50_high": found.high_us, "p90": found.p90_us, "p99": found.p99_us,
+    }  # fmt: skip
+    return [
+        *(
+            Cost(f"latency_{name}", _finite(time), "us", "a single block of decisions", found.implementation)
+            for name, time in times.items()
+        ),
+        Cost("latency_contended", found.contended, "share", "CPU time tells it of one thread on a CPU alone"),
     ]
 
 
@@ -79,7 +91,7 @@ def cost_records(costs: list[Cost], evaluation: Evaluation) -> list[dict[str, An
     return [
         metric_record(
             phase="measure", metric=cost.metric, value=cost.value, unit=cost.unit, batch=1, acting=evaluation.acting,
-            implementation=evaluation.model.backbone.kernel().name,
+            implementation=cost.implementation or evaluation.model.backbone.kernel().name,
             reason=None if cost.value is not None else cost.missing,
         )
         for cost in costs

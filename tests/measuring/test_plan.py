@@ -35,6 +35,7 @@ def test_full_asks_for_every_implementation_and_keeps_training_batches_in_bounds
     assert all(c.length is not None and c.length * c.batch <= 16_384 for c in training)
     assert max(c.length or 0 for c in training) == 16_384
     assert {c.batch for c in found if c.mode == "kv_cache"} == {1, 64}
+    assert {c.implementation for c in found if c.mode != "train"} == {None}
 
 
 def test_own_contexts_replace_those_of_the_grid() -> None:
