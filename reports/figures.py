@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from dsbench.reports.document import Figure
@@ -27,6 +27,7 @@ _WIDTH, _HEIGHT = 5.2, 3.2  # inches; small, so that the letters are still read 
 _LETTER, _HANDLE = 0.069, 0.5  # width of one letter and of one sample line of the legend, inches
 _BAND = 0.12  # opacity of an interval; a dozen of them still let the lines be seen
 _ROW = 0.2  # height of one line of the legend, inches
+_PLACES, _APART = 8, 0.09  # ticks at most that are the curves' own, and how near two may be, as a share of the axis
 _EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
 
 
@@ -76,6 +77,8 @@ def plot(
         plain = any(one.dashed for one in series)  # then dashes say that alone
         lines = [_curve(axes, one, replace(style, dashes="-") if plain else style, y.log) for one, style in pairs]
         _axis(axes, x, y)
+        if x.log and all(one.line for one in series):
+            _own_ticks(axes, [value for one in series for value in one.x if value > 0])
         _marks(axes, marks)
         _legend(canvas, lines, [one.name for one in series])
         return _figure(canvas, name, title, caption)
@@ -187,6 +190,20 @@ def _axis(axes: Axes, x: Axis, y: Axis) -> None:
             side.set_major_locator(LogLocator(subs=_ticks(side.get_view_interval())))
             side.set_minor_formatter(NullFormatter())
         side.set_major_formatter(FuncFormatter(_number(side.get_view_interval, log)))
+
+
+def _own_ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Where curves were measured at a few places alone, those are named; of two too close to each other the larger."""
+    places = sorted(set(values), reverse=True)
+    if not 3 <= len(places) <= _PLACES:
+        return
+    span = math.log(places[0] / places[-1])
+    kept = places[:1]
+    for place in places[1:]:
+        if math.log(kept[-1] / place) >= _APART * span:
+            kept.append(place)
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_minor_locator(FixedLocator(places))
 
 
 def _ticks(view: Sequence[float]) -> tuple[float, ...]:

@@ -11,8 +11,9 @@ from dsbench.reports.figures import Axis, Series, plot
 from dsbench.reports.statistics import few_seeds
 from dsbench.studies.answers import Answer
 from dsbench.studies.beside import citations, published_section
-from dsbench.studies.measures import MEASURES, Measure
-from dsbench.studies.study_file import BACKBONE, ENV, FigureOf, Study, TableOf
+from dsbench.studies.headline import headline, labels_of, plain, rivals
+from dsbench.studies.measures import MEASURES
+from dsbench.studies.study_file import ENV, FigureOf, Study, TableOf
 
 
 def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], command: str) -> Report:
@@ -37,29 +38,7 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
             study, [(str(run.row["backbone"]), str(run.row["env"]), str(run.row["data.recipe"])) for run in ended]
         ),
     ]
-    return Report(f"{study.title} ({size})", (headline(study.table, answers),), tuple(sections))
-
-
-def headline(table: TableOf, answers: Sequence[Answer]) -> str:
-    """One sentence an environment: which cell has the best mean, and whether its interval is apart from all others."""
-    measure = MEASURES[table.measures[0]]
-    sentences = []
-    for env in dict.fromkeys(answer.labels[ENV] for answer in answers):
-        own = [answer for answer in answers if answer.labels[ENV] == env]
-        ranked = _ranked(own, table.measures[0])
-        if not ranked:
-            sentences.append(f"On {env} no run has ended yet.")
-            continue
-        best = ranked[0]
-        text = best.estimates[table.measures[0]]
-        assert text is not None
-        apart = (
-            "its interval is apart from all others" if _winner(own, table.measures[0]) else "not apart from all others"
-        )
-        sentences.append(
-            f"On {env} the best {_plain(measure)} is {text.text(measure.form)} (n = {text.n}), by {_name(best, own)}; {apart}."
-        )
-    return " ".join(sentences)
+    return Report(f"{study.title} ({size})", headline(study.table, answers), tuple(sections))
 
 
 def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
@@ -73,14 +52,14 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
         headings.append(Heading(f"{label}: {MEASURES[first].heading}" if label else MEASURES[first].heading, hint))
     headings += [Heading(MEASURES[other].heading) for other in others]
     headings.append(Heading("n", "runs that ended ok"))
-    winners = {env: _winner([a for a in answers if a.labels[ENV] == env], first) for env in _labels(answers, ENV)}
+    winners = [best for group in rivals(table, answers) if (best := _winner(group, first)) is not None]
     rows = []
     for key in dict.fromkeys(tuple(answer.labels[axis] for axis in names) for answer in answers):
         own = [answer for answer in answers if tuple(answer.labels[axis] for axis in names) == key]
         by_label = {answer.labels[table.columns] if table.columns else "": answer for answer in own}
         cells = [words(label) for label in key]
         cells += [_cell(by_label.get(label), first, winners) for label in spread]
-        cells += [_cell(own[0], other, {}) for other in others]
+        cells += [_cell(own[0], other, []) for other in others]
         rows.append((*cells, whole(sum(answer.n for answer in own))))
     counts = [answer.n for answer in answers]
     notes = ["± is the half-width of the 95 % interval over seeds (Student's t)."]
@@ -93,13 +72,13 @@ def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> 
     figure = study.figure
     assert figure is not None
     curves = []
-    for series, env in product(_labels(answers, figure.series), _labels(answers, ENV)):
+    for series, env in product(labels_of(answers, figure.series), labels_of(answers, ENV)):
         own = [a for a in answers if a.labels[figure.series] == series and a.labels[ENV] == env]
         title = f"{series}, {env}" if figure.series != ENV and _several(answers, ENV) else series
         if own:
             curves.append(_curve(title, own, figure))
     measure = MEASURES[figure.y]
-    caption = f"{_plain(measure).capitalize()} over {figure.label}, size {size}; bands are 95 % intervals over seeds."
+    caption = f"{plain(measure).capitalize()} over {figure.label}, size {size}; bands are 95 % intervals over seeds."
     y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"))
     return plot(name, study.title, caption, curves, Axis(figure.label, log=figure.log), y)
 
@@ -152,16 +131,9 @@ def _method(study: Study, size: str, answers: Sequence[Answer], command: str) ->
 # ---------------------------------------------------------------------- cells and winners
 
 
-def _cell(answer: Answer | None, name: str, winners: dict[str, Answer | None]) -> Cell:
-    best = answer is not None and winners.get(answer.labels[ENV]) is answer
+def _cell(answer: Answer | None, name: str, winners: Sequence[Answer]) -> Cell:
+    best = any(answer is one for one in winners)
     return measured(answer.estimates[name] if answer else None, MEASURES[name].form, best, exact=True)
-
-
-def _ranked(answers: Sequence[Answer], name: str) -> list[Answer]:
-    """Answers that have the measure, the best mean first."""
-    sign = -1 if MEASURES[name].larger else 1
-    having = [(one.mean, place, a) for place, a in enumerate(answers) if (one := a.estimates[name]) is not None]
-    return [answer for _, _, answer in sorted(having, key=lambda each: (sign * each[0], each[1]))]
 
 
 def _winner(answers: Sequence[Answer], name: str) -> Answer | None:
@@ -170,20 +142,5 @@ def _winner(answers: Sequence[Answer], name: str) -> Answer | None:
     return None if place is None else answers[place]
 
 
-def _name(answer: Answer, among: Sequence[Answer]) -> str:
-    """The labels that tell it from the others."""
-    axes = [axis for axis in answer.labels if axis != ENV and _several(among, axis)]
-    words = [answer.labels[axis] if axis == BACKBONE else f"{axis} {answer.labels[axis]}" for axis in axes]
-    return ", ".join(words) or answer.labels[BACKBONE]
-
-
-def _labels(answers: Sequence[Answer], axis: str) -> list[str]:
-    return list(dict.fromkeys(answer.labels[axis] for answer in answers))
-
-
 def _several(answers: Sequence[Answer], axis: str) -> bool:
-    return len(_labels(answers, axis)) > 1
-
-
-def _plain(measure: Measure) -> str:
-    return measure.heading.removesuffix(" ↑").removesuffix(" ↓")
+    return len(labels_of(answers, axis)) > 1

@@ -11,11 +11,14 @@ from dsbench.reports.content.ways import GROWING, Crossing, Curves, Way, alone, 
 _NAMED = 3  # that a sentence names
 
 
-def bench_headline(results: Path) -> tuple[str, ...]:
-    """The sentence of the newest bench, of the model alone at batch 1; none where nothing of that was measured."""
-    if not benches_of(results):
-        return ()
-    curves = {way: cells for way, cells in alone(newest(results).curves).items() if way.mode != "compiled"}
+def newest_headline(results: Path) -> tuple[str, ...]:
+    """The sentence of the newest bench of a folder; none where there is none."""
+    return bench_headline(newest(results).curves) if benches_of(results) else ()
+
+
+def bench_headline(measured: Curves) -> tuple[str, ...]:
+    """The sentence of the model alone at batch 1; none where nothing of that was measured."""
+    curves = {way: cells for way, cells in alone(measured).items() if way.mode != "compiled"}
     contexts = sorted({context for cells in curves.values() for context in cells})
     if not contexts:
         return ()

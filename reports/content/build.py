@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.measuring.bench_records import benches_of
-from dsbench.reports.content.bench_headline import bench_headline
+from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.citing import bibtex, citing
 from dsbench.reports.content.contest import Task
 from dsbench.reports.content.costs import costs
@@ -60,7 +60,7 @@ def build(results: Path | str, families: Mapping[str, str]) -> Built:
         provenance(groups),
         citing(groups, shown, pooled is not None),
     ]
-    title, sentences = f"dsbench report of {folder.resolve().name}", (*headline(tasks), *bench_headline(folder))
+    title, sentences = f"dsbench report of {folder.resolve().name}", (*headline(tasks), *newest_headline(folder))
     told = sentences or ("No run has ended with a score yet.",)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
 

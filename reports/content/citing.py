@@ -56,7 +56,7 @@ def bibtex(groups: Sequence[Group], shown: Iterable[str] = (), pooled: bool = Fa
 def citing(groups: Sequence[Group], shown: Iterable[str], pooled: bool) -> Section:
     """The section of what to cite."""
     text, unknown = bibtex(groups, shown, pooled)
-    told = ["What was used here, for a bibliography; `dsbench cite` prints it alone."]
+    told = ["What was used here, for a bibliography; dsbench cite prints it alone."]
     if unknown:
         told.append(f"Nothing to cite is known for: {', '.join(unknown)}; cite where they come from.")
     return Section("citations", "Citations", tuple(told), preformatted=text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dsbench.records.journal import Journal
-from dsbench.reports.content.bench_headline import bench_headline
+from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.build import build
 from dsbench.reports.content.costs import costs
 from dsbench.reports.document import Table
@@ -102,7 +102,7 @@ def test_training_speed_stands_against_the_length_of_a_row(tmp_path: Path) -> No
 
 def test_the_headline_says_who_is_fastest_and_what_is_not_separated(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", TIMES | {("lstm", "recurrent"): {1: 500.0, 201: 500.0, 1000: 160.0}})
-    (sentence,) = bench_headline(tmp_path)
+    (sentence,) = newest_headline(tmp_path)
     assert "gpt KV cache (100 µs, 95 % interval 90 to 110, separated from all others) at t = 1" in sentence
     assert "s4 recurrent (150 µs, 95 % interval 135 to 165, not separated from lstm recurrent) at t = 1,000" in sentence
     assert (

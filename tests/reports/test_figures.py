@@ -194,6 +194,14 @@ def test_what_is_no_contestant_is_drawn_in_ink() -> None:
     assert front.colour == INK and gpt.colour != INK
 
 
+def test_curves_measured_at_a_few_places_name_these() -> None:
+    curves = [Series("s4", (5, 10, 20, 40), (1, 2, 3, 4))]
+    assert {"5", "10", "20", "40"} <= set(words(plot("a", "t", "c", curves, Axis("length", log=True), Axis("y"))))
+    crowded = [Series("s4", (1, 20, 100, 250, 300), (1, 2, 3, 4, 5))]
+    shown = set(words(plot("a", "t", "c", crowded, Axis("decisions", log=True), Axis("y"))))
+    assert {"20", "100", "300"} <= shown and "250" not in shown  # its letters would run into those of 300
+
+
 def test_a_logarithmic_axis_of_less_than_a_decade_names_more_than_one_tick() -> None:
     figure = plot("a", "t", "c", [Series("s4", (52_000, 102_000), (1, 2))], Axis("parameters", log=True), Axis("y"))
     assert {"60k", "80k", "100k"} <= set(words(figure))

@@ -41,13 +41,15 @@ def test_growth_crossover_and_failures_are_told(tmp_path: Path) -> None:
     name, study = load_study("latency-context")
     bench = read_bench(measuring(tmp_path, request_of(study, "quick", tmp_path)))
     report = bench_report(name, study, "quick", bench, "dsbench study latency-context")
-    assert "gpt (KV cache) takes 100 µs at context 1 and 4.00 times that at 300." in report.headline
-    assert "s4 (recurrent step) takes 250 µs at context 1 and 1.00 times that at 300." in report.headline
-    assert "s4 is faster than gpt (KV cache): t = 150." in report.headline  # 100 + 300 (t - 1) / 299 = 250 at 150.5
+    fastest, growth = report.headline
+    assert "fastest is gpt KV cache (100 µs, interval not known" in fastest
+    # 100 + 300 (t - 1) / 299 = 250 at 150.5
+    assert "gpt KV cache is overtaken by recurrent steps from t = 150 on (s4)" in fastest
+    assert growth == "Time at t = 300 over that at t = 1: gpt KV cache 4.00, s4 recurrent 1.00."
     sections = {section.name: section for section in report.sections}
     (table,) = sections["answer"].tables
     assert [[each.value for each in row] for row in table.rows] == [
-        ["gpt", "KV cache", 100.0, 400.0, 4.0, 307_200], ["s4", "recurrent step", 250.0, 250.0, 1.0, 307_200]
+        ["gpt KV cache", 100.0, 400.0, 4.0, 307_200], ["s4 recurrent", 250.0, 250.0, 1.0, 307_200]
     ]  # fmt: skip
     assert [row[0].text for row in sections["missing"].tables[0].rows] == ["gpt.window.t300"]
     assert [row[1].value for row in sections["published"].tables[0].rows][:2] == [2.1, 2.3]

@@ -85,9 +85,9 @@ def test_the_table_holds_means_with_student_intervals_and_what_is_missing(tmp_pa
 
 def test_the_headline_names_the_best_and_whether_it_is_apart(tmp_path: Path, study: Study) -> None:
     cells = made(tmp_path, study)
-    (sentence,) = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "").headline
-    assert sentence.startswith(
-        "On umbrella the best score is 0.910 ± 0.025 (n = 3), by gpt, length 3; its interval is apart"
+    assert report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "").headline == (
+        "On umbrella, length 3, gpt has the best score, 0.910 ± 0.025 (n = 3), apart from rnn.",
+        "On umbrella, length 12, gpt has the best score, 0.600 ± 0.248 (n = 3).",
     )
 
 

@@ -1,0 +1,170 @@
+"""What the runs of a study say in a few sentences: who is best and how sure that is, and what the studied axis changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from dsbench.reports.content.cells import separated
+from dsbench.reports.statistics import Estimate
+from dsbench.studies.answers import Answer
+from dsbench.studies.measures import MEASURES, Measure
+from dsbench.studies.study_file import BACKBONE, ENV, TableOf
+
+_NAMED = 4  # that a sentence names
+
+
+def headline(table: TableOf, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """A sentence for each group of `rivals`, or, where rivals are two labels such as two layouts of tokens, for each
+    environment, label against label."""
+    measure = table.measures[0]
+    without = [f"On {env} no run has ended yet." for env in labels_of(answers, ENV) if not _told(answers, env, measure)]
+    having = [answer for answer in answers if _told(answers, answer.labels[ENV], measure)]
+    axis = table.rows[-1]
+    if axis != BACKBONE and len(labels_of(having, axis)) == 2:
+        pairs = [_of_two(env, axis, _on(having, env), table.measures) for env in labels_of(having, ENV)]
+        return (*pairs, *without)
+    groups = rivals(table, having)
+    shown = [ENV, *(name for name in _around(table) if len(labels_of(having, name)) > 1 and name != ENV)]
+    best = [_best(_where(group[0], shown), group, measure) for group in groups]
+    return (*best, *without)
+
+
+def rivals(table: TableOf, answers: Sequence[Answer]) -> list[list[Answer]]:
+    """Answers to be compared with each other: those that differ in the last axis of the table's rows alone."""
+    groups: dict[tuple[str, ...], list[Answer]] = {}
+    for answer in answers:
+        groups.setdefault(tuple(answer.labels[name] for name in _around(table)), []).append(answer)
+    return list(groups.values())
+
+
+def _around(table: TableOf) -> list[str]:
+    """The axes that rivals share."""
+    return list(dict.fromkeys([ENV, *table.rows[:-1], *([table.columns] if table.columns else [])]))
+
+
+def _on(answers: Sequence[Answer], env: str) -> list[Answer]:
+    return [answer for answer in answers if answer.labels[ENV] == env]
+
+
+def _told(answers: Sequence[Answer], env: str, measure: str) -> bool:
+    return any(answer.estimates[measure] is not None for answer in _on(answers, env))
+
+
+def _where(answer: Answer, names: Sequence[str]) -> str:
+    """``On umbrella, length 40``."""
+    first, *others = names
+    words = [answer.labels[name] if name == BACKBONE else f"{name} {answer.labels[name]}" for name in others]
+    return ", ".join([f"On {answer.labels[first]}", *words])
+
+
+# ------------------------------------------------------------------ the best of several
+
+
+def _best(where: str, answers: Sequence[Answer], name: str) -> str:
+    """``On umbrella, length 40, the best score is mamba's, 0.951 ± 0.058 (n = 3), not apart from lstm (0.811 ± 0.455).``"""
+    measure = MEASURES[name]
+    ranked = _ranked(answers, name)
+    if not ranked:
+        return f"{where}, no run has ended yet."
+    (first, best), *others = ranked
+    value = f"{best.text(measure.form)} (n = {best.n})"
+    equals = [answer for answer, one in others if one.mean == best.mean]
+    if equals:
+        names = _listed([_name(answer, answers) for answer in [first, *equals]])
+        rest = [(answer, one) for answer, one in others if one.mean != best.mean]
+        return f"{where}, {names} share the best {plain(measure)}, {value}{_verdict(best, rest, answers, measure)}."
+    verdict = _verdict(best, others, answers, measure)
+    return f"{where}, {_name(first, answers)} has the best {plain(measure)}, {value}{verdict}."
+
+
+def _verdict(
+    best: Estimate, others: Sequence[tuple[Answer, Estimate]], among: Sequence[Answer], measure: Measure
+) -> str:
+    if not others:
+        return ""
+    close = [(answer, one) for answer, one in others if not _apart(best, one, measure)]
+    if not close:
+        return ", apart from all others" if len(others) > 1 else f", apart from {_name(others[0][0], among)}"
+    told = [f"{_name(answer, among)} ({one.text(measure.form)})" for answer, one in close]
+    return f", not apart from {_listed(told)}"
+
+
+def _ranked(answers: Sequence[Answer], name: str) -> list[tuple[Answer, Estimate]]:
+    """Answers that have the measure, the best mean first."""
+    sign = -1 if MEASURES[name].larger else 1
+    having = [(answer, one) for answer in answers if (one := answer.estimates[name]) is not None]
+    return sorted(having, key=lambda each: sign * each[1].mean)
+
+
+def _apart(best: Estimate, other: Estimate, measure: Measure) -> bool:
+    return separated(best, other) if measure.larger else separated(other, best)
+
+
+# ------------------------------------------------------------------ two labels of one axis
+
+
+def _of_two(env: str, axis: str, answers: Sequence[Answer], measures: Sequence[str]) -> str:
+    """``On umbrella, layout separate against joint: score ...; latency p50 × 1.60 (1.02 to 2.40).``"""
+    first, second = labels_of(answers, axis)
+    rest = [name for name in answers[0].labels if name != axis]
+    by_label: dict[str, dict[tuple[str, ...], Answer]] = {first: {}, second: {}}
+    for answer in answers:
+        by_label[answer.labels[axis]][tuple(answer.labels[name] for name in rest)] = answer
+    pairs = [(by_label[first][key], by_label[second][key]) for key in by_label[first] if key in by_label[second]]
+    score, *costs = measures
+    parts = [_changed(pairs, score), *(text for name in costs if (text := _multiplied(pairs, name)))]
+    return f"On {env}, {axis} {second} against {first}: {'; '.join(parts)}."
+
+
+def _changed(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str:
+    """For whom the second label is better, worse, or not told apart."""
+    measure = MEASURES[name]
+    both = [(old, a, b) for old, new in pairs if (a := old.estimates[name]) and (b := new.estimates[name])]
+    better = [answer.labels[BACKBONE] for answer, a, b in both if _apart(b, a, measure)]
+    worse = [answer.labels[BACKBONE] for answer, a, b in both if _apart(a, b, measure)]
+    told = [f"better for {_listed(better)}"] if better else []
+    told += [f"worse for {_listed(worse)}"] if worse else []
+    unclear = len(both) - len(better) - len(worse)
+    told += [f"not told apart for {unclear} of {len(both)}"] if unclear else []
+    return f"{plain(measure)} {', '.join(told)}" if told else f"{plain(measure)} not known of both"
+
+
+def _multiplied(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None:
+    """``latency p50 × 1.60 (1.02 to 2.40)``: the median of the ratios and their ends."""
+    ratios = [
+        b.mean / a.mean
+        for old, new in pairs
+        if (a := old.estimates[name]) and (b := new.estimates[name]) and a.mean > 0 and math.isfinite(b.mean)
+    ]
+    if not ratios:
+        return None
+    what = plain(MEASURES[name]).partition(",")[0]
+    return f"{what} × {median(ratios):.2f}" + (f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else "")
+
+
+# ------------------------------------------------------------------ words
+
+
+def _name(answer: Answer, among: Sequence[Answer]) -> str:
+    """The labels that tell it from the others."""
+    axes = [axis for axis in answer.labels if axis != ENV and len(labels_of(among, axis)) > 1]
+    words = [answer.labels[axis] if axis == BACKBONE else f"{axis} {answer.labels[axis]}" for axis in axes]
+    return ", ".join(words) or answer.labels[BACKBONE]
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > _NAMED:
+        return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def labels_of(answers: Sequence[Answer], axis: str) -> list[str]:
+    """Of an axis, in the order of the grid."""
+    return list(dict.fromkeys(answer.labels[axis] for answer in answers))
+
+
+def plain(measure: Measure) -> str:
+    """Its heading without the arrow."""
+    return measure.heading.removesuffix(" ↑").removesuffix(" ↓")
