@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dsbench.reports.contention import contention_note
 from dsbench.reports.groups import Group, Run
@@ -72,33 +73,43 @@ def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
 
 def machines(runs: Sequence[Run]) -> list[str]:
     """A line for each machine and its versions, with how many runs it made and at which commits."""
+    return made_on([run.provenance for run in runs if run.provenance])
+
+
+def made_on(origins: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of `machines`, from the provenance of each run."""
     made: dict[str, Counter[str]] = {}
-    for run in runs:
-        if run.provenance:
-            made.setdefault(_machine(run), Counter())[_commit(run)] += 1
+    for origin in origins:
+        made.setdefault(machine(origin), Counter())[_commit(origin)] += 1
     lines = []
-    for machine, commits in sorted(made.items()):
+    for where, commits in sorted(made.items()):
         total = commits.total()
         count = f"{total} {'run' if total == 1 else 'runs'}"
-        lines.append(f"{machine} · commit {', '.join(sorted(commits))} ({count})")
+        lines.append(f"{where} · commit {', '.join(sorted(commits))} ({count})")
     if len(lines) > 1:
         lines.append("Speed, latency and memory compare only between runs of one of these lines.")
     return lines
 
 
-def _machine(run: Run) -> str:
-    machine, packages = run.provenance.get("machine") or {}, run.provenance.get("packages") or {}
-    torch = run.provenance.get("torch") or {}
+def machine(origin: Mapping[str, Any]) -> str:
+    """``AMD EPYC, 2 cores · torch 2.13.0 · threads 1 · dsbench 0.1.0``."""
+    hardware, packages = origin.get("machine") or {}, origin.get("packages") or {}
+    torch = origin.get("torch") or {}
     parts = [
-        f"{machine.get('cpu_model') or 'unknown CPU'}, {machine.get('cores_usable') or '?'} cores",
+        f"{hardware.get('cpu_model') or 'unknown CPU'}, {hardware.get('cores_usable') or '?'} cores",
         *(str(gpu["name"]) for gpu in torch.get("gpus") or []),
         f"torch {packages.get('torch') or 'unknown'}",
         f"threads {torch.get('threads') or '?'}",
-        f"dsbench {run.provenance.get('dsbench') or 'unknown'}",
+        f"dsbench {origin.get('dsbench') or 'unknown'}",
     ]
     return " · ".join(parts)
 
 
-def _commit(run: Run) -> str:
-    git = run.provenance.get("git") or {}
+def made(origin: Mapping[str, Any]) -> str:
+    """One measuring's machine and commit; empty where nothing is known of it."""
+    return f"{machine(origin)} · commit {_commit(origin)}" if origin else ""
+
+
+def _commit(origin: Mapping[str, Any]) -> str:
+    git = origin.get("git") or {}
     return (git.get("commit") or "unknown")[:12] + (" with changes" if git.get("dirty") else "")

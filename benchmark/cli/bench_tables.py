@@ -211,11 +211,10 @@ def _failures(bench: Bench) -> None:
 
 
 def _curves(bench: Bench, batch: int) -> dict[tuple[str, str], dict[int, float]]:
-    """(backbone, mode) -> context -> median, of the backbones' own choice of kernel, model only."""
+    """(backbone, mode) -> context -> median, model only."""
     curves: dict[tuple[str, str], dict[int, float]] = {}
     for row in bench.rows(loop="model", batch=batch):
-        asked = f".{row['implementation']}." in row["cell_id"]
-        if row["mode"] in MODE_NAMES and row["p50_us"] is not None and not asked:
+        if row["mode"] in MODE_NAMES and row["p50_us"] is not None:
             curves.setdefault((row["backbone"], row["mode"]), {})[row["context"]] = row["p50_us"]
     return curves
 

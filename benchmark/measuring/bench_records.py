@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import UsageError
 from dsbench.files import write_atomic
+from dsbench.records.encoding import read_sealed
 from dsbench.records.journal import Journal
 
 if TYPE_CHECKING:
@@ -101,6 +102,18 @@ def read_bench(path: Path) -> Bench:
             row |= _known(record)
             row["reason"] = row["reason"] or record.get("memory_reason")
     return bench
+
+
+def made_where(path: Path) -> dict[str, Any]:
+    """Machine, versions and commit of one measuring; empty where its folder does not tell.
+
+    Raises:
+        CorruptFile: the file is damaged.
+    """
+    try:
+        return read_sealed(path / PROVENANCE, "delete it: the measuring stays, without its machine")
+    except FileNotFoundError:
+        return {}
 
 
 def benches_of(results: Path) -> list[Path]:

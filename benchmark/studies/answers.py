@@ -21,12 +21,13 @@ ABSENT = "not begun"  # the status of a run without a folder
 
 @dataclass(frozen=True)
 class Found:
-    """A run of the grid: its row in the table of runs, and its status."""
+    """A run of the grid: its row in the table of runs, its status, and its machine, versions and commit."""
 
     run_id: str
     status: str
     reason: str | None
     row: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def answers_of(cells: Sequence[Cell], results: Path) -> list[Answer]:
 def _found(name: str, results: Path) -> Found:
     folder = RunFolder.open(results, name)
     if not folder.path.is_dir():
-        return Found(name, ABSENT, None, {})
+        return Found(name, ABSENT, None, {}, {})
     row = run_row(folder)
-    return Found(name, str(row["status"]), row["reason"], row)
+    return Found(name, str(row["status"]), row["reason"], row, folder.read_provenance() or {})
 
 
 def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:

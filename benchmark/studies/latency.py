@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dsbench.measuring.bench_records import NOT_REACHED, Bench, benches_of, read_bench
+from dsbench.measuring.bench_records import NOT_REACHED, Bench, benches_of, made_where, read_bench
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
 from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.cells import whole, words
-from dsbench.reports.content.ways import STAR, Curves, Newest, alone, crossings, time_cell
+from dsbench.reports.content.ways import STAR, Curves, alone, crossings, curves_of, time_cell
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, plot
+from dsbench.reports.notes import made
 from dsbench.studies.beside import citations, published_section
 from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
@@ -48,12 +49,13 @@ def measured_before(request: Request, results: Path) -> Bench | None:
 
 def bench_report(name: str, study: Study, size: str, bench: Bench, command: str) -> Report:
     """The page of a measuring: a table and a figure of latency against context, the crossovers, the paper's beside."""
-    curves = alone(Newest(bench.path.name, False, bench.rows()).curves)  # the environment's step is the same for all
+    curves = alone(curves_of(bench.rows()))  # the environment's step is the same for all
     sentences = (*bench_headline(curves), _growth(curves)) if curves else ("Nothing was measured yet.",)
     tables, figures = ((_table(name, curves),), (_figure(name, study, curves),)) if curves else ((), ())
     asked = [
         f"Measured by dsbench bench into {bench.path.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."
     ]
+    where = [f"Made on: {line}." for line in [made(made_where(bench.path))] if line]
     settings = ", ".join(text.replace("'", "") for text in bench.asked.get("overrides", ()))
     failed = [row for row in bench.rows() if row["status"] != "ok"]
     sections = [
@@ -61,7 +63,7 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
         Section("answer", "What was measured", (), tables, figures),
         *published_section(study, ()),
         *([_missing(failed)] if failed else []),
-        Section("method", "How it was made", (*asked, f"Settings: {settings}."), preformatted=command),
+        Section("method", "How it was made", (*asked, f"Settings: {settings}.", *where), preformatted=command),
         citations(study, [(way.backbone, row["env"] or "", "") for way, own in curves.items() for row in own.values()]),
     ]
     return Report(f"{study.title} ({size})", sentences, tuple(sections))

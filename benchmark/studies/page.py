@@ -8,6 +8,7 @@ from itertools import product
 from dsbench.reports.content.cells import measured, whole, winner, words
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.notes import made_on
 from dsbench.reports.statistics import few_seeds
 from dsbench.studies.answers import Answer
 from dsbench.studies.beside import citations, published_section
@@ -125,6 +126,8 @@ def _method(study: Study, size: str, answers: Sequence[Answer], command: str) ->
             for label, own in labels.items()
         )
         told.append(f"{axis}: {each}.")
+    origins = [run.provenance for answer in answers for run in answer.runs if run.provenance]
+    told += [f"Made on: {line}" for line in made_on(origins)]
     return Section("method", "How it was made", tuple(told), preformatted=command)
 
 

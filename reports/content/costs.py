@@ -58,7 +58,8 @@ def _told(bench: Newest) -> str:
     kinds = sorted({f"{row['device']}, threads {row['threads']}" for row in bench.rows if row["threads"] is not None})
     shapes = f" with the spaces of {', '.join(envs)}" if envs else ""
     where = f", on {'; '.join(kinds)}" if kinds else ""
-    return f"Bench {bench.name}{', the newest of several' if bench.several else ''}: policies{shapes}{where}."
+    made = f"; {bench.made}" if bench.made else ""
+    return f"Bench {bench.name}{', the newest of several' if bench.several else ''}: policies{shapes}{where}{made}."
 
 
 def _batches(curves: Curves) -> list[int]:

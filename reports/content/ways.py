@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsbench.measuring.bench_records import read_benches
+from dsbench.measuring.bench_records import FOLDER, made_where, read_benches
 from dsbench.measuring.crossover import Crossover, crossover
 from dsbench.reports.document import MISSING, Cell
+from dsbench.reports.notes import made
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,23 +45,28 @@ class Newest:
     Attributes:
         name: its id.
         several: whether there are older ones.
+        made: its machine, versions and commit in words.
         rows: its cells; what is missing is None.
     """
 
     name: str
     several: bool
+    made: str
     rows: Sequence[Row]
 
     @property
     def curves(self) -> Curves:
-        """Every way to decide with the backbone's own choice of kernel, by its name."""
-        found: dict[Way, dict[int, Row]] = {}
-        for row in self.rows:
-            asked = f".{row['implementation']}." in str(row["cell_id"])
-            if row["mode"] in MODES and row["context"] is not None and row["p50_us"] is not None and not asked:
-                way = Way(str(row["backbone"]), str(row["mode"]), str(row["loop"] or "model"), int(row["batch"] or 1))
-                found.setdefault(way, {})[int(row["context"])] = row
-        return {way: dict(sorted(found[way].items())) for way in sorted(found)}
+        return curves_of(self.rows)
+
+
+def curves_of(rows: Sequence[Row]) -> Curves:
+    """Every way to decide that was measured, by its name."""
+    found: dict[Way, dict[int, Row]] = {}
+    for row in rows:
+        if row["mode"] in MODES and row["context"] is not None and row["p50_us"] is not None:
+            way = Way(str(row["backbone"]), str(row["mode"]), str(row["loop"] or "model"), int(row["batch"] or 1))
+            found.setdefault(way, {})[int(row["context"])] = row
+    return {way: dict(sorted(found[way].items())) for way in sorted(found)}
 
 
 def newest(results: Path) -> Newest:
@@ -69,7 +75,8 @@ def newest(results: Path) -> Newest:
     names = sorted(cells["bench_id"].dropna().astype(str).unique())
     own: pd.DataFrame = cells[cells["bench_id"].eq(names[-1])] if names else cells
     rows = [{str(key): plain(value) for key, value in row.items()} for row in own.to_dict(orient="records")]
-    return Newest(names[-1] if names else "", len(names) > 1, rows)
+    origin = made_where(results / FOLDER / names[-1]) if names else {}
+    return Newest(names[-1] if names else "", len(names) > 1, made(origin), rows)
 
 
 def plain(value: Any) -> Any:

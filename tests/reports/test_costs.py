@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dsbench.records.encoding import seal
 from dsbench.records.journal import Journal
 from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.build import build
@@ -121,3 +122,18 @@ def test_without_a_bench_one_line_says_how_to_make_one(tmp_path: Path) -> None:
 def test_a_bench_alone_makes_a_report(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", {("s4", "recurrent"): {1: 150.0}})
     assert build(tmp_path, {}).report.sections[0].name == "costs"
+
+
+def test_a_bench_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
+    bench(tmp_path, "20260101t000000-quick", TIMES)
+    assert not costs(tmp_path).paragraphs[0].count("commit")
+    origin = {
+        "dsbench": "0.1.0",
+        "machine": {"cpu_model": "Abacus 3", "cores_usable": 4},
+        "packages": {"torch": "2.13.0"},
+        "torch": {"threads": 1},
+        "git": {"commit": "0123456789abcdef", "dirty": False},
+    }
+    (tmp_path / "bench" / "20260101t000000-quick" / "provenance.json").write_bytes(seal(origin))
+    expected = "; Abacus 3, 4 cores · torch 2.13.0 · threads 1 · dsbench 0.1.0 · commit 0123456789ab."
+    assert costs(tmp_path).paragraphs[0].endswith(expected)

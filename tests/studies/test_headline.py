@@ -13,7 +13,7 @@ from dsbench.studies.study_file import TableOf
 
 
 def answer(labels: Mapping[str, str], scores: list[float], latency: float = 100.0) -> Answer:
-    runs = [Found(f"run-{place}", "ok", None, {}) for place, _ in enumerate(scores)]
+    runs = [Found(f"run-{place}", "ok", None, {}, {}) for place, _ in enumerate(scores)]
     found = estimate(scores) if scores else None
     return Answer({"env": "umbrella", **labels}, runs, {"score": found, "latency": estimate([latency])})
 

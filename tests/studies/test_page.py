@@ -91,6 +91,15 @@ def test_the_headline_names_the_best_and_whether_it_is_apart(tmp_path: Path, stu
     )
 
 
+def test_the_page_says_where_its_runs_were_made(tmp_path: Path, study: Study) -> None:
+    cells = made(tmp_path, study)
+    report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "")
+    told = next(section.paragraphs for section in report.sections if section.name == "method")
+    assert [line for line in told if line.startswith("Made on")] == [
+        "Made on: unknown CPU, ? cores · torch unknown · threads ? · dsbench 0 · commit unknown (10 runs)"
+    ]
+
+
 def test_runs_that_say_nothing_are_listed(tmp_path: Path, study: Study) -> None:
     cells = made(tmp_path, study)
     report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "")
