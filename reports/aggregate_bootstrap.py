@@ -67,10 +67,11 @@ class Interval:
 
     def text(self, form: str) -> str:
         """``value [low, high]`` under a format specification; the value alone without an interval."""
-        value = format(self.value, form)
+        unsigned = f"z{form}"  # what rounds to zero has no sign
+        value = format(self.value, unsigned)
         if self.low is None or self.high is None:
             return value
-        return f"{value} [{format(self.low, form)}, {format(self.high, form)}]"
+        return f"{value} [{format(self.low, unsigned)}, {format(self.high, unsigned)}]"
 
     def to_dict(self) -> dict[str, float | int | None]:
         own = {"value": self.value, "low": self.low, "high": self.high, "n": self.n}

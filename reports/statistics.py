@@ -28,7 +28,7 @@ class Estimate:
 
     def text(self, form: str) -> str:
         """``mean ± half-width`` under a format specification; the mean alone with one seed."""
-        mean = format(self.mean, form)
+        mean = format(self.mean, f"z{form}")  # z: what rounds to zero has no sign
         return mean if self.half_width is None else f"{mean} ± {format(self.half_width, form)}"
 
     def to_dict(self) -> dict[str, float | int | None]:

@@ -21,13 +21,15 @@ class Contestant:
     """Runs of one backbone on one task that differ in their seed alone.
 
     Attributes:
-        name: the backbone, and after it the settings that tell it from others with the same backbone.
+        name: `label`, and after it the settings that tell it from others with the same one.
+        label: the backbone, or the name of a control.
         settings: those that are not the same for all contestants of the task.
         learned: False for scripted policies.
         scores: seed -> the measure that counts, None where all runs of the seed failed; unfinished seeds are absent.
     """
 
     name: str
+    label: str
     backbone: str
     settings: Settings
     learned: bool

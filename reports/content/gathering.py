@@ -132,6 +132,7 @@ def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure
         unusual = {setting: value for setting, value in unusual.items() if setting not in control.columns}
     return Contestant(
         name=f"{name} ({listed(unusual)})" if unusual else name,
+        label=name,
         backbone=str(group.backbone),
         settings={name: own[name] for name in names if name in own},
         learned=own.get("policy", LEARNED) == LEARNED,

@@ -43,10 +43,10 @@ def _table(task: Task) -> Table:
     rows = []
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
-        cells = [words(one.backbone), *settings, whole(len(one.scores) - one.failed), _failures(one)]
+        cells = [words(one.label), *settings, whole(len(one.scores) - one.failed), _failures(one)]
         rows.append((*cells, *(column[place] for column in numbers)))
     headings = (
-        Heading("backbone", "or the scripted policy", numeric=False),
+        Heading("backbone", "or the control: a scripted policy, or cloning under its own name", numeric=False),
         *(Heading(name.rpartition(".")[2], name, numeric=False) for name in names),
         Heading("n", "seeds that ended ok"),
         Heading("failures ↓", "seeds that failed, diverged, or ran out of time or memory"),

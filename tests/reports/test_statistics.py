@@ -66,3 +66,8 @@ def test_few_seeds_are_said_and_enough_are_not() -> None:
     assert few_seeds([0, 5]) is None, "a row without seeds shows no mean to be careful with"
     assert "down to 3 seeds" in str(few_seeds([3, 4, 9]))
     assert "single seed has no interval" in str(few_seeds([1, 5]))
+
+
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    assert estimate([-0.004, -0.002]).text(".1f") == "0.0 ± 0.0"
+    assert estimate([-0.4, -0.2]).text(",.1f").startswith("-0.3")
