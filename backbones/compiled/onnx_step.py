@@ -10,7 +10,7 @@ import importlib.util
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -86,6 +86,21 @@ def session(model: bytes) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+class Bound:
+    """A session on fixed buffers: a call reads and writes them, no array is made or copied."""
+
+    def __init__(self, runner: Any, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        self._buffers = {**inputs, **outputs}  # the binding knows their addresses alone
+        self._execute, self._binding = runner.run_with_iobinding, runner.io_binding()
+        for name, tensor in inputs.items():
+            self._binding.bind_input(name, "cpu", 0, *_layout(tensor))
+        for name, tensor in outputs.items():
+            self._binding.bind_output(name, "cpu", 0, *_layout(tensor))
+
+    def __call__(self) -> None:
+        self._execute(self._binding)
+
+
 class OnnxStep:
     """An ONNX Runtime session on torch buffers."""
 
@@ -96,31 +111,28 @@ class OnnxStep:
         example = function.example(batch_size)
         inputs = ["x", *(f"state/{name}" for name in function.names)]
         outputs = ["y", *(f"new/{name}" for name in function.names)]
-        self._session = session(export_onnx(function, example, inputs=inputs, outputs=outputs))
+        runner = session(export_onnx(function, example, inputs=inputs, outputs=outputs))
         self.token, *first = (value.contiguous() for value in example)
         second = [leaf.clone() for leaf in first]
         self._output = torch.empty_like(self.token)
         self._leaves, self._other = first, second
-        self._binding = self._bind(inputs, outputs, first, second)
-        self._other_binding = self._bind(inputs, outputs, second, first)
-        self._execute = self._session.run_with_iobinding
+        self._step, self._other_step = (
+            Bound(
+                runner,
+                dict(zip(inputs, [self.token, *read], strict=True)),
+                dict(zip(outputs, [self._output, *written], strict=True)),
+            )
+            for read, written in ((first, second), (second, first))
+        )
 
     def run(self) -> Tensor:
-        self._execute(self._binding)
-        self._binding, self._other_binding = self._other_binding, self._binding
+        self._step()
+        self._step, self._other_step = self._other_step, self._step
         self._leaves, self._other = self._other, self._leaves
         return self._output
 
     def leaves(self) -> list[Tensor]:
         return self._leaves
-
-    def _bind(self, inputs: list[str], outputs: list[str], read: list[Tensor], written: list[Tensor]) -> Any:
-        binding = self._session.io_binding()
-        for name, tensor in zip(inputs, [self.token, *read], strict=True):
-            binding.bind_input(name, "cpu", 0, *_layout(tensor))
-        for name, tensor in zip(outputs, [self._output, *written], strict=True):
-            binding.bind_output(name, "cpu", 0, *_layout(tensor))
-        return binding
 
 
 def _layout(tensor: Tensor) -> tuple[Any, list[int], int]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dsbench.batches import Batch, Observation
+from dsbench.decision.compiled_tokens import CompiledTokens
 from dsbench.decision.heads import ActionDistribution, Decode, decode_action
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
@@ -24,7 +25,8 @@ class Actor:
         acting: ``stateful`` steps the backbone and carries its state; ``windowed`` re-encodes the last `window` timesteps
             at every decision, as the Decision Transformer does.
         window: timesteps K that windowed acting keeps.
-        compiled: stateful only, step the backbone without Python, see `dsbench.backbones.compiled`.
+        compiled: stateful only, without Python between operators: the backbone's step, see `dsbench.backbones.compiled`, and
+            on the CPU the tokens too.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class _Stateful:
     def __init__(self, policy: DecisionSequence, batch_size: int, compiled: bool) -> None:
         self.policy = policy
         self.stepper = policy.backbone.make_stepper(batch_size, compiled=compiled)
+        on_cpu = policy.head.weight.device.type == "cpu"
+        self.tokens = CompiledTokens(policy, batch_size) if compiled and on_cpu else policy.decision_tokens
         self.implementation = self.stepper.implementation
 
     def remember(self, past: Batch) -> None:
@@ -98,7 +102,7 @@ class _Stateful:
     def hidden(
         self, observation: Observation, return_to_go: Tensor, previous_action: Tensor, first: Tensor, timestep: Tensor
     ) -> Tensor:
-        tokens = self.policy.decision_tokens(observation, return_to_go, previous_action, first, timestep)
+        tokens = self.tokens(observation, return_to_go, previous_action, first, timestep)
         for token in tokens.before_reset:
             self.stepper.step(token)
         if bool(first.any()):

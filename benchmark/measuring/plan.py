@@ -145,7 +145,7 @@ def _seconds(cell: Cell, rounds: int) -> float:
         update = 6e-5 * cell.length * cell.batch * (1 + cell.length / 8192)
         return update * rounds / 2 * (5 if cell.length <= 256 else 1.5) + 6 * update  # those behind are the counting's
     window = 1.5e-5 * (cell.context or 0) * cell.batch if cell.mode == "window" else 0.0
-    return (6 if cell.mode == "compiled" else 0) + (6e-4 * (1 + cell.batch / 32) + window) * rounds * _SAMPLES
+    return (8 if cell.mode == "compiled" else 0) + (6e-4 * (1 + cell.batch / 32) + window) * rounds * _SAMPLES
 
 
 def _decisions(one: Contender, grid: Grid) -> Iterator[Cell]:
