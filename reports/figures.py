@@ -119,7 +119,7 @@ def unit_disk(name: str, title: str, caption: str, series: Sequence[Series]) -> 
 def heatmap(
     name: str, title: str, caption: str, values: NDArray[np.floating], x: Axis, y: Axis, colour_label: str
 ) -> Figure:
-    """A matrix (rows, columns), row 0 on top, both counted from 0; NaN stays blank."""
+    """A matrix (rows, columns), row 0 on top, both axes linear and counted from 0; NaN stays blank."""
     with _drawing(name, height=4.2) as (canvas, axes):
         image = axes.imshow(np.asarray(values, dtype=float), cmap="cividis", aspect="auto", interpolation="none")
         bar = canvas.colorbar(image, ax=axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,11 @@ from dsbench.files import write_atomic
 from dsbench.reports.content.build import build
 from dsbench.reports.document import Figure, Report
 from dsbench.reports.markdown import escaped
+from dsbench.studies.answers import answers_of
+from dsbench.studies.grid import cells_of
+from dsbench.studies.latency import bench_report, measured_before, request_of
+from dsbench.studies.page import report_of
+from dsbench.studies.study_file import load_study
 
 REFERENCE = ROOT / "results" / "reference"
 DOCS = ROOT / "docs"
@@ -36,6 +42,11 @@ WALLS = (
 )  # fmt: skip
 
 
+QUESTIONS = REFERENCE / "questions"
+STUDIES = ("umbrella-length", "token-layout", "context-limit", "s4-vs-rnn", "low-budget", "latency-context")
+SIZE = "quick"
+
+
 def main() -> None:
     parts = [
         "# Gallery",
@@ -46,7 +57,13 @@ def main() -> None:
     for wall in WALLS:
         report = build(REFERENCE / wall.folder, families()).report
         parts += [f"## {wall.title}", f"From the runs of `{wall.command}`."]
-        parts += [_hung(figure, wall) for figure in _chosen(report, wall)]
+        parts += [_hung(figure, wall.folder.replace(".", "bench")) for figure in _chosen(report, wall)]
+    parts += [
+        "## Six questions",
+        "What the studies say at their quick size (`make questions`): small models, short training and few seeds, so that the "
+        "words are those of the intervals. Each page holds its table, what the paper prints and how to make it again.",
+        *(part for name in STUDIES for part in _asked(name)),
+    ]
     write_atomic(DOCS / "gallery.md", ("\n\n".join(parts) + "\n").encode())
     print(f"Saved   {Path('docs') / 'gallery.md'}")
 
@@ -61,15 +78,34 @@ def _chosen(report: Report, wall: Wall) -> Iterator[Figure]:
             print(f"no figure {name!r} in the report of results/reference/{wall.folder}; it has {', '.join(there)}")
 
 
-def _hung(figure: Figure, wall: Wall) -> str:
+def _asked(name: str) -> Iterator[str]:
+    """A study: its title, what it says, its figure if it has one, and where its page is."""
+    report = _answered(name)
+    yield f"### {escaped(report.title)}"
+    yield "\n".join(f"- {escaped(sentence)}" for sentence in report.headline)
+    figures = [figure for section in report.sections for figure in section.figures]
+    yield from (_hung(replace(figure, title=""), "study") for figure in figures)
+    yield f"[The page](../results/reference/questions/studies/{name}-{SIZE}/study.md)"
+
+
+def _answered(asked: str) -> Report:
+    """The page of a study as its kept runs or its kept bench say it."""
+    name, study = load_study(asked)
+    if study.kind == "runs":
+        return report_of(name, study, SIZE, answers_of(cells_of(study, SIZE), QUESTIONS), "")
+    bench = measured_before(request_of(study, SIZE, QUESTIONS), QUESTIONS)
+    if bench is None:
+        raise SystemExit(f"{asked} was not measured yet; make questions does it")
+    return bench_report(name, study, SIZE, bench, "")
+
+
+def _hung(figure: Figure, prefix: str) -> str:
     """The picture written to disk, and the Markdown that shows it."""
-    stem = f"{wall.folder.replace('.', 'bench')}-{figure.name}"
+    stem = f"{prefix}-{figure.name}"
     write_atomic(DOCS / "figures" / f"{stem}.svg", figure.svg.encode())
     write_atomic(DOCS / "figures" / f"{stem}.png", figure.png)
-    return (
-        f"### {escaped(figure.title)}\n\n![{escaped(figure.title)}](figures/{stem}.svg)\n\n{escaped(figure.caption)} "
-        f"([PNG](figures/{stem}.png))"
-    )
+    heading = f"### {escaped(figure.title)}\n\n" if figure.title else ""
+    return f"{heading}![{escaped(figure.caption)}](figures/{stem}.svg)\n\n{escaped(figure.caption)} ([PNG](figures/{stem}.png))"
 
 
 if __name__ == "__main__":

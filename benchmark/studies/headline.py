@@ -140,7 +140,7 @@ def _multiplied(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None
     ]
     if not ratios:
         return None
-    what = plain(MEASURES[name]).partition(",")[0]
+    what = plain(MEASURES[name]).replace(",", "")
     return f"{what} × {median(ratios):.2f}" + (f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else "")
 
 

@@ -59,7 +59,7 @@ def test_two_labels_are_set_against_each_other_over_all_backbones() -> None:
     (sentence,) = headline(TableOf(rows=["backbone", "layout"], measures=["score", "latency"]), [*joint, *separate])
     assert sentence == (
         "On umbrella, layout separate against joint: score better for rnn, worse for gpt, not told apart for 1 of 3; "
-        "latency p50 × 2.00 (1.50 to 3.00)."
+        "latency p50 µs × 2.00 (1.50 to 3.00)."
     )
 
 
