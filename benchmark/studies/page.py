@@ -44,7 +44,8 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
 
 def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
     """Rows and columns as the study asks; what the runs of one row have in common is averaged over nothing but seeds."""
-    names = list(dict.fromkeys([*([ENV] if _several(answers, ENV) else []), *table.rows]))
+    *around, last = dict.fromkeys([ENV, *table.rows])
+    names = [*(axis for axis in around if _several(answers, axis)), last]  # what is the same in all rows is no column
     spread = list(dict.fromkeys(a.labels[table.columns] for a in answers)) if table.columns else [""]
     first, *others = table.measures
     headings = [Heading(axis.replace("_", " "), numeric=False) for axis in names]
