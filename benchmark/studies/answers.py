@@ -29,6 +29,11 @@ class Found:
     row: Mapping[str, Any]
     provenance: Mapping[str, Any]
 
+    @property
+    def result(self) -> dict[str, Any]:
+        """The final row."""
+        return {key.removeprefix("result."): cell for key, cell in self.row.items() if key.startswith("result.")}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -75,11 +80,7 @@ def _found(name: str, results: Path) -> Found:
 
 
 def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:
-    results = [
-        {key.removeprefix("result."): value for key, value in run.row.items() if key.startswith("result.")}
-        for run in runs
-        if run.status == "ok"
-    ]
+    results = [run.result for run in runs if run.status == "ok"]
     measure = MEASURES[name]
     told = [result for result in results if measure.read(result) is not None]
     chosen = undisturbed(told, lambda result: result) if measure.timed else told

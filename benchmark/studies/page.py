@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from dsbench.reports.content.cells import measured, whole, winner, words
+from dsbench.reports.contention import contention_note
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
 from dsbench.reports.notes import made_on
@@ -65,7 +66,9 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
         rows.append((*cells, whole(sum(answer.n for answer in own))))
     counts = [answer.n for answer in answers]
     notes = ["± is the half-width of the 95 % interval over seeds (Student's t)."]
-    notes += [note for note in [few_seeds(counts)] if note]
+    ended = [run.result for answer in answers for run in answer.runs if run.status == "ok"]
+    shared = contention_note(ended) if any(MEASURES[name].timed for name in table.measures) else None
+    notes += [note for note in [few_seeds(counts), shared] if note]
     return Table(name, "What the runs say", tuple(headings), tuple(rows), tuple(notes))
 
 

@@ -135,3 +135,17 @@ def test_published_numbers_stand_beside_as_printed_with_the_reason_why_not(tmp_p
     (table,) = next(section.tables for section in report.sections if section.name == "published")
     assert [(row[0].text, row[1].value) for row in table.rows][:2] == [("DS4", 2.1), ("DT (k = 1)", 2.3)]
     assert any(note.startswith("Comparable with the runs above? no:") for note in table.notes)
+
+
+def test_a_latency_beside_other_work_is_told_and_stands_only_where_there_is_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(TEXT.replace("[score, share]", "[score, latency]"))
+    study = load_study(path)[1]
+    cell, *_ = cells_of(study, "smoke")
+    for seed, (latency, share) in enumerate([(400.0, 0.0), (410.0, 0.0), (2_000.0, 0.9)]):
+        finish(tmp_path, cell, seed, success_metric="first_action_accuracy", first_action_accuracy=0.5,
+               latency_p50_us=latency, latency_contended=share)  # fmt: skip
+    report = report_of("quick", study, "smoke", answers_of([cell], tmp_path), "")
+    (table,) = next(section.tables for section in report.sections if section.name == "answer")
+    assert (table.rows[0][2].value, table.rows[0][2].n) == (405.0, 2)
+    assert any(note.startswith("Latency: in 1 of 3 runs other work had the core") for note in table.notes)
