@@ -22,9 +22,9 @@ MODES = {
     "recurrent": "recurrent step",
     "kv_cache": "KV cache",
     "window": "window re-encode",
-    "compiled": "compiled step",
+    "compiled": "compiled",
 }
-MIDDLE = 300  # where windows end that are encoded anew, and where compiled steps are timed
+MIDDLE = 300  # where windows end that are encoded anew, and where compileds are timed
 
 
 def table() -> str:
