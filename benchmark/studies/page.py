@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from dsbench.reports.content.cells import measured, whole, winner, words
+from dsbench.reports.content.contest import word
 from dsbench.reports.contention import contention_note
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
@@ -123,10 +124,10 @@ def _method(study: Study, size: str, answers: Sequence[Answer], command: str) ->
     seeds = "one seed" if chosen.seeds == 1 else f"{chosen.seeds} seeds"
     told = [f"{len(answers)} cells of {seeds}, from the preset {chosen.preset}."]
     if settings:
-        told.append("Settings of all: " + ", ".join(f"{path}={value}" for path, value in settings.items()) + ".")
+        told.append("Settings of all: " + ", ".join(f"{path}={word(value)}" for path, value in settings.items()) + ".")
     for axis, labels in study.axes_of(size).items():
         each = "; ".join(
-            f"{label}: " + (", ".join(f"{path}={value}" for path, value in own.items()) or "as it is")
+            f"{label}: " + (", ".join(f"{path}={word(value)}" for path, value in own.items()) or "as it is")
             for label, own in labels.items()
         )
         told.append(f"{axis}: {each}.")
