@@ -48,6 +48,16 @@ SIZE = "quick"
 
 
 def main() -> None:
+    text, pictures = gallery()
+    for name, data in pictures.items():
+        write_atomic(DOCS / "figures" / name, data)
+    write_atomic(DOCS / "gallery.md", text.encode())
+    print(f"Saved   {Path('docs') / 'gallery.md'}")
+
+
+def gallery() -> tuple[str, dict[str, bytes]]:
+    """The page as Markdown, and its pictures by the names of their files."""
+    pictures: dict[str, bytes] = {}
     parts = [
         "# Gallery",
         "Made by `make gallery` from the runs and benches in `results/reference`. What the axes mean, how the intervals are "
@@ -57,15 +67,14 @@ def main() -> None:
     for wall in WALLS:
         report = build(REFERENCE / wall.folder, families()).report
         parts += [f"## {wall.title}", f"From the runs of `{wall.command}`."]
-        parts += [_hung(figure, wall.folder.replace(".", "bench")) for figure in _chosen(report, wall)]
+        parts += [_hung(figure, wall.folder.replace(".", "bench"), pictures) for figure in _chosen(report, wall)]
     parts += [
         "## Six questions",
         "What the studies say at their quick size (`make questions`): small models, short training and few seeds, so that the "
         "words are those of the intervals. Each page holds its table, what the paper prints and how to make it again.",
-        *(part for name in STUDIES for part in _asked(name)),
+        *(part for name in STUDIES for part in _asked(name, pictures)),
     ]
-    write_atomic(DOCS / "gallery.md", ("\n\n".join(parts) + "\n").encode())
-    print(f"Saved   {Path('docs') / 'gallery.md'}")
+    return "\n\n".join(parts) + "\n", pictures
 
 
 def _chosen(report: Report, wall: Wall) -> Iterator[Figure]:
@@ -78,13 +87,13 @@ def _chosen(report: Report, wall: Wall) -> Iterator[Figure]:
             print(f"no figure {name!r} in the report of results/reference/{wall.folder}; it has {', '.join(there)}")
 
 
-def _asked(name: str) -> Iterator[str]:
+def _asked(name: str, pictures: dict[str, bytes]) -> Iterator[str]:
     """A study: its title, what it says, its figure if it has one, and where its page is."""
     report = _answered(name)
     yield f"### {escaped(report.title)}"
     yield "\n".join(f"- {escaped(sentence)}" for sentence in report.headline)
     figures = [figure for section in report.sections for figure in section.figures]
-    yield from (_hung(replace(figure, title=""), "study") for figure in figures)
+    yield from (_hung(replace(figure, title=""), "study", pictures) for figure in figures)
     yield f"[The page](../results/reference/questions/studies/{name}-{SIZE}/study.md)"
 
 
@@ -99,11 +108,10 @@ def _answered(asked: str) -> Report:
     return bench_report(name, study, SIZE, bench, "")
 
 
-def _hung(figure: Figure, prefix: str) -> str:
-    """The picture written to disk, and the Markdown that shows it."""
+def _hung(figure: Figure, prefix: str, pictures: dict[str, bytes]) -> str:
+    """The Markdown that shows a picture, which is put to the others."""
     stem = f"{prefix}-{figure.name}"
-    write_atomic(DOCS / "figures" / f"{stem}.svg", figure.svg.encode())
-    write_atomic(DOCS / "figures" / f"{stem}.png", figure.png)
+    pictures |= {f"{stem}.svg": figure.svg.encode(), f"{stem}.png": figure.png}
     heading = f"### {escaped(figure.title)}\n\n" if figure.title else ""
     return f"{heading}![{escaped(figure.caption)}](figures/{stem}.svg)\n\n{escaped(figure.caption)} ([PNG](figures/{stem}.png))"
 

@@ -146,6 +146,20 @@ def test_the_table_of_actors_is_what_their_files_say() -> None:
     assert shown(module.BEGIN) == module.table()
 
 
+@pytest.mark.slow  # draws every picture
+def test_the_gallery_is_what_the_records_say() -> None:
+    module = script("gallery")
+    text, pictures = module.gallery()
+    assert (module.DOCS / "gallery.md").read_text() == text
+    assert {path.name for path in (module.DOCS / "figures").iterdir()} == set(pictures)
+
+
+def test_what_the_pages_link_to_is_there() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "gallery.md"):
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        assert [target for target in targets if not (page.parent / target).exists()] == [], page.name
+
+
 @pytest.mark.parametrize("name", ["training", "shared", "steps", "transformers"])
 def test_the_tables_of_speed_are_what_was_measured(name: str) -> None:
     module = script("speed_table")
