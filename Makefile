@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks studies questions mujoco bench gallery speed
+.PHONY: setup test lint reference tasks studies questions mujoco bench bench-full gallery speed
 
 setup:
 	python3 -m venv .venv
@@ -63,6 +63,10 @@ mujoco:
 bench:
 	$(DSBENCH) bench --backbones gpt,s4,s4d,s5,mamba,mamba2,lstm --results results/reference
 	.venv/bin/python results/bench_table.py --write
+
+# The same to 4,000 timesteps, 64 rows and training rows of 16k, at most a minute a cell: 20 minutes when idle.
+bench-full:
+	$(DSBENCH) bench --full --rounds 10 --limit 60 --results results/reference/full
 
 # docs/gallery.md and its pictures, out of everything above.
 gallery:

@@ -222,7 +222,8 @@ def _number(view: Callable[[], Sequence[float]], log: bool) -> Callable[[float, 
         if size >= 1e6 or (size != 0 and size < 1e-4 and (log or max(map(abs, view())) < 1e-3)):
             short = f"{value / 1e6:g}M" if 1e6 <= size < 1e9 else f"{value:.3g}"
             return short.replace("-", "\N{MINUS SIGN}")
-        short = f"{value / 1e3:g}k" if size >= 1e4 else f"{round(value, 6):,.10g}"
+        rounded = size >= 1e4 and size % 100 == 0
+        short = f"{value / 1e3:g}k" if rounded else f"{round(value, 6):,.10g}"
         return short.replace("-", "\N{MINUS SIGN}")
 
     return text

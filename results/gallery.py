@@ -39,6 +39,8 @@ WALLS = (
     # no times of these: their runs shared the cores with other work
     Wall("mujoco", "Simulated bodies", "make mujoco", ("parameters-overall", "performance-profile")),
     Wall(".", "What a decision costs after a long past", "make bench", ("latency-context", "memory-context")),
+    Wall("full", "What it costs further on: 4,000 timesteps, 64 rows, rows of 16k", "make bench-full",
+         ("latency-context", "latency-context-b64", "throughput")),
 )  # fmt: skip
 
 

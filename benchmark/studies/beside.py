@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dsbench.reports.comparable import comparison
-from dsbench.reports.content.citing import citing
+from dsbench.reports.content.citing import Use, citing
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
-from dsbench.reports.groups import Group, Run
 from dsbench.reports.published import PublishedScore, published, published_scores
 from dsbench.reports.published_file import Table as Printed
 from dsbench.studies.answers import Answer
@@ -25,15 +24,9 @@ def published_section(study: Study, answers: Sequence[Answer]) -> list[Section]:
     ]
 
 
-def citations(study: Study, used: Iterable[tuple[str, str, str]]) -> Section:
-    """What to cite for what the study used: a backbone, an environment and a recipe of data each."""
-    groups = [_group(backbone, env, recipe) for backbone, env, recipe in sorted(set(used))]
-    return citing(groups, {published().table(table_id).source for table_id in study.published}, pooled=False)
-
-
-def _group(backbone: str, env: str, recipe: str) -> Group:
-    run = Run("", backbone, env, 0, "ok", None, 1, None, {"data.recipe": recipe}, {}, {})
-    return Group(backbone, env, {}, [run])
+def citations(study: Study, used: Iterable[Use]) -> Section:
+    """What to cite for what the study used."""
+    return citing(used, {published().table(table_id).source for table_id in study.published}, pooled=False)
 
 
 def _table(printed: Printed, answers: Sequence[Answer]) -> Table:

@@ -12,6 +12,7 @@ from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
 from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.cells import whole, words
+from dsbench.reports.content.citing import Use
 from dsbench.reports.content.ways import STAR, Curves, alone, crossings, curves_of, time_cell
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, plot
@@ -64,7 +65,7 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
         *published_section(study, ()),
         *([_missing(failed)] if failed else []),
         Section("method", "How it was made", (*asked, f"Settings: {settings}.", *where), preformatted=command),
-        citations(study, [(way.backbone, row["env"] or "", "") for way, own in curves.items() for row in own.values()]),
+        citations(study, [Use(way.backbone, row["env"] or "") for way, own in curves.items() for row in own.values()]),
     ]
     return Report(f"{study.title} ({size})", sentences, tuple(sections))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from dsbench.reports.content.cells import measured, whole, winner, words
+from dsbench.reports.content.citing import Use
 from dsbench.reports.content.contest import word
 from dsbench.reports.contention import contention_note
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
@@ -38,7 +39,7 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
         *_missing(answers),
         _method(study, size, answers, command),
         citations(
-            study, [(str(run.row["backbone"]), str(run.row["env"]), str(run.row["data.recipe"])) for run in ended]
+            study, [Use(str(run.row["backbone"]), str(run.row["env"]), str(run.row["data.recipe"])) for run in ended]
         ),
     ]
     return Report(f"{study.title} ({size})", headline(study.table, answers), tuple(sections))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dsbench.measuring.bench_records import benches_of
 from dsbench.reports.content.bench_headline import newest_headline
-from dsbench.reports.content.citing import bibtex, citing
+from dsbench.reports.content.citing import Use, bibtex, citing, uses_of
 from dsbench.reports.content.contest import Task
 from dsbench.reports.content.costs import costs
 from dsbench.reports.content.curves import Journals
@@ -20,6 +20,7 @@ from dsbench.reports.content.method import method, provenance
 from dsbench.reports.content.overall import Pool, overall, pool
 from dsbench.reports.content.papers import papers
 from dsbench.reports.content.tasks import task_section
+from dsbench.reports.content.ways import newest
 from dsbench.reports.document import Report
 from dsbench.reports.groups import Group, read_groups
 
@@ -55,10 +56,8 @@ def build(results: Path | str, families: Mapping[str, str]) -> Built:
         swept,
         costs(folder),
         printed,
-        gaps(groups, tasks),
-        method(tasks),
-        provenance(groups),
-        citing(groups, shown, pooled is not None),
+        *([gaps(groups, tasks), method(tasks), provenance(groups)] if groups else []),
+        citing(_uses(folder, groups), shown, pooled is not None),
     ]
     title, sentences = f"dsbench report of {folder.resolve().name}", (*headline(tasks), *newest_headline(folder))
     told = sentences or ("No run has ended with a score yet.",)
@@ -73,7 +72,15 @@ def _has_fronts(task: Task, tasks: Sequence[Task], pooled: Pool | None) -> bool:
 def cited(results: Path | str, families: Mapping[str, str]) -> tuple[str, list[str]]:
     """BibTeX of what the report of a results folder stands on, and names without one. Arguments and errors as `build`."""
     groups, tasks = _read(Path(results), families)
-    return bibtex(groups, papers(tasks)[1], pool(tasks) is not None)
+    return bibtex(_uses(Path(results), groups), papers(tasks)[1], pool(tasks) is not None)
+
+
+def _uses(folder: Path, groups: Sequence[Group]) -> set[Use]:
+    """Of the runs, and of the bench that the report shows."""
+    measured = newest(folder).curves if benches_of(folder) else {}
+    return uses_of(groups) | {
+        Use(way.backbone, row["env"] or "") for way, own in measured.items() for row in own.values()
+    }
 
 
 def _read(folder: Path, families: Mapping[str, str]) -> tuple[Sequence[Group], list[Task]]:

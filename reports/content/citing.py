@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -27,25 +27,42 @@ def citations() -> dict[str, Any]:
     return loaded
 
 
-def bibtex(groups: Sequence[Group], shown: Iterable[str] = (), pooled: bool = False) -> tuple[str, list[str]]:
-    """Entries for what the runs used, and the names that nothing is known to cite for.
+class Use(NamedTuple):
+    """What something was made with; empty where there is none."""
+
+    backbone: str
+    env: str
+    recipe: str = ""
+
+
+def uses_of(groups: Sequence[Group]) -> set[Use]:
+    """What the runs that ended ok were made with."""
+    return {
+        Use(group.backbone or "", group.env or "", str(run.settings.get("data.recipe", "")))
+        for group in groups
+        for run in group.runs
+        if run.status == "ok"
+    }
+
+
+def bibtex(uses: Iterable[Use], shown: Iterable[str] = (), pooled: bool = False) -> tuple[str, list[str]]:
+    """Entries for what was used, and the names that nothing is known to cite for.
 
     Args:
-        groups: of `read_groups`; only runs that ended ok count as used.
+        uses: of the runs, as `uses_of`, and of what else was measured.
         shown: keys of the published sources that stand in the report.
         pooled: whether scores were pooled over tasks.
     """
-    known, unknown = citations(), list[str]()
+    known, unknown, used = citations(), list[str](), set(uses)
     keys = list(known["always"]) + (known["pooled"] if pooled else [])
-    for part, names in _used(groups).items():
-        for name in names:
+    for part in ("backbone", "env"):
+        for name in sorted({getattr(use, part) for use in used} - {""}):
             found = known["of"][part].get(name)
             keys += found or []
             if found is None:
                 unknown.append(name)
-    recipes = {str(run.settings.get("data.recipe", "")) for group in groups for run in group.runs if run.status == "ok"}
     for prefix, found in known["of"]["data"].items():
-        keys += found if any(recipe.startswith(prefix) for recipe in recipes) else []
+        keys += found if any(use.recipe.startswith(prefix) for use in used) else []
     texts = [_own()] + [known["entries"][key].strip() for key in sorted(set(keys))]
     sources = published().sources
     cited = "\n".join(texts)
@@ -53,21 +70,13 @@ def bibtex(groups: Sequence[Group], shown: Iterable[str] = (), pooled: bool = Fa
     return "\n\n".join(texts) + "\n", unknown
 
 
-def citing(groups: Sequence[Group], shown: Iterable[str], pooled: bool) -> Section:
-    """The section of what to cite."""
-    text, unknown = bibtex(groups, shown, pooled)
+def citing(uses: Iterable[Use], shown: Iterable[str], pooled: bool) -> Section:
+    """The section of what to cite. Arguments as in `bibtex`."""
+    text, unknown = bibtex(uses, shown, pooled)
     told = ["What was used here, for a bibliography; dsbench cite prints it alone."]
     if unknown:
         told.append(f"Nothing to cite is known for: {', '.join(unknown)}; cite where they come from.")
     return Section("citations", "Citations", tuple(told), preformatted=text)
-
-
-def _used(groups: Sequence[Group]) -> dict[str, list[str]]:
-    finished = [group for group in groups if any(run.status == "ok" for run in group.runs)]
-    return {
-        "backbone": sorted({group.backbone for group in finished if group.backbone}),
-        "env": sorted({group.env for group in finished if group.env}),
-    }
 
 
 def _own() -> str:

@@ -24,6 +24,11 @@ from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Ta
 from dsbench.reports.figures import Axis, Mark, Series, plot
 
 TITLE = "Latency, throughput and memory"
+HOW = (
+    "Everything that is compared took turns in one process: short blocks in shuffled rounds, after a warm-up that lasted until "
+    "two windows agreed. Blocks during which others had the core were measured again, and are marked if that did not help. "
+    "Intervals resample rounds, then samples; what occupies memory was counted in a process of its own."
+)
 _MARKED = 2  # crossovers that a figure shows
 _PARTS = ("embedding", "backbone", "head")
 
@@ -49,7 +54,7 @@ def costs(results: Path) -> Section:
         *([one] if (one := _memory_figure(alone(curves))) is not None else []),
         *train_figures,
     ]
-    return Section("costs", TITLE, (_told(bench),), tuple(tables), tuple(figures))
+    return Section("costs", TITLE, (_told(bench), HOW), tuple(tables), tuple(figures))
 
 
 def _told(bench: Newest) -> str:
@@ -70,7 +75,8 @@ def _batches(curves: Curves) -> list[int]:
 
 
 def _latency_figure(curves: Curves, batch: int) -> Figure | None:
-    own = alone(curves, batch)
+    measured = alone(curves, batch)
+    own = {way: cells for way, cells in measured.items() if len(cells) > 1} or measured  # one context is no curve
     lines = []
     for way, cells in own.items():
         bounds = [[row[f"p50_{end}_us"] for row in cells.values()] for end in ("low", "high")]

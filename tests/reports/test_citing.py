@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsbench.backbones.catalogue import BACKBONES
 from dsbench.envs.catalogue import ENVS
-from dsbench.reports.content.citing import bibtex, citations
+from dsbench.reports.content.citing import bibtex, citations, uses_of
 from dsbench.reports.groups import read_groups
 from dsbench.reports.published import published
 from tests.reports.synthetic import make_run
@@ -40,7 +40,7 @@ def test_only_what_ended_ok_is_cited(tmp_path: Path) -> None:
     make_run(tmp_path, "s4", "umbrella", 0, settings={"data.recipe": "d4rl:a.hdf5"})
     make_run(tmp_path, "mamba", "cartpole", 0, status="failed")
     make_run(tmp_path, "mine.py:Net", "umbrella", 0)
-    text, unknown = bibtex(read_groups(tmp_path), published().sources)
+    text, unknown = bibtex(uses_of(read_groups(tmp_path)), published().sources)
     keys = re.findall(r"@\w+\{([^,]+),", text)
     assert {"dsbench", "gu2022efficiently", "osband2020behaviour", "fu2020d4rl", "chen2021decision"} <= set(keys)
     assert not {"gu2023mamba", "barto1983neuronlike", "agarwal2021deep"} & set(keys)

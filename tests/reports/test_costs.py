@@ -137,3 +137,11 @@ def test_a_bench_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
     (tmp_path / "bench" / "20260101t000000-quick" / "provenance.json").write_bytes(seal(origin))
     expected = "; Abacus 3, 4 cores · torch 2.13.0 · threads 1 · dsbench 0.1.0 · commit 0123456789ab."
     assert costs(tmp_path).paragraphs[0].endswith(expected)
+
+
+def test_a_report_of_a_bench_alone_speaks_of_no_runs_and_cites_what_was_measured(tmp_path: Path) -> None:
+    bench(tmp_path, "20260101t000000-quick", TIMES)
+    sections = {section.name: section for section in build(tmp_path, {}).report.sections}
+    assert set(sections) == {"costs", "citations"}
+    assert "radford2019language" in sections["citations"].preformatted  # gpt
+    assert "gu2022efficiently" in sections["citations"].preformatted  # s4
