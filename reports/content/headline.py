@@ -49,7 +49,8 @@ def _of_task(task: Task) -> str:
     who = f"{_names([first.name, *equals])} share" if equals else f"{first.name} has"
     cost = _cost([first]).replace(", at", f", {first.name} at", 1) if equals else _cost([first])
     text = f"{who} the highest mean {task.measure_text}, {_score(score, form)}{cost}"
-    return f"{text}; {_against(score, others, form)}"
+    below = [(one, rival) for one, rival in others if rival.mean != score.mean]
+    return text if equals and not below else f"{text}; {_against(score, below, form)}"
 
 
 def _short(task: Task) -> str:

@@ -76,7 +76,15 @@ def test_one_seed_has_no_interval_and_wins_nothing(tmp_path: Path, backbones: li
 def test_equals_share_the_first_place(tmp_path: Path) -> None:
     for name in ("s4", "gpt"):
         seeds(tmp_path, name, "umbrella", [1.0, 1.0])
-    assert build(tmp_path, {}).report.headline[0].startswith("umbrella: gpt, s4 share the highest mean return, 1.000")
+    (sentence,) = build(tmp_path, {}).report.headline
+    assert sentence.startswith("umbrella: gpt, s4 share the highest mean return, 1.000")
+    assert "separated" not in sentence  # from each other: that is said
+    seeds(tmp_path, "lstm", "umbrella", [0.1, 0.1])
+    assert (
+        build(tmp_path, {})
+        .report.headline[0]
+        .endswith("separated from all others, the next being lstm with 0.100 ± 0.000.")
+    )
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "timeout", "out_of_memory"])
