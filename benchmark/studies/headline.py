@@ -21,7 +21,7 @@ def headline(table: TableOf, answers: Sequence[Answer]) -> tuple[str, ...]:
     measure = table.measures[0]
     without = [f"On {env} no run has ended yet." for env in labels_of(answers, ENV) if not _told(answers, env, measure)]
     having = [answer for answer in answers if _told(answers, answer.labels[ENV], measure)]
-    axis = table.rows[-1]
+    axis = _row_axes(table)[-1]
     if axis != BACKBONE and len(labels_of(having, axis)) == 2:
         pairs = [_of_two(env, axis, _on(having, env), table.measures) for env in labels_of(having, ENV)]
         return (*pairs, *without)
@@ -32,7 +32,8 @@ def headline(table: TableOf, answers: Sequence[Answer]) -> tuple[str, ...]:
 
 
 def rivals(table: TableOf, answers: Sequence[Answer]) -> list[list[Answer]]:
-    """Answers to be compared with each other: those that differ in the last axis of the table's rows alone."""
+    """Answers to be compared with each other: those that differ in the last axis of the table's rows alone, which is never
+    the environment."""
     groups: dict[tuple[str, ...], list[Answer]] = {}
     for answer in answers:
         groups.setdefault(tuple(answer.labels[name] for name in _around(table)), []).append(answer)
@@ -41,7 +42,11 @@ def rivals(table: TableOf, answers: Sequence[Answer]) -> list[list[Answer]]:
 
 def _around(table: TableOf) -> list[str]:
     """The axes that rivals share."""
-    return list(dict.fromkeys([ENV, *table.rows[:-1], *([table.columns] if table.columns else [])]))
+    return list(dict.fromkeys([ENV, *_row_axes(table)[:-1], *([table.columns] if table.columns else [])]))
+
+
+def _row_axes(table: TableOf) -> list[str]:
+    return [name for name in table.rows if name != ENV] or [BACKBONE]
 
 
 def _on(answers: Sequence[Answer], env: str) -> list[Answer]:

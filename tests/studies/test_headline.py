@@ -68,3 +68,14 @@ def test_an_environment_without_a_score_says_so_and_leaves_the_others_be() -> No
     assert headline(TableOf(rows=["backbone"], measures=["score"]), answers)[1:] == (
         "On cartpole no run has ended yet.",
     )
+
+
+def test_environments_are_never_rivals() -> None:
+    answers = [
+        answer({"backbone": name, "env": env}, [score, score])
+        for env in ("umbrella", "cartpole")
+        for name, score in (("gpt", 0.2), ("s4", 0.3))
+    ]
+    for rows in (["backbone", "env"], ["env"], ["env", "backbone"]):
+        groups = rivals(TableOf(rows=rows, measures=["score"]), answers)
+        assert [[one.labels["backbone"] for one in group] for group in groups] == [["gpt", "s4"]] * 2
