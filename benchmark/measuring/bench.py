@@ -66,6 +66,7 @@ class Measuring:
         """Measure into `folder`; returns early when `stopped` is set."""
         self.folder, self.journal = folder, Journal(folder / bench_records.JOURNAL)
         asked = self.request.to_json()
+        del asked["results"]  # where a user keeps records is nobody else's business
         self.journal.append({**asked, "kind": "bench", "grid_kind": asked["kind"], "cells": len(self.cells)})
         self.journal.append_many({"kind": "planned", **self._columns(cell)} for cell in self.cells)
         write_atomic(folder / bench_records.PROVENANCE, seal(provenance()))

@@ -66,6 +66,8 @@ def test_two_tiny_backbones_from_command_to_table(tmp_path: Path, capfd: pytest.
     speed = table.loc["lstm.train.L6.b16"]
     assert speed["train_tokens_per_second"] == pytest.approx(16 * 6 / speed["p50_us"] * 1e6)
     assert (folder / "cells.csv").is_file() and (folder / "provenance.json").is_file()
+    told = b"".join((folder / name).read_bytes() for name in ("journal.jsonl", "cells.csv", "provenance.json"))
+    assert str(tmp_path).encode() not in told  # records are shared; where they were kept stays at home
 
 
 @pytest.mark.usefixtures("measured_here")
