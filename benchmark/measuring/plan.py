@@ -158,7 +158,8 @@ def _decisions(one: Contender, grid: Grid) -> Iterator[Cell]:
                     yield Cell(one.name, "window", loop, context, batch=batch)
         compiled = grid.compiled_contexts if one.attention else grid.compiled_contexts[-1:]
         for context in compiled:
-            yield Cell(one.name, "compiled", "model", context, batch=batch)
+            for loop in get_args(Loop):
+                yield Cell(one.name, "compiled", loop, context, batch=batch)
 
 
 def _training(one: Contender, grid: Grid) -> Iterator[Cell]:

@@ -36,16 +36,20 @@ def test_attention_sees_every_timestep_of_its_context_and_no_more(layout: tuple[
 @pytest.mark.parametrize("env", ["umbrella", "graph-walk"])
 @pytest.mark.parametrize("loop", ["model", "env"])
 @pytest.mark.parametrize(
-    ("backbone", "mode"), [("gpt", "kv_cache"), ("gpt", "window"), ("lstm", "recurrent"), ("lstm", "empty")]
+    ("backbone", "mode"),
+    [("gpt", "kv_cache"), ("gpt", "window"), ("gpt", "compiled"), ("lstm", "recurrent"), ("lstm", "empty")],
 )
 def test_decisions_follow_each_other_beyond_the_end_of_an_episode(
     backbone: str, mode: str, loop: str, env: str
 ) -> None:
+    if mode == "compiled":
+        pytest.importorskip("onnxruntime")
     subject = build_subject(Cell(backbone, mode, loop, 7, batch=2), config(backbone, env=env), CPU)  # type: ignore[arg-type]
     for _ in range(60):
         subject.prepare()
         subject.run()
-    assert subject.implementation == "torch"  # of a step, whatever computes whole rows
+    # of a step, whatever computes whole rows
+    assert subject.implementation == ("onnx" if mode == "compiled" else "torch")
 
 
 def test_a_continuous_action_goes_into_the_environment() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsbench.measuring.plan import FULL, QUICK, Cell, Contender, cells, estimated_seconds
+from dsbench.measuring.plan import FULL, QUICK, STEPS, Cell, Contender, cells, estimated_seconds
 
 ATTENTION, RECURRENT = (
     Contender("gpt", attention=True),
@@ -24,7 +24,8 @@ def test_quick_is_what_the_command_promises() -> None:
     assert contexts("s4d", "recurrent") == [1, 1000]
     assert len(contexts("gpt", "compiled")) == len(contexts("s4d", "compiled")) == 1
     assert [(c.length, c.batch) for c in found if c.mode == "train" and c.backbone == "s4d"] == [(64, 16), (1024, 16)]
-    assert {c.loop for c in found if c.mode == "empty"} == {"model", "env"}
+    for mode in (*STEPS, "empty"):
+        assert {c.loop for c in found if c.mode == mode} == {"model", "env"}
     assert {c.implementation for c in found} == {None}
 
 
