@@ -24,7 +24,7 @@ MODES = {
     "window": "window re-encode",
     "compiled": "compiled",
 }
-MIDDLE = 300  # where windows end that are encoded anew, and where compileds are timed
+MIDDLE = 300  # where windows end that are encoded anew, and where compiled decisions are timed
 
 
 def table() -> str:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from dsbench.backbones.compiled.onnx_step import Bound, export_onnx, session
 from dsbench.batches import Observation
+from dsbench.decision.encoders import tensor_type
 from dsbench.decision.wrapper import DecisionSequence, DecisionTokens
 
 _WHOLE = "observation"  # the name of one that has no parts
-_KEPT = {"uint8": torch.uint8, "float16": torch.float32, "float32": torch.float32, "float64": torch.float32}
 
 
 class CompiledTokens:
@@ -95,9 +95,9 @@ def _named(observation: Observation) -> dict[str, Tensor]:
 
 
 def _blank(space: gym.Space[Any], rows: int) -> dict[str, Tensor]:
-    """Zeros for the observations of `rows` rows: floats as float32, integers but pixels as int64."""
+    """Zeros for the observations of `rows` rows."""
     parts = dict(space.items()) if isinstance(space, spaces.Dict) else {_WHOLE: space}
     return {
-        name: torch.zeros(rows, *(part.shape or ()), dtype=_KEPT.get(np.dtype(part.dtype).name, torch.long))
+        name: torch.zeros(rows, *(part.shape or ()), dtype=tensor_type(np.dtype(part.dtype)))
         for name, part in sorted(parts.items())
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -20,6 +20,7 @@ from dsbench.errors import UsageError
 
 Activation = Literal["none", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+_KEPT = {"uint8": torch.uint8, "float16": torch.float32, "float32": torch.float32, "float64": torch.float32}
 MIN_IMAGE = 16  # smaller uint8 boxes are treated as plain numbers
 
 
@@ -120,6 +121,11 @@ def make_encoder(space: gym.Space, width: int) -> nn.Module:  # type: ignore[typ
     if isinstance(space, spaces.Box):
         return ImageEncoder(space, width) if is_image(space) else BoxEncoder(space, width)
     raise UsageError(f"observation space {space} is not supported; expected Box, Discrete or a Dict of these")
+
+
+def tensor_type(dtype: np.dtype[Any]) -> torch.dtype:
+    """Of what an exported policy takes: floats are float32, pixels stay, other numbers are int64."""
+    return _KEPT.get(dtype.name, torch.int64)
 
 
 def is_image(space: spaces.Box) -> bool:

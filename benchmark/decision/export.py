@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dsbench.backbones.compiled.functional import portable_copy
 from dsbench.backbones.compiled.onnx_step import OPSET, export_onnx, session
 from dsbench.backbones.state import State, flatten, unflatten
-from dsbench.decision.encoders import TableTime
+from dsbench.decision.encoders import TableTime, tensor_type
 from dsbench.decision.export_description import METADATA_KEY, describe, example_of
 from dsbench.decision.heads import Categorical
 from dsbench.decision.wrapper import DecisionSequence
@@ -174,11 +174,9 @@ def largest_gap(model: bytes, step: DecisionStep, policy: DecisionSequence) -> f
 
 
 def _row(value: Any) -> Tensor:
-    """(1, ...): floats as float32, other numbers as they are, all integers but pixels as int64."""
+    """(1, ...)"""
     array = np.asarray(value)[None]
-    if array.dtype.kind == "f":
-        return torch.from_numpy(array.astype(np.float32))
-    return torch.from_numpy(array if array.dtype == np.uint8 else array.astype(np.int64))
+    return torch.from_numpy(array).to(tensor_type(array.dtype))
 
 
 def _gap(found: np.ndarray, expected: np.ndarray) -> float:

@@ -13,15 +13,13 @@ from dsbench.measuring.request import Request
 from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.citing import Use
-from dsbench.reports.content.ways import STAR, Curves, alone, crossings, curves_of, time_cell
-from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
-from dsbench.reports.figures import Axis, Mark, Series, plot
+from dsbench.reports.content.costs import latency_figure
+from dsbench.reports.content.ways import STAR, Curves, alone, curves_of, time_cell
+from dsbench.reports.document import Cell, Heading, Report, Section, Table
 from dsbench.reports.notes import made
 from dsbench.studies.beside import citations, published_section
 from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
-
-BOUNDS = ("p50_low_us", "p50_high_us")
 
 
 def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] = ()) -> Request:
@@ -52,7 +50,8 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
     """The page of a measuring: a table and a figure of latency against context, the crossovers, the paper's beside."""
     curves = alone(curves_of(bench.rows()))  # the environment's step is the same for all
     sentences = (*bench_headline(curves), _growth(curves)) if curves else ("Nothing was measured yet.",)
-    tables, figures = ((_table(name, curves),), (_figure(name, study, curves),)) if curves else ((), ())
+    figure = latency_figure(name, study.title, curves)
+    tables, figures = ((_table(name, curves),) if curves else ()), ((figure,) if figure else ())
     asked = [
         f"Measured by dsbench bench into {bench.path.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."
     ]
@@ -89,27 +88,6 @@ def _table(name: str, curves: Curves) -> Table:
         rows.append((words(way.name), *times, Cell(f"{growth:.2f}", growth), whole(state)))
     note = f"± is half the width of the 95 % interval of the median; {STAR}"
     return Table(name, "Time of a decision", tuple(headings), tuple(rows), (note,))
-
-
-def _figure(name: str, study: Study, curves: Curves) -> Figure:
-    lines = []
-    for way, own in curves.items():
-        low, high = ([row["p50_us"] if row[key] is None else row[key] for row in own.values()] for key in BOUNDS)
-        times = [row["p50_us"] for row in own.values()]
-        lines.append(Series(way.name, list(own), times, low, high, dashed=way.mode == "window"))
-    caption = "Median time of one decision of the model alone, batch 1; bands are 95 % intervals of the median."
-    return plot(
-        name, study.title, caption, lines, Axis("decisions before", log=True), Axis("µs", log=True), _marks(curves)
-    )
-
-
-def _marks(curves: Curves) -> list[Mark]:
-    """From where on every recurrent step beats attention with a cache."""
-    places = [one.found.context for one in crossings(curves) if one.growing.mode == "kv_cache"]
-    found = [place for place in places if place is not None]
-    if not found or len(found) < len(places):
-        return []
-    return [Mark(max(found), "every recurrent step is faster than the KV cache")]
 
 
 def _missing(failed: Sequence[dict[str, Any]]) -> Section:

@@ -50,7 +50,7 @@ def costs(results: Path) -> Section:
         *_lost(bench.rows),
     ]
     figures = [
-        *(figure for batch in _batches(curves) if (figure := _latency_figure(curves, batch)) is not None),
+        *(figure for batch in _batches(curves) if (figure := _of_batch(curves, batch)) is not None),
         *([one] if (one := _memory_figure(alone(curves))) is not None else []),
         *train_figures,
     ]
@@ -74,7 +74,15 @@ def _batches(curves: Curves) -> list[int]:
 # ------------------------------------------------------------------ figures
 
 
-def _latency_figure(curves: Curves, batch: int) -> Figure | None:
+def _of_batch(curves: Curves, batch: int) -> Figure | None:
+    name, title = "latency-context", "Latency against context"
+    if batch != 1:
+        name, title = f"{name}-b{batch}", f"{title}, batch {batch}"
+    return latency_figure(name, title, curves, batch)
+
+
+def latency_figure(name: str, title: str, curves: Curves, batch: int = 1) -> Figure | None:
+    """Time of a decision of the model alone over its context, a line a way to decide; None without one."""
     measured = alone(curves, batch)
     own = {way: cells for way, cells in measured.items() if len(cells) > 1} or measured  # one context is no curve
     lines = []
@@ -88,8 +96,6 @@ def _latency_figure(curves: Curves, batch: int) -> Figure | None:
     caption = f"Median time of one decision of the model alone, batch {batch}, with 95 % intervals." + (
         f" Marked: {'; '.join(mark.text for mark in marks)}." if marks else ""
     )
-    name, title = ("latency-context", "Latency against context")
-    name, title = (name, title) if batch == 1 else (f"{name}-b{batch}", f"{title}, batch {batch}")
     x = Axis("context: decisions before this one", log=True)
     return plot(name, title, caption, lines, x, Axis("µs a decision", log=True), marks)
 
