@@ -52,6 +52,14 @@ class CorruptFile(DsbenchError):
     """A file that dsbench wrote is torn or changed: names the file and what can be done."""
 
 
+class UnreadableRecord(CorruptFile):
+    """A stored document cannot be read: `place` (file), `reason`, and the way out."""
+
+    def __init__(self, place: object, reason: str, way_out: str) -> None:
+        self.place, self.reason = str(place), reason
+        super().__init__(f"{place} {reason.strip()}; {way_out}")
+
+
 class Internal(DsbenchError):
     """Something inside dsbench broke; a bug report is the way out."""
 

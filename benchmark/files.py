@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,12 @@ def check_name(name: str, what: str = "name") -> str:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, whole or not at all: temporary file beside it, fsync, rename, fsync of the folder."""
-    temporary = _write_temporary(path, data)
+    write_stream(path, [data])
+
+
+def write_stream(path: Path, parts: Iterable[bytes]) -> None:
+    """The same for what is made part by part; an error of whoever makes them leaves `path` as it was."""
+    temporary = _write_temporary(path, parts)
     try:
         os.replace(temporary, path)
     except OSError as error:
@@ -42,7 +47,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def create_exclusive(path: Path, data: bytes) -> bool:
     """Create `path` with `data` exactly once; False if it exists already. Atomic across processes (hard link)."""
-    temporary = _write_temporary(path, data)
+    temporary = _write_temporary(path, [data])
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -90,24 +95,27 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_temporary(path: Path, data: bytes) -> Path:
+def _write_temporary(path: Path, parts: Iterable[bytes]) -> Path:
     temporary: Path | None = None
+    written = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         temporary = Path(name)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; results are meant to be shared
+        written = True
         return temporary
     except OSError as error:
-        if temporary is not None:
-            _discard(temporary)
         raise cannot_write(path, error) from error
+    finally:
+        if temporary is not None and not written:
+            _discard(temporary)
 
 
 def cannot_write(path: Path, error: OSError, place: str = "--results DIR") -> CannotWrite:

@@ -90,11 +90,13 @@ def bench(
     measured = measure_apart(request, Silent() if as_json else display())
     found = bench_records.read_bench(measured.folder)
     if as_json:
-        print(json.dumps({"folder": str(found.path), "machine": found.machine, "cells": list(found.cells.values())}))
+        print(
+            json.dumps({"folder": str(measured.folder), "machine": found.machine, "cells": list(found.cells.values())})
+        )
     else:
         from dsbench.cli.bench_tables import show
 
-        show(found)
+        show(found, measured.folder)
     return measured.exit_code or int(any(row["status"] == "failed" for row in found.cells.values()))
 
 

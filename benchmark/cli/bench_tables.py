@@ -4,6 +4,7 @@ trust them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dsbench.cli.bench_cells import (
@@ -32,8 +33,8 @@ MODE_NAMES = {
 }
 
 
-def show(bench: Bench) -> None:
-    """Print everything."""
+def show(bench: Bench, folder: Path) -> None:
+    """Print everything, and where it is kept."""
     for batch in sorted({row["batch"] for row in bench.rows() if row["context"] is not None and row["loop"]}):
         for loop in ("model", "env"):
             _decisions(bench, loop, batch)
@@ -43,9 +44,7 @@ def show(bench: Bench) -> None:
     _sizes(bench)
     _sanity(bench)
     _failures(bench)
-    print_pairs(
-        [("folder", str(bench.path)), ("cells", str(bench.path / CELLS)), ("samples", str(bench.path / SAMPLES))]
-    )
+    print_pairs([("folder", str(folder)), ("cells", str(folder / CELLS)), ("samples", str(folder / SAMPLES))])
 
 
 def _decisions(bench: Bench, loop: str, batch: int) -> None:

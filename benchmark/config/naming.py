@@ -68,6 +68,15 @@ def run_id(config: RunConfig) -> str:
     return f"{'-'.join(names)}-s{config.seed}-{digest}"
 
 
+def is_named_by_settings_alone(config: RunConfig) -> bool:
+    """Whether `run_id` needs nothing but the settings: no code from elsewhere, no data from a path."""
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS
+
+    names = ((config.backbone.name, BACKBONES), (config.env.name, ENVS))
+    return ":" not in config.data.recipe and not any(catalogue.is_reference(name) for name, catalogue in names)
+
+
 _ANY = object()
 
 

@@ -17,14 +17,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import TypeAdapter
+
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.files import cannot_write, check_name, fsync_folder, write_atomic
 from dsbench.records.encoding import read_sealed, seal
+from dsbench.records.record_files import FolderFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+_ANY: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _WAY_OUT = "run the same command with --force to make the run again"
 
 
@@ -156,7 +160,7 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     path = folder / MANIFEST
     try:
-        manifest = read_sealed(path, _WAY_OUT)
+        manifest = read_sealed(FolderFiles(folder), MANIFEST, _ANY, _WAY_OUT)
         path = folder / TENSORS
         data = path.read_bytes()
     except FileNotFoundError as error:

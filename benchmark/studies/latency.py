@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dsbench.measuring.bench_records import NOT_REACHED, Bench, benches_of, made_where, read_bench
+from dsbench.errors import CorruptFile, UsageError
+from dsbench.measuring.bench_records import NOT_REACHED, Bench, bench_of, made_where
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
+from dsbench.records.store import stored_in
 from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.citing import Use
@@ -38,12 +41,24 @@ def measured_before(request: Request, results: Path) -> Bench | None:
     """The latest whole measuring of the same in a results folder; None where there is none."""
     asked = json.loads(json.dumps(request.to_json()))
     own_names = {"results", "kind"}  # where, and what the record is
-    for path in reversed(benches_of(results)):
-        bench = read_bench(path)
+    for bench in reversed(_readable(results)):
         same = all(bench.asked.get(name) == value for name, value in asked.items() if name not in own_names)
         if same and bench.cells and all(row["reason"] != NOT_REACHED for row in bench.cells.values()):
             return bench
     return None
+
+
+def _readable(results: Path) -> list[Bench]:
+    """The measurings that can be read, the oldest first; none where there are no results yet."""
+    try:
+        stored = stored_in(results).benches
+    except UsageError:
+        return []
+    found = []
+    for name, files in stored:
+        with suppress(CorruptFile):
+            found.append(bench_of(name, files))
+    return found
 
 
 def bench_report(name: str, study: Study, size: str, bench: Bench, command: str) -> Report:
@@ -52,10 +67,8 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
     sentences = (*bench_headline(curves), _growth(curves)) if curves else ("Nothing was measured yet.",)
     figure = latency_figure(name, study.title, curves)
     tables, figures = ((_table(name, curves),) if curves else ()), ((figure,) if figure else ())
-    asked = [
-        f"Measured by dsbench bench into {bench.path.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."
-    ]
-    where = [f"Made on: {line}." for line in [made(made_where(bench.path))] if line]
+    asked = [f"Measured by dsbench bench into {bench.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."]
+    where = [f"Made on: {line}." for line in [made(made_where(bench.files))] if line]
     settings = ", ".join(text.replace("'", "") for text in bench.asked.get("overrides", ()))
     failed = [row for row in bench.rows() if row["status"] != "ok"]
     sections = [

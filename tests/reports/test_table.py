@@ -46,7 +46,9 @@ def make_run(results: Path, backbone: str, seed: int, status: str = "ok", **give
         else:
             part, _, key = name.rpartition(".")
             (config[part] if part else config)[key] = value
-    run = RunFolder.open(results, f"{backbone}-umbrella-s{seed}-{len(list(results.glob('runs/*'))):010d}")
+    run = RunFolder.open(
+        results, f"{backbone}-umbrella-s{seed}-number{len(list(results.glob('runs/*')))}"
+    )  # no name of ours
     with run.claim():
         run.write_config(config)
         run.write_provenance(origin)
