@@ -1,12 +1,10 @@
 """Reading settings as people write them: YAML, TOML and JSON files, and ``a.b=value`` on the command line.
 
-YAML is read through its node graph, so that duplicate keys, aliases and numbers that YAML takes for text are refused
-with their line, and so that later errors can name the line too.
+Files are read as `dsbench.reading` reads everything; of YAML the line of each key is kept, for later errors.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,17 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dsbench.errors import UsageError
+from dsbench.reading import Limits, Unparsable, check_bounds, parse_json, parse_yaml, read_regular
+from dsbench.reading.yaml_text import Scalar, plain_scalar
 
-_LARGEST = 1 << 20  # bytes; settings are small, and anything larger is not settings
+_LIMITS = Limits(depth=24, entries=50_000, text=20_000)  # settings are small, and anything larger is not settings
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z")
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 _NOT_FINITE = re.compile(r"[-+]?\.?(nan|inf|infinity)\Z", re.IGNORECASE)
-_TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True)
@@ -50,24 +47,19 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], Lines]:
     """The settings in a .yaml, .yml, .toml or .json file, and where they stand.
 
     Raises:
-        UsageError: the file is missing, too large, of another kind, or cannot be read as what it claims to be.
+        UsageError: the file is missing, no regular file, too large, or cannot be read as what it claims to be.
     """
     readers = {".yaml": _read_yaml, ".yml": _read_yaml, ".toml": _read_toml, ".json": _read_json}
     if path.suffix not in readers:
         raise UsageError(f"config file {str(path)!r} ends in {path.suffix!r}; expected .yaml, .yml, .toml or .json")
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read config file {str(path)!r}: {error.strerror}") from None
-    if len(data) > _LARGEST:
-        raise UsageError(f"config file {str(path)!r} is larger than {_LARGEST} bytes; it cannot be a configuration")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     lines: dict[str, str] = {}
-    settings = readers[path.suffix](text, str(path), lines)
+    try:
+        settings = readers[path.suffix](read_regular(path, _LIMITS.size), str(path), lines)
+    except FileNotFoundError:
+        raise UsageError(f"cannot read config file {str(path)!r}: no such file") from None
+    except Unparsable as error:
+        place = f"{path}:{error.line}" if error.line else f"{path}"
+        raise UsageError(f"{place}: {error.reason}") from None
     if not isinstance(settings, dict):
         raise UsageError(f"{path}: holds {type(settings).__name__}; expected settings such as 'train:' and 'seed:'")
     return settings, Lines(lines)
@@ -104,65 +96,19 @@ def _parse_value(value: str, whole: str) -> Any:
     return float(value) if _FLOAT.match(value) else value
 
 
-def _read_yaml(text: str, file: str, lines: dict[str, str]) -> Any:
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise UsageError(
-                    f"{file}:{_line(event.start_mark)}: aliases (*name) are not supported; repeat the value"
-                )
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UsageError(f"{file}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
-    return {} if node is None else _plain(node, "", file, lines)
+def _read_yaml(data: bytes, file: str, lines: dict[str, str]) -> Any:
+    def on_key(path: tuple[str, ...], line: int) -> None:
+        lines[".".join(path)] = f"{file}:{line}"
+
+    settings = parse_yaml(_text(data), _LIMITS, _scalar, on_key)
+    return {} if settings is None else settings
 
 
-def _plain(node: yaml.Node, path: str, file: str, lines: dict[str, str]) -> Any:
-    """The Python value of a YAML node; plain scalars, lists and mappings with text keys only."""
-    place = f"{file}:{_line(node.start_mark)}"
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = f"{file}:{_line(key_node.start_mark)}"
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TAG + "str":
-                raise UsageError(
-                    f"{line}: the key {getattr(key_node, 'value', 'here')!r} is not text; put it in quotes"
-                )
-            inner = f"{path}.{key_node.value}" if path else key_node.value
-            if key_node.value in result:
-                raise UsageError(f"{line}: {inner} is given twice (first at {lines[inner]}); remove one")
-            lines[inner] = line
-            result[key_node.value] = _plain(value_node, inner, file, lines)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, f"{path}.{index}", file, lines) for index, item in enumerate(node.value)]
-    assert isinstance(node, yaml.ScalarNode)  # YAML has three kinds of nodes
-    return _scalar(node, path, place)
-
-
-def _scalar(node: yaml.ScalarNode, path: str, place: str) -> Any:
-    text, kind = node.value, node.tag.removeprefix(_TAG)
-    if kind == "null":
-        return None
-    if kind == "bool":
-        return text.lower() in ("true", "yes", "on")
-    if kind == "int" and _INTEGER.match(text):
-        return int(text)
-    if kind == "float" and _FLOAT.match(text):
-        return float(text)
-    if kind == "str":
-        if node.style is None and _EXPONENT.match(text):
-            raise UsageError(f"{place}: {path}: {text!r} is text in YAML; write {_with_point(text)}")
-        return text
-    if kind in ("int", "float"):
-        raise UsageError(f"{place}: {path}: {text!r} is not a plain finite decimal number")
-    raise UsageError(f"{place}: {path}: {text!r} is a {kind.lstrip('!')}; expected a number, true, false, null or text")
-
-
-def _line(mark: Any) -> int:
-    return int(mark.line) + 1  # yaml counts from 0
+def _scalar(scalar: Scalar) -> Any:
+    """As in any YAML of ours, but for numbers that YAML takes for text: who writes 1e-3 means the number."""
+    if scalar.kind == "str" and not scalar.quoted and _EXPONENT.match(scalar.text):
+        raise Unparsable(f"{scalar.text!r} is text in YAML; write {_with_point(scalar.text)}", scalar.line)
+    return plain_scalar(scalar)
 
 
 def _with_point(number: str) -> str:
@@ -172,22 +118,23 @@ def _with_point(number: str) -> str:
     return f"{mantissa}e{exponent if exponent[0] in '+-' else '+' + exponent}"
 
 
-def _read_toml(text: str, file: str, lines: dict[str, str]) -> Any:
+def _read_toml(data: bytes, file: str, lines: dict[str, str]) -> Any:
+    text = _text(data)
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file}: not valid TOML ({error})") from None
-
-
-def _read_json(text: str, file: str, lines: dict[str, str]) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise UsageError(f"{file}: the key {key!r} is given twice; remove one")
-        return dict(pairs)
-
-    try:
-        return json.loads(text, object_pairs_hook=unique)
+        settings = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: not valid JSON ({error})") from None
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise Unparsable(f"not valid TOML ({reason})") from None
+    check_bounds(settings, _LIMITS)
+    return settings
+
+
+def _read_json(data: bytes, file: str, lines: dict[str, str]) -> Any:
+    return parse_json(data, _LIMITS)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unparsable(f"byte {error.start} is not UTF-8; save the file as UTF-8") from None

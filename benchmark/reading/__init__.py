@@ -6,7 +6,7 @@ A part of the foundation: settings, records, data and studies read alike.
 
 from dsbench.reading.files import open_regular, read_regular
 from dsbench.reading.json_text import parse_json
-from dsbench.reading.limits import MIB, Limits, Unparsable
+from dsbench.reading.limits import MIB, Limits, Unparsable, check_bounds
 from dsbench.reading.models import Document, checked
 from dsbench.reading.yaml_text import parse_yaml
 
@@ -15,6 +15,7 @@ __all__ = [
     "Document",
     "Limits",
     "Unparsable",
+    "check_bounds",
     "checked",
     "open_regular",
     "parse_json",

@@ -58,7 +58,9 @@ def plain_scalar(scalar: Scalar) -> Any:
         return int(text)
     if kind == "float" and FLOAT.match(text):
         return float(text)
-    raise Unparsable(f"{text[:60]!r} is no plain number, truth value or text", scalar.line)
+    if kind in ("int", "float"):
+        raise Unparsable(f"{text[:60]!r} is not a plain finite decimal number", scalar.line)
+    raise Unparsable(f"{text[:60]!r} is a {kind}; expected a number, true, false, null or text", scalar.line)
 
 
 def parse_yaml(
@@ -135,13 +137,19 @@ class _Builder:
             return
         path = self._place(top)
         if isinstance(event, yaml.ScalarEvent):
-            self._put(top, self._scalar(_scalar_of(event, line)))
+            self._put(top, self._value_of(event, path, line))
             return
         if len(self._open) >= self._limits.depth:
             raise Unparsable(f"it is nested more than {self._limits.depth} deep", line)
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._put(top, value)
         self._open.append(_Open(value, path))
+
+    def _value_of(self, event: Any, path: tuple[str, ...], line: int) -> Any:
+        try:
+            return self._scalar(_scalar_of(event, line))
+        except Unparsable as error:
+            raise Unparsable(": ".join([*([".".join(path)] if path else []), error.reason]), error.line) from None
 
     def _key(self, top: _Open, event: Any, line: int) -> None:
         scalar = _scalar_of(event, line) if isinstance(event, yaml.ScalarEvent) else None
@@ -170,6 +178,6 @@ class _Builder:
 
 
 def _scalar_of(event: Any, line: int) -> Scalar:
-    quoted = event.style is not None
+    quoted = bool(event.style)  # libyaml says "" of a plain one, the other parser None
     tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
     return Scalar(event.value, str(tag).removeprefix(_TAG), line, quoted)

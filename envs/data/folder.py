@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 
 from dsbench.envs.data.archive import array_sha256, pack, unpack
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_sha256, make_anew, read_foreign_json
@@ -25,28 +26,37 @@ from dsbench.envs.data.report import return_quantiles
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError
 from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, to_json
+from dsbench.reading import Document, Unparsable, checked
 
 FORMAT = 2
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
 LIBRARIES = ("bsuite", "dsbench", "gymnasium", "minigrid", "mujoco", "numpy", "popgym")
-MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
-    "arrays": dict,
-    "env": str,
-    "episodes": int,
-    "file_sha256": str,
-    "format": int,
-    "libraries": dict,
-    "manifest_sha256": str,
-    "mean_return": (int, float),
-    "options": dict,
-    "recipe": str,
-    "return_quantiles": dict,
-    "seed": (int, type(None)),
-    "sha256": str,
-    "source": (dict, type(None)),
-    "stored": dict,
-    "timesteps": int,
-}
+
+
+class Manifest(Document):
+    """What a manifest must hold; a simulator's has ``physics`` too."""
+
+    arrays: dict[str, str]
+    env: str
+    episodes: int = Field(ge=0)
+    file_sha256: str
+    format: int
+    libraries: dict[str, str]
+    manifest_sha256: str
+    mean_return: float
+    options: dict[str, Any]
+    recipe: str
+    return_quantiles: dict[str, float]
+    seed: int | None
+    sha256: str
+    source: dict[str, Any] | None
+    stored: dict[str, Any]
+    timesteps: int = Field(ge=0)
+    physics: str | None = None
+
+
+_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+_NEEDED = frozenset(name for name, known in Manifest.model_fields.items() if known.is_required())
 
 
 @dataclass(frozen=True)
@@ -172,16 +182,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = read_foreign_json(path)
     except (DatasetError, OSError) as error:
         raise DatasetError(f"{path} cannot be read ({error}); {make_anew(folder)}") from error
-    lacking = sorted(MANIFEST_TYPES.keys() - manifest.keys())
+    lacking = sorted(_NEEDED - manifest.keys())
     if lacking or manifest["format"] != FORMAT:
         what = f"lacks {lacking}" if lacking else f"has format {manifest['format']}, and {FORMAT} is read here"
         raise IncompleteManifest(f"{path} {what}; {make_anew(folder)}")
     rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     if hashlib.sha256(_json(rest, path)).hexdigest() != manifest["manifest_sha256"]:
         raise fault(path, "", "the manifest was changed after it was written", make_anew(folder))
-    for key, kind in MANIFEST_TYPES.items():
-        if not isinstance(manifest[key], kind):
-            raise fault(path, key, f"is {manifest[key]!r}", make_anew(folder))
+    try:
+        checked(_MANIFEST, manifest)
+    except Unparsable as error:
+        raise fault(path, "", error.reason, make_anew(folder)) from None
     return manifest
 
 

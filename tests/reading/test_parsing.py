@@ -37,22 +37,19 @@ def test_json_is_read_as_the_standard_library_reads_it(value: Any) -> None:
 @settings(max_examples=150, deadline=None)
 def test_yaml_is_read_as_its_own_library_reads_it(value: Any) -> None:
     text = yaml.safe_dump(value, allow_unicode=True)
-    try:
-        found = parse_yaml(text)
-    except Unparsable as error:
-        assert "is not text" in str(error)  # keys that YAML takes for numbers, which safe_dump leaves to itself
-        return
-    assert found == yaml.safe_load(text)
+    assert parse_yaml(text) == yaml.safe_load(text)
 
 
 @given(text=st.text(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_a_value_or_a_sentence(text: str) -> None:
+    told = []
     for parse in (parse_yaml, lambda text: parse_json(text.encode("utf-8", "surrogatepass"))):
         try:
             parse(text)
         except Unparsable as error:
-            assert "\n" not in str(error)
+            told.append(str(error))
+    assert not any("\n" in sentence for sentence in told)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +98,13 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("? [1, 2]\n: 3", "key"),
         ("1: 2", "key '1' is not text"),
         ("<<: {a: 1}", "key"),
-        ("a: 2020-01-01", "no plain number"),
-        ("a: 0x10", "no plain number"),
-        ("a: 010", "no plain number"),
-        ("a: 1_000", "no plain number"),
-        ("a: 12:30:45", "no plain number"),
-        ("a: .inf", "no plain number"),
-        ("a: " + "9" * 5_000, "no plain number"),
+        ("a: 2020-01-01", "a: '2020-01-01' is a timestamp"),
+        ("a: 0x10", "decimal number"),
+        ("a: 010", "decimal number"),
+        ("a: 1_000", "decimal number"),
+        ("a: 12:30:45", "decimal number"),
+        ("a: .inf", "decimal number"),
+        ("a: " + "9" * 5_000, "decimal number"),
         ("a: 99999999999999999999", "64"),
         ("a: \x00", "not valid YAML"),
         ("a: \ud800", "not valid YAML"),

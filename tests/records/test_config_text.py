@@ -66,7 +66,7 @@ def test_all_settings_of_a_run_are_read_back() -> None:
         ("seed: 1\nseed: 2\n", "seed is given twice"),
         ("result.score: 1\n", "unknown setting 'result.score'"),
         ("seed: one\n", "seed"),
-        ("train: {lr: .nan}\n", "no plain number"),
+        ("train: {lr: .nan}\n", "decimal number"),
         ("env: {name: umbrella, x: &a 1}\n", "anchors"),
         ("- 1\n", "holds list"),
         ("seed: 1\n---\nseed: 2\n", "second document"),
