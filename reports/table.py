@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from dsbench.records.store import Places
 from dsbench.reports.contention import undisturbed
 from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import code, notes
@@ -67,7 +67,7 @@ COLUMNS = (
 )
 
 
-def rows(results: Path | str) -> list[dict[str, Any]]:
+def rows(results: Places) -> list[dict[str, Any]]:
     """A dictionary of JSON values for each group of runs that differ in their seed alone.
 
     Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, measure, n (seeds that
@@ -81,7 +81,7 @@ def rows(results: Path | str) -> list[dict[str, Any]]:
     return [_row(group) for group in read_groups(results)]
 
 
-def markdown(results: Path | str) -> str:
+def markdown(results: Places) -> str:
     """The table as Markdown, with what the numbers mean, what failed and where it ran below it. Raises as `rows`."""
     groups = read_groups(results)
     estimates = [_estimates(group) for group in groups]

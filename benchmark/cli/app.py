@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import bench, browse, data, inspect, pictures, results, runs, studies
+from dsbench.cli import bench, browse, data, inspect, packs, pictures, results, runs, studies
 
 app = typer.Typer(
     name="dsbench",
@@ -45,6 +45,7 @@ app.command("list")(browse.list_names)
 app.command("check")(browse.check)
 app.command("report")(results.report)
 app.command("cite")(results.cite)
+app.command("pack")(packs.pack)
 app.command("export")(results.export)
 app.command("export-model")(results.export_model)
 app.command("watch")(pictures.watch)

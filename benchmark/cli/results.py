@@ -9,11 +9,11 @@ from typing import Annotated, Optional
 
 import typer
 
-Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder.")]
+from dsbench.cli.packs import Places, places
 
 
 def report(
-    results: Folder = Path("results"),
+    results: Places = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -31,12 +31,15 @@ def report(
     dsbench report results --out report
 
     dsbench report results --out table.md
+
+    dsbench report paper.dsb results --out report
     """
     from dsbench.reports.table import markdown, rows
 
     if out is not None and not as_json and out.suffix != ".md":
-        return _whole_report(results, out)
-    text = json.dumps(rows(results), indent=2, allow_nan=False) + "\n" if as_json else markdown(results)
+        return _whole_report(places(results), out)
+    found = places(results)
+    text = json.dumps(rows(found), indent=2, allow_nan=False) + "\n" if as_json else markdown(found)
     if out is None:
         print(text, end="")
     else:
@@ -47,7 +50,7 @@ def report(
     return 0
 
 
-def _whole_report(results: Path, out: Path) -> int:
+def _whole_report(results: list[Path], out: Path) -> int:
     """Write the report into the folder `out`; prints its first screen and where it is."""
     from dsbench.errors import UsageError
     from dsbench.reports.content.build import build
@@ -78,7 +81,7 @@ def families() -> dict[str, str]:
     }
 
 
-def cite(results: Folder = Path("results")) -> int:
+def cite(results: Places = None) -> int:
     """BibTeX of what the runs really used: backbones, environments, data and dsbench.
 
     Examples:
@@ -87,7 +90,7 @@ def cite(results: Folder = Path("results")) -> int:
     """
     from dsbench.reports.content.build import cited
 
-    text, unknown = cited(results, families())
+    text, unknown = cited(places(results), families())
     print(text, end="")
     if unknown:
         print(f"Nothing to cite is known for: {', '.join(unknown)}", file=sys.stderr)
@@ -95,7 +98,7 @@ def cite(results: Folder = Path("results")) -> int:
 
 
 def export(
-    results: Folder = Path("results"),
+    results: Places = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
@@ -112,9 +115,20 @@ def export(
     """
     from dsbench.records.tables import export as write_tables
 
-    for path in write_tables(results, out or results / "tables", format_):
+    for path in write_tables(places(results), out or _tables_of(places(results)), format_):
         print(f"Saved   {path}")
     return 0
+
+
+def _tables_of(results: list[Path]) -> Path:
+    """Where tables go when nothing is said: into the folder that they come from."""
+    from dsbench.errors import UsageError
+
+    if len(results) == 1 and not results[0].is_file():
+        return results[0] / "tables"
+    raise UsageError(
+        f"tables of {', '.join(map(str, results))} have no folder of their own; say where they go with --out DIR"
+    )
 
 
 def export_model(

@@ -20,6 +20,9 @@ class RecordFiles(Protocol):
     def names(self) -> list[str]:
         """Names of all files, in no order; empty where there is no folder. `Unparsable` where it cannot be listed."""
 
+    def names_below(self, folder: str) -> list[str]:
+        """Names ``folder/...`` of all files in a folder and below it, sorted; none where it is not there."""
+
     def place(self, name: str) -> str:
         """Where the file is, for messages."""
 
@@ -40,6 +43,14 @@ class FolderFiles:
             return []
         except OSError as error:
             raise Unparsable(f"cannot be listed ({error.strerror})") from None
+
+    def names_below(self, folder: str) -> list[str]:
+        found = [
+            str((Path(parent) / name).relative_to(self.path))
+            for parent, _, names in os.walk(self.path / folder)  # does not follow links to folders
+            for name in names
+        ]
+        return sorted(found)
 
     def place(self, name: str) -> str:
         return str(self.path / name)
@@ -67,6 +78,9 @@ class PackedFiles:
 
     def names(self) -> list[str]:
         return list(self._files)
+
+    def names_below(self, folder: str) -> list[str]:
+        return sorted(name for name in self._files if name.startswith(f"{folder}/"))
 
     def place(self, name: str) -> str:
         return f"{self._where}/{name}"
