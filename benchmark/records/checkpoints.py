@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.files import cannot_write, check_name, fsync_folder, write_atomic
 from dsbench.records.encoding import read_sealed, seal
+from dsbench.records.manifest import check_names, read_manifest
+from dsbench.records.stored_tensors import BadTensors, read_header, read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,10 +40,17 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints in `folder`; one process writes."""
+    """The checkpoints in `folder`; one process writes.
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
+    Args:
+        folder: where they are.
+        keep: how many of those with an update number stay.
+        run_id, attempt: whose they are; noted in each, and one that names others is not believed.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2, *, run_id: str | None = None, attempt: int | None = None) -> None:
         self.folder, self.keep = folder, keep
+        self._owner = {"run_id": run_id, "attempt": attempt}
 
     def save(self, which: int | str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Path:
         """Save under an update number (the last `keep` of these stay) or under a name (``final``; stays).
@@ -61,7 +70,7 @@ class Checkpoints:
             beside = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{place.name}.", suffix=".tmp"))
             try:
                 beside.chmod(self.folder.stat().st_mode & 0o777)  # mkdtemp's are private; results are shared
-                _write(beside, tensors, meta)
+                _write(beside, tensors, {**meta, **{key: own for key, own in self._owner.items() if own is not None}})
                 _read(beside)
                 _replace_folder(beside, place)
             finally:
@@ -72,19 +81,30 @@ class Checkpoints:
             self._rotate(which)
         return place
 
+    def place(self, which: int | str) -> Path:
+        """The folder of the checkpoint of this update number or name, there or not."""
+        return self.folder / _folder_name(which)
+
     def load(self, which: int | str) -> Checkpoint:
         """The checkpoint of this update number or name.
 
         Raises:
             UsageError: there is none; names those that exist.
-            CorruptFile: torn or changed.
+            CorruptFile: torn or changed, not what a checkpoint holds, or that of another run, attempt or update.
         """
-        place = self.folder / _folder_name(which)
+        place = self.place(which)
         if not place.is_dir():
             known = ", ".join(self.names()) or "none"
             raise UsageError(f"no checkpoint {which!r} in {self.folder}; there are: {known}")
         tensors, meta = _read(place)
-        return Checkpoint(which if isinstance(which, int) else None, tensors, meta)
+        update = which if isinstance(which, int) else None
+        for name, expected in (*self._owner.items(), ("updates_done", update)):
+            if None not in (expected, meta.get(name)) and meta[name] != expected:
+                raise CorruptFile(
+                    f"{place / MANIFEST} is of {name} {str(meta[name])[:100]!r}, and stands where {str(expected)!r} belongs; "
+                    f"{_WAY_OUT}"
+                )
+        return Checkpoint(update, tensors, meta)
 
     def latest(self) -> Checkpoint | None:
         """The newest good checkpoint with an update number, or None if none was ever saved.
@@ -156,20 +176,24 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     path = folder / MANIFEST
     try:
-        manifest = read_sealed(path, _WAY_OUT)
+        manifest, _ = read_manifest(read_sealed(path, _WAY_OUT))
         path = folder / TENSORS
-        data = path.read_bytes()
+        data = read_regular(path)
+        if hashlib.sha256(data).hexdigest() != manifest.tensors_sha256:
+            raise BadTensors("is damaged (its checksum does not match)")
+        header = read_header(data)
+        path = folder / MANIFEST
+        check_names(manifest, header)
     except FileNotFoundError as error:
         raise CorruptFile(f"{path} is missing; {_WAY_OUT}") from error
-    if hashlib.sha256(data).hexdigest() != manifest["tensors_sha256"]:
-        raise CorruptFile(f"{path} is damaged (its checksum does not match); {_WAY_OUT}")
+    except BadTensors as error:
+        raise CorruptFile(f"{path} {error}; {_WAY_OUT}") from error
     tensors = load(data)
-    for name in manifest["complex"]:
+    for name in manifest.complex:
         tensors[name] = torch.view_as_complex(tensors[name])
-    for name, first in manifest["ties"].items():
+    for name, first in manifest.ties.items():
         tensors[name] = tensors[first]
-    meta: dict[str, Any] = manifest["meta"]
-    return tensors, meta
+    return tensors, manifest.meta
 
 
 def _storable(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:

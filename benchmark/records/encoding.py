@@ -73,8 +73,10 @@ def unseal(data: bytes, path: Path, way_out: str) -> dict[str, Any]:
         raise CorruptFile(f"{path} is damaged (not valid JSON); {way_out}") from error
     if not isinstance(body, dict) or _digest(body, without="sha256") != body.get("sha256"):
         raise CorruptFile(f"{path} is damaged (its checksum does not match); {way_out}")
-    if body["format"] != FORMAT:
-        raise UsageError(f"{path} has format {body['format']}, this dsbench reads {FORMAT}; upgrade dsbench")
+    if body.get("format") != FORMAT:
+        raise UsageError(
+            f"{path} has format {str(body.get('format'))[:20]!r}, this dsbench reads {FORMAT}; upgrade dsbench"
+        )
     return {key: value for key, value in body.items() if key not in ("format", "sha256")}
 
 

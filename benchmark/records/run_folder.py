@@ -198,7 +198,9 @@ class RunFolder:
         return self.checkpoints_of(self.attempt)
 
     def checkpoints_of(self, attempt: int) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints" / str(attempt))
+        """The checkpoints of an attempt."""
+        folder = self.path / "checkpoints" / str(attempt)
+        return Checkpoints(folder, run_id=self.path.resolve().name, attempt=attempt)
 
     def _set_damaged_journal_aside(self) -> None:
         journal = self.path / "journal.jsonl"
