@@ -136,6 +136,15 @@ _Dict.model_rebuild()
 _ANY: TypeAdapter[_Discrete | _Box | _Dict] = TypeAdapter(_Space)
 
 
+def same_form(one: gym.Space[Any], other: gym.Space[Any]) -> bool:
+    """Whether what is of one space has the keys, the shape and the count of the other; bounds may differ."""
+    if isinstance(one, spaces.Dict) and isinstance(other, spaces.Dict):
+        return one.keys() == other.keys() and all(same_form(part, other[key]) for key, part in one.items())
+    if isinstance(one, spaces.Discrete) and isinstance(other, spaces.Discrete):
+        return (one.n, one.start) == (other.n, other.start)
+    return isinstance(one, spaces.Box) and isinstance(other, spaces.Box) and one.shape == other.shape
+
+
 def _bound(values: np.ndarray) -> list[float | None] | float | None:
     """One number where all bounds are equal, else a flat list; null for infinity."""
     flat = [float(v) if np.isfinite(v) else None for v in values.ravel()]
