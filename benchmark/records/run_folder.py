@@ -43,7 +43,8 @@ class RunFolder(RunRecords):
     """The folder of one run. Opening one touches nothing; what only reads needs no write rights."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path.name, FolderFiles(path))
+        is_plain = path.name not in ("", "..") and not path.is_symlink()  # resolving costs, and most are
+        super().__init__(path.name if is_plain else path.resolve().name, FolderFiles(path))
         self.path = path
         self._held: int | None = None  # the attempt that this process holds
 
@@ -149,7 +150,9 @@ class RunFolder(RunRecords):
         return self.checkpoints_of(self.attempt)
 
     def checkpoints_of(self, attempt: int) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints" / str(attempt))
+        """The checkpoints of an attempt."""
+        folder = self.path / "checkpoints" / str(attempt)
+        return Checkpoints(folder, root=self.path, run_id=self.run_id, attempt=attempt)
 
     def _newest_whatever_is_damaged(self) -> int:
         """The newest attempt, 0 for none; a claim that cannot be read must not stop --force."""

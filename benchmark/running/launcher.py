@@ -16,9 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dsbench.config import RunConfig
+from dsbench.config import RunConfig, naming, run_id
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
-from dsbench.records.run_folder import RunFolder
+from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
 from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
@@ -64,9 +64,10 @@ def run_all(
 
 
 def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
-    """One line: is the run new, resumed or done?"""
+    """One line: is the run new, resumed or done? `UsageError` as `check_version` raises it."""
     folder = folder_of(config, results)
     plan = folder.plan(force)
+    check_version(config, results, plan, force)
     if plan.action == "resume":
         updates = folder.checkpoints_of(plan.attempt).updates()
         return (
@@ -75,6 +76,25 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
     if plan.action == "done":
         return "done before; --force makes the run again"
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
+
+
+def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> None:
+    """A run that began under an earlier `RESULT_VERSION` would end as a mixture of two: it is not gone on with.
+
+    Raises:
+        UsageError: there is such a run, unfinished, and nothing was begun under the present version.
+    """
+    if force or plan != Plan("start", 1):
+        return
+    for version in range(1, naming.RESULT_VERSION):
+        earlier = RunFolder.open(results, run_id(config, result_version=version))
+        if earlier.plan().action == "resume":
+            made_by = (earlier.read_provenance() or {}).get("dsbench", "of that time")
+            raise UsageError(
+                f"{earlier.path} is unfinished and began under result version {version}, while this dsbench gives results "
+                f"of version {naming.RESULT_VERSION}; finish it with dsbench {made_by}, delete that folder, or use --force "
+                "to make the run anew"
+            )
 
 
 def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
@@ -138,6 +158,7 @@ class _Batch:
             if plan.action == "done":
                 self._outcomes[index] = _stored(folder)
                 return
+            check_version(config, self._results, plan, self._force)
             _check_free(folder)
             _check_writable(self._results)
             worker = WorkerProcess(config, folder, plan, force=self._force, command=self._worker)
