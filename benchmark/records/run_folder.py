@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import check_name, create_exclusive, write_atomic
+from dsbench.files import cannot_write, check_name, create_exclusive, replace_file
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.config_text import parse_config, parse_flat
 from dsbench.records.encoding import plain, read_sealed, seal, unseal
 from dsbench.records.journal import Journal
-from dsbench.records.lock import exclusive_lock, is_locked
+from dsbench.records.lock import exclusive_lock, identity, is_locked
+from dsbench.temporaries import boot_id, discard_leftovers
 
 STATUSES = ("ok", "diverged", "failed", "timeout", "out_of_memory", "interrupted")
 FINAL = ("ok", "diverged")  # asked again, nothing is left to do
@@ -48,6 +49,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._held: int | None = None  # the attempt that this process holds
+        self._check_held: Callable[[], None] = lambda: None  # raises when the folder is no longer the one claimed
 
     @classmethod
     def open(cls, results: Path, run_id: str) -> RunFolder:
@@ -90,19 +92,21 @@ class RunFolder:
     def claim(self, force: bool = False) -> Iterator[Plan]:
         """Hold the run while the block lasts, and say what to do; a plan other than ``done`` is noted in claim.json.
 
+        From then on nothing makes the folder anew: where it was removed, whatever would be written is refused.
+
         Raises:
             RunHeld: a live process holds it.
             CannotWrite: the folder cannot be made or its file system has no locks.
         """
-        with exclusive_lock(self.path / "claim.lock", self._holder):
+        with exclusive_lock(self.path / "claim.lock", self.holder) as check_held:
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
-            self._held = plan.attempt
+            self._held, self._check_held = plan.attempt, check_held
             try:
                 yield plan
             finally:
-                self._held = None
+                self._held, self._check_held = None, lambda: None
 
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
@@ -111,15 +115,16 @@ class RunFolder:
             "attempt": plan.attempt,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "boot_id": _boot_id(),
+            "boot_id": boot_id(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_atomic(self.path / "claim.json", seal(claim))
+        discard_leftovers(self.path)
+        replace_file(self.path / "claim.json", seal(claim))
         if plan.action == "start":
             for attempt in range(1, plan.attempt):
                 self.checkpoints_of(attempt).drop_updates()  # never resumed again
 
-    def _holder(self) -> str:
+    def holder(self) -> str:
         """``pid 7 on node since 2026-...`` for messages."""
         try:
             claim = self.read_claim()
@@ -133,6 +138,10 @@ class RunFolder:
             return read_sealed(self.path / "claim.json", "delete it and run the same command again")
         except FileNotFoundError:
             return None
+
+    def identity(self) -> str | None:
+        """What tells this folder, once it was claimed, from one made anew in its place; None where there is none."""
+        return identity(self.path / "claim.lock")
 
     def is_live(self) -> bool:
         """Whether a process holds the run now."""
@@ -190,7 +199,7 @@ class RunFolder:
     @property
     def journal(self) -> Journal:
         """The journal; records that name no attempt get this one."""
-        return Journal(self.path / "journal.jsonl", self.attempt)
+        return Journal(self.path / "journal.jsonl", self.attempt, self._check_held)
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -198,7 +207,7 @@ class RunFolder:
         return self.checkpoints_of(self.attempt)
 
     def checkpoints_of(self, attempt: int) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints" / str(attempt))
+        return Checkpoints(self.path / "checkpoints" / str(attempt), may_write=self._check_held)
 
     def _set_damaged_journal_aside(self) -> None:
         journal = self.path / "journal.jsonl"
@@ -206,7 +215,10 @@ class RunFolder:
             Journal(journal).read()
         except CorruptFile:
             number = len(list(self.path.glob("journal-damaged-*.jsonl"))) + 1
-            journal.rename(self.path / f"journal-damaged-{number}.jsonl")
+            try:
+                journal.rename(self.path / f"journal-damaged-{number}.jsonl")
+            except OSError as error:
+                raise cannot_write(journal, error) from error
 
     # ------------------------------------------------------------------ results
 
@@ -222,17 +234,18 @@ class RunFolder:
         if status not in STATUSES:
             raise UsageError(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
         if self._held is None:
-            with exclusive_lock(self.path / "claim.lock", self._holder):
+            with exclusive_lock(self.path / "claim.lock", self.holder):
                 return self._finish(status, row, attempt or self.attempt)
         return self._finish(status, row, attempt or self._held)
 
     def _finish(self, status: str, row: Mapping[str, Any], attempt: int) -> bool:
+        self._check_held()
         content = {"reason": None, **plain(dict(row)), "run_id": self.run_id, "attempt": attempt, "status": status}
         if status != "interrupted":
             return create_exclusive(self._result_path(attempt), seal(content))
         if self._result_path(attempt).exists():
             return False
-        write_atomic(self.path / f"interrupted-{attempt}.json", seal(content))
+        replace_file(self.path / f"interrupted-{attempt}.json", seal(content))
         return True
 
     def result(self, attempt: int) -> dict[str, Any] | None:
@@ -282,10 +295,3 @@ class RunFolder:
     def _claimed_attempt(self) -> int:
         claim = self.read_claim()
         return int(claim["attempt"]) if claim else 0
-
-
-def _boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None  # macOS has none
