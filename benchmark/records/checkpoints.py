@@ -42,7 +42,7 @@ class Checkpoints:
     Args:
         folder: made at the first save; the folder that its own folder lies in must exist.
         keep: checkpoints with update numbers that stay.
-        may_write: called before anything is written; raises where that is no longer allowed.
+        may_write: called before anything is written; raises where that is not allowed.
     """
 
     def __init__(self, folder: Path, keep: int = 2, may_write: Callable[[], None] = lambda: None) -> None:

@@ -27,7 +27,7 @@ class Journal:
     Args:
         path: the ``journal.jsonl`` file; made at the first append, its folder is not.
         attempt: written into every record that names none.
-        may_write: called before anything is written; raises where that is no longer allowed.
+        may_write: called before anything is written; raises where that is not allowed.
     """
 
     def __init__(self, path: Path, attempt: int | None = None, may_write: Callable[[], None] = lambda: None) -> None:

@@ -49,7 +49,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._held: int | None = None  # the attempt that this process holds
-        self._check_held: Callable[[], None] = lambda: None  # raises when the folder is no longer the one claimed
+        # Called before anything is written: makes the folder, but once it is claimed, refuses when it is gone.
+        self._before_writing: Callable[[], None] = self._make
 
     @classmethod
     def open(cls, results: Path, run_id: str) -> RunFolder:
@@ -102,11 +103,17 @@ class RunFolder:
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
-            self._held, self._check_held = plan.attempt, check_held
+            self._held, self._before_writing = plan.attempt, check_held
             try:
                 yield plan
             finally:
-                self._held, self._check_held = None, lambda: None
+                self._held, self._before_writing = None, self._make
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
 
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
@@ -151,6 +158,7 @@ class RunFolder:
 
     def write_config(self, config: Mapping[str, Any]) -> bool:
         """Store the configuration; a stored one stays (the run id says that they agree). False if there was one."""
+        self._before_writing()
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         header = f"{_HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
         return create_exclusive(self.path / "config.yaml", (header + text).encode())
@@ -178,6 +186,7 @@ class RunFolder:
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
         """Store where the run was made; a stored one stays. False if there was one."""
+        self._before_writing()
         return create_exclusive(self.path / "provenance.json", seal(dict(provenance)))
 
     def read_provenance(self, known: dict[bytes, dict[str, Any]] | None = None) -> dict[str, Any] | None:
@@ -199,7 +208,7 @@ class RunFolder:
     @property
     def journal(self) -> Journal:
         """The journal; records that name no attempt get this one."""
-        return Journal(self.path / "journal.jsonl", self.attempt, self._check_held)
+        return Journal(self.path / "journal.jsonl", self.attempt, self._before_writing)
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -207,7 +216,7 @@ class RunFolder:
         return self.checkpoints_of(self.attempt)
 
     def checkpoints_of(self, attempt: int) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints" / str(attempt), may_write=self._check_held)
+        return Checkpoints(self.path / "checkpoints" / str(attempt), may_write=self._before_writing)
 
     def _set_damaged_journal_aside(self) -> None:
         journal = self.path / "journal.jsonl"
@@ -239,7 +248,7 @@ class RunFolder:
         return self._finish(status, row, attempt or self._held)
 
     def _finish(self, status: str, row: Mapping[str, Any], attempt: int) -> bool:
-        self._check_held()
+        self._before_writing()
         content = {"reason": None, **plain(dict(row)), "run_id": self.run_id, "attempt": attempt, "status": status}
         if status != "interrupted":
             return create_exclusive(self._result_path(attempt), seal(content))

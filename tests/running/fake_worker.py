@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dsbench.config import from_dict, run_id, to_dict
 from dsbench.records.run_folder import RunFolder
+from dsbench.stopping import STOPPING, not_ignored
 
 
 def main() -> int:
@@ -36,14 +37,15 @@ def main() -> int:
         send(error="backbone 's4' has no option 'x'.", exit_code=2)
         return 2
     folder = RunFolder.open(arguments.results, run_id(config))
-    with folder.claim(force=arguments.force):
+    with folder.claim(force=arguments.force) as plan:
+        send(attempt=plan.attempt, folder=folder.identity())
         with (arguments.results / "starts").open("a") as file:
             file.write(f"{folder.run_id} {os.environ['OMP_WAIT_POLICY']} {os.environ['OMP_NUM_THREADS']}\n")
         if behaviour == "hang":
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in not_ignored():
                 signal.signal(number, lambda got, _frame: sys.exit(128 + got))
         if behaviour == "deaf":
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPPING:
                 signal.signal(number, signal.SIG_IGN)
         folder.write_config(to_dict(config))
         print("noise of a library")

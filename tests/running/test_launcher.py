@@ -14,15 +14,16 @@ import pytest
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
-from dsbench.running import launcher
+from dsbench.running import launcher, relay
 from dsbench.running.worker_process import Outcome
 
 WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
 DRIVER = """
 import sys
 from pathlib import Path
-from dsbench.running import launcher
+from dsbench.running import launcher, relay
 from dsbench.config import resolve
+relay.AGAIN_S = float(sys.argv[4])
 configs = [resolve(backbone="s4", env="umbrella", seed=seed) for seed in range(int(sys.argv[2]))]
 outcomes = launcher.run_all(configs, Path(sys.argv[1]), worker=[sys.argv[3]])
 print([(one.status, one.exit_code) for one in outcomes])
@@ -113,8 +114,10 @@ def test_a_failed_run_is_retried_as_the_next_attempt(tmp_path: Path, behave) -> 
 
 def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     behave("kill")
-    monkeypatch.setattr("dsbench.running.worker_process._oom_kills", lambda: 3)
-    assert once(tmp_path).status == "interrupted"
+    monkeypatch.setattr("dsbench.running.worker_process.memory_kills", lambda: 3)
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 137)
+    assert "SIGKILL" in str(stored(tmp_path)["reason"])
     assert RunFolder.open(tmp_path, run_id(config())).plan().action == "resume"
     behave("ok")
     assert once(tmp_path).status == "ok"
@@ -124,7 +127,7 @@ def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pyt
 def test_kill_by_the_memory_killer_is_out_of_memory(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     behave("kill")
     counts = iter([3, 4])
-    monkeypatch.setattr("dsbench.running.worker_process._oom_kills", lambda: next(counts))
+    monkeypatch.setattr("dsbench.running.worker_process.memory_kills", lambda: next(counts))
     assert once(tmp_path).status == "out_of_memory"
 
 
@@ -199,10 +202,14 @@ def test_a_signal_interrupts_all_and_the_same_call_continues(
     assert once(tmp_path).status == "ok"
 
 
-def test_a_second_signal_leaves_at_once(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+def test_repeats_do_nothing_until_a_person_insists(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
     behave("deaf")
-    process = driver(tmp_path, runs=1)
+    process = driver(tmp_path, runs=1, again_s=0.5)
     process.send_signal(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
+        process.send_signal(number)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGTERM)  # no person sends that
     time.sleep(0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -211,10 +218,30 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path, behave) -> None:  # type
     wait_for(lambda: not folder.is_live())  # the worker was killed too
 
 
-def driver(results: Path, runs: int) -> subprocess.Popen[str]:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_of_schedulers_and_terminals_mean_stop_too(tmp_path: Path, behave, number: signal.Signals) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    process = driver(tmp_path, runs=1)
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0].strip() == f"[('interrupted', {128 + number})]"
+
+
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    process = driver(tmp_path, runs=1, before=("nohup",))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGUSR1)
+    assert process.communicate(timeout=20)[0].strip() == f"[('interrupted', {128 + signal.SIGUSR1})]"
+
+
+def driver(
+    results: Path, runs: int, before: tuple[str, ...] = (), again_s: float = relay.AGAIN_S
+) -> subprocess.Popen[str]:
     """`run_all` in a process of its own, its first worker under way."""
-    command = [sys.executable, "-c", DRIVER, str(results), str(runs), *WORKER]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [*before, sys.executable, "-c", DRIVER, str(results), str(runs), *WORKER, str(again_s)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for((results / "starts").exists)
     time.sleep(0.1)  # the fake worker sets its handlers just after
     return process
