@@ -93,12 +93,12 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
     except Diverged as error:
         return _finish(folder, "diverged", base | {"reason": str(error)})
     except Exception as error:
-        if stopping.asked() is not None:  # the same signal may have hit what the run needs
-            return _stopped(folder, base)
         if is_machine_fault(error):
             fault = _machine_fault(error)
             _note_interruption(folder, base, str(fault))
             raise fault from error
+        if stopping.asked() is not None:  # the same signal may have hit what the run needs
+            return _stopped(folder, base)
         if is_out_of_memory(error):
             return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
         replace_file(folder.path / "error.txt", traceback.format_exc().encode())

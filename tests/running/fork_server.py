@@ -14,6 +14,8 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -74,7 +76,7 @@ def main() -> None:
                 known = True
             answer = os.fork()
             if answer == 0:
-                _leave(lambda: _launch(*asked))
+                _leave(partial(_launch, *asked))
         print(answer, flush=True)
 
 
@@ -98,10 +100,8 @@ def _leave(work: Any) -> NoReturn:
 
 
 def _close(descriptor: int) -> None:
-    try:
+    with suppress(OSError):  # the one that the listing itself used
         os.close(descriptor)
-    except OSError:
-        pass  # the one that the listing itself used
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -133,5 +134,5 @@ def ending(folder: RunFolder) -> dict[str, Any]:
 def assert_every_stop_was_heard(folder: RunFolder) -> None:
     """Between two starts the worker said goodbye: no signal ended it before its checkpoint was saved."""
     events = [record["event"] for record in folder.journal.read() if record["kind"] == "event"]
-    for one, following in zip(events, events[1:], strict=False):
+    for one, following in pairwise(events):
         assert following != "start" or one in ("interrupted", "end"), events
