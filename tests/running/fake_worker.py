@@ -1,7 +1,7 @@
 """A worker that obeys ``FAKE_WORKER`` and needs no torch: what a parent may meet, on demand.
 
 ``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``exit`` (without a word), ``usage``, ``hang`` (ends at a
-signal, as after a checkpoint) or ``deaf`` (ignores signals). Each start adds a line to RESULTS/starts.
+signal, as after a checkpoint), ``deaf`` (ignores signals), ``full`` (the disk) or ``removed`` (so is its folder, then it dies). Each start adds a line to RESULTS/starts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -50,6 +51,12 @@ def main() -> int:
         folder.write_config(to_dict(config))
         print("noise of a library")
         send(phase="train", done=1, total=2, message="loss 0.5")
+        if behaviour == "full":
+            send(error="cannot write journal.jsonl: the disk is full", exit_code=73)
+            return 73
+        if behaviour == "removed":
+            shutil.rmtree(folder.path)
+            os.kill(os.getpid(), signal.SIGXCPU)
         if behaviour == "raise":
             raise RuntimeError("a wheel came off")
         if behaviour == "memory":

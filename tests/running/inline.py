@@ -43,7 +43,9 @@ class Inline:
         monkeypatch.setattr(stopping, "listen", lambda: None)  # the signals of this process are the tests'
         monkeypatch.setattr(worker, "end_with_parent", lambda: None)
 
-    def run(self, config: RunConfig, results: str = "results", hook: Report = lambda *_: None, force: bool = False) -> int:
+    def run(
+        self, config: RunConfig, results: str = "results", hook: Report = lambda *_: None, force: bool = False
+    ) -> int:
         """The exit code of a worker, `hook` called with each of its reports."""
         self.patch.setattr(stopping, "_asked", None)
         pipe, file = _Hooked(hook), self.tmp / "config.json"

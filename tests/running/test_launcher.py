@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dsbench.config import RunConfig, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher, relay
+from dsbench.running.progress import Silent
 from dsbench.running.worker_process import Outcome
 
 WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
@@ -176,6 +178,82 @@ def test_a_results_folder_that_is_a_file_is_refused(tmp_path: Path, behave) -> N
     for results in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(CannotWrite, match="is a file"):
             once(results)
+
+
+def test_a_full_disk_is_an_interruption_with_73(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("full")
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 73)
+    assert isinstance(launcher.error_of(outcome), CannotWrite)
+    assert stored(tmp_path)["reason"] == outcome.message == "cannot write journal.jsonl: the disk is full"
+    behave("ok")
+    assert once(tmp_path).status == "ok"
+    assert stored(tmp_path)["attempt"] == 1
+
+
+def test_a_folder_that_is_gone_when_its_worker_dies_stays_gone(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("removed")
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 128 + signal.SIGXCPU)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_where_an_interruption_cannot_be_noted_it_is_told_all_the_same(
+    tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    def refuse(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    behave("kill")
+    monkeypatch.setattr(RunFolder, "finish", refuse)
+    monkeypatch.setattr("dsbench.running.worker_process.memory_kills", lambda: None)
+    assert once(tmp_path).exit_code == 137
+
+
+def test_a_full_temporary_folder_is_one_sentence(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code, outcome.row) == ("refused", 73, None)
+
+
+def test_a_sweep_looks_again_at_what_another_process_held(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    configs = [config(seed=seed) for seed in range(4)]
+    folders = [RunFolder.open(tmp_path, run_id(one)) for one in configs]
+    with ExitStack() as until_own_work_is_done, folders[3].claim():
+        for folder in folders[:2]:
+            until_own_work_is_done.enter_context(folder.claim())
+
+        class ThenLetGo(Silent):
+            def end(self, name: str) -> None:  # the other one finishes the first, and dies over the second
+                if name == folders[2].run_id:
+                    folders[0].finish("ok", {"accuracy": 0.5})
+                    until_own_work_is_done.close()
+
+        outcomes = launcher.run_all(configs, tmp_path, worker=WORKER, display=ThenLetGo())
+        assert [outcome.status for outcome in outcomes] == ["ok", "ok", "ok", "held"]
+        assert (outcomes[0].row or {})["accuracy"] == 0.5
+        assert launcher.exit_code_of(outcomes) == 75
+        sentence = launcher.held_sentence(outcomes, tmp_path)
+    assert str(sentence).startswith(f"1 run is held by pid {os.getpid()} on ")
+    assert len(starts(tmp_path)) == 2
+    assert launcher.exit_code_of(launcher.run_all(configs, tmp_path, worker=WORKER)) == 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ([("ok", 0)], 0),
+        ([("ok", 0), ("held", 75)], 75),
+        ([("failed", 1), ("held", 75)], 1),
+        ([("failed", 1), ("interrupted", 73), ("held", 75)], 73),
+        ([("interrupted", 73), ("interrupted", 143), ("interrupted", 143)], 143),
+        ([("refused", 2), ("ok", 0)], 1),
+    ],
+)
+def test_the_exit_code_of_many_runs(ends: list[tuple[str, int]], code: int) -> None:
+    assert launcher.exit_code_of([Outcome("run", status, one) for status, one in ends]) == code
 
 
 def test_one_bad_run_does_not_stop_the_others(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
