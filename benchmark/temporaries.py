@@ -63,4 +63,11 @@ def _lives(pid: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True  # another user's
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Dead, and only not yet waited for by its parent; it writes no more."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    return False

@@ -46,6 +46,16 @@ def test_what_a_dead_process_left_is_deleted_and_what_a_living_one_writes_stays(
     assert sorted(tmp_path.iterdir()) == sorted([of_parent, own])
 
 
+def test_a_dead_process_that_nobody_has_waited_for_is_dead(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read()  # until its end
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        left_by(process.pid, tmp_path / "claim.json").touch()
+        discard_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_process_of_another_host_or_container_left_stays(
     tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
 """A worker that obeys ``FAKE_WORKER`` and needs no torch: what a parent may meet, on demand.
 
 ``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``exit`` (without a word), ``usage``, ``hang`` (ends at a
-signal, as after a checkpoint), ``deaf`` (ignores signals), ``full`` (the disk) or ``removed`` (so is its folder, then it dies). Each start adds a line to RESULTS/starts.
+signal, as after a checkpoint), ``deaf`` (ignores signals), ``full`` (the disk is) or ``removed`` (the folder is, then it dies).
+Each start adds a line to RESULTS/starts.
 """
 
 from __future__ import annotations

@@ -124,10 +124,9 @@ def ending(folder: RunFolder) -> dict[str, Any]:
             told = {key: value for key, value in record.items() if key not in ("time", "value")}
             scores.setdefault(json.dumps(told, sort_keys=True), set()).add(record["value"])
     assert all(len(values) == 1 for values in scores.values())
-    left = sorted(path.name for path in folder.path.rglob("*") if path.name.endswith(".tmp"))
     return {
         "status": row["status"], "attempt": row["attempt"], "loss": row["loss"], "return": row["return_mean"],
-        "weights": weights.hexdigest(), "scores": scores, "left over": left,
+        "weights": weights.hexdigest(), "scores": scores,
     }  # fmt: skip
 
 
