@@ -29,6 +29,7 @@ class Progress:
     seconds: float = 0.0
     last_loss: float | None = None
     history: list[dict[str, float]] | None = None  # one entry an evaluation: step, selection and eval scores
+    evaluation_due: bool = False  # a signal came before the weights of now were scored
 
 
 def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes) -> Trainer:

@@ -171,7 +171,9 @@ def assert_decides_as_before(policy: DecisionSequence, name: str) -> None:
 
 def numbers(row: dict[str, Any]) -> dict[str, Any]:
     """The final row without what the machine decides."""
-    return {name: value for name, value in row.items() if name not in ("sha256", "journal") and not name.startswith(COSTS)}
+    return {
+        name: value for name, value in row.items() if name not in ("sha256", "journal") and not name.startswith(COSTS)
+    }
 
 
 def as_then(folder: RunFolder) -> bool:
