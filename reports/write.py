@@ -13,6 +13,7 @@ from dsbench.reports.groups import Group, Run
 from dsbench.reports.markdown import markdown, table_csv
 from dsbench.reports.page import page
 from dsbench.reports.table import COLUMNS, measure_of
+from dsbench.text import csv_cell
 
 _RUN_COLUMNS = ("run_id", "backbone", "env", "seed", "setting", "status", "measure", "metric", "value")
 
@@ -48,7 +49,7 @@ def runs_csv(groups: Sequence[Group]) -> bytes:
         identity = [run.run_id, run.backbone, run.env, run.seed, setting, run.status]
         measure = measure_of(run) if run.status == "ok" else None
         for metric, value in _metrics(run) or [(None, None)]:
-            writer.writerow(["" if cell is None else cell for cell in (*identity, measure, metric, value)])
+            writer.writerow(["" if cell is None else csv_cell(cell) for cell in (*identity, measure, metric, value)])
     return text.getvalue().encode()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+from dsbench.text import json_text, say
 
 if TYPE_CHECKING:
     from dsbench.measuring.plan import Grid
@@ -90,7 +91,8 @@ def bench(
     measured = measure_apart(request, Silent() if as_json else display())
     found = bench_records.read_bench(measured.folder)
     if as_json:
-        print(json.dumps({"folder": str(found.path), "machine": found.machine, "cells": list(found.cells.values())}))
+        cells = list(found.cells.values())
+        say(json_text({"folder": str(found.path), "machine": found.machine, "cells": cells}, indent=None))
     else:
         from dsbench.cli.bench_tables import show
 

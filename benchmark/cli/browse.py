@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+
+from dsbench.text import json_text, say
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies")
@@ -41,12 +42,14 @@ def list_names(
         raise UnknownName("kind of thing", kind, [*KINDS, PUBLISHED])
     found = {name: _entries(name, env) for name in ([kind] if kind else KINDS)}
     if as_json:
-        print(json.dumps(found[kind] if kind else found, indent=2))
+        say(*json_text(found[kind] if kind else found).split("\n"))
         return 0
     for name, entries in found.items():
-        print(f"{name.upper()}" if kind is None else "", end="\n" if kind is None else "")
+        if kind is None:
+            say(name.upper())
         print_table(tuple(entries[0]), [tuple(_cell(value) for value in entry.values()) for entry in entries])
-        print(end="\n" if kind is None else "")
+        if kind is None:
+            say()
     return 0
 
 
@@ -126,13 +129,13 @@ def check(
     d_model = options.pop("d_model", 8)
     report = check_backbone(backbone, d_model=d_model, options=options)
     if as_json:
-        print(json.dumps({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}, indent=2))
+        say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
         return int(not report.ok)
     rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
     print_table(("check", "status", "seconds", "detail"), rows)
     failed = sum(not one.ok for one in report.results)
     verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
-    print(f"\n{report.backbone}: {verdict}")
+    say("", f"{report.backbone}: {verdict}")
     return int(not report.ok)
 
 
@@ -153,7 +156,7 @@ def doctor(
 
     found: list[dict[str, Any]] = examine(results)
     if as_json:
-        print(json.dumps(found, indent=2))
+        say(*json_text(found).split("\n"))
         return 0
     print_pairs([(str(item["what"]), f"{item['found']}{_way_out(item)}") for item in found])
     return 0

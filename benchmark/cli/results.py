@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from dsbench.text import complain, json_text, say
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder.")]
 
@@ -36,14 +36,14 @@ def report(
 
     if out is not None and not as_json and out.suffix != ".md":
         return _whole_report(results, out)
-    text = json.dumps(rows(results), indent=2, allow_nan=False) + "\n" if as_json else markdown(results)
+    text = json_text(rows(results)) + "\n" if as_json else markdown(results)
     if out is None:
-        print(text, end="")
+        say(*text.rstrip("\n").split("\n"))
     else:
         from dsbench.files import write_atomic
 
         write_atomic(out, text.encode())
-        print(f"Saved   {out}")
+        say(f"Saved   {out}")
     return 0
 
 
@@ -59,11 +59,7 @@ def _whole_report(results: Path, out: Path) -> int:
         )
     built = build(results, families())
     saved = write(built.report, built.groups, out)
-    for sentence in built.report.headline:
-        print(sentence)
-    print()
-    for path in saved:
-        print(f"Saved   {path}")
+    say(*built.report.headline, "", *(f"Saved   {path}" for path in saved))
     return 0
 
 
@@ -88,9 +84,9 @@ def cite(results: Folder = Path("results")) -> int:
     from dsbench.reports.content.build import cited
 
     text, unknown = cited(results, families())
-    print(text, end="")
+    say(*text.rstrip("\n").split("\n"))
     if unknown:
-        print(f"Nothing to cite is known for: {', '.join(unknown)}", file=sys.stderr)
+        complain(f"Nothing to cite is known for: {', '.join(unknown)}")
     return 0
 
 
@@ -113,7 +109,7 @@ def export(
     from dsbench.records.tables import export as write_tables
 
     for path in write_tables(results, out or results / "tables", format_):
-        print(f"Saved   {path}")
+        say(f"Saved   {path}")
     return 0
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.text import complain, say
+
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
     typer.Option("--set", metavar="A.B=VALUE", help="Set one value, such as train.lr=1e-3. Repeatable; wins over all."),
@@ -87,7 +89,7 @@ def run(
             ("State", state),
         ]
     )
-    print(flush=True)
+    say()
     (outcome,) = launcher.run_all([settings], results, force=force, display=display())
     if outcome.row is None or outcome.status != "ok":
         raise launcher.error_of(outcome, folder.path)
@@ -140,13 +142,13 @@ def sweep(
         match=match,
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
-    print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)
+    say(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}")
     outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))
-    print()
+    say()
     print_table(SWEEP_HEADER, sweep_rows(outcomes))
-    print(f"\nNext    dsbench report {results}")
+    say("", f"Next    dsbench report {results}")
     for outcome in outcomes:
         if outcome.exit_code:
-            typer.echo(f"{outcome.run_id}: {outcome.status}: {outcome.message}", err=True)
+            complain(f"{outcome.run_id}: {outcome.status}: {' '.join(str(outcome.message).split())}")
     stopped = [outcome.exit_code for outcome in outcomes if outcome.status == "interrupted" and outcome.exit_code > 128]
     return stopped[0] if stopped else int(any(outcome.exit_code for outcome in outcomes))

@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
 from dsbench.cli.summary import print_table
 from dsbench.measuring.bench_records import read_bench
 from dsbench.measuring.process import measure_apart
@@ -21,6 +19,7 @@ from dsbench.studies.latency import bench_report, measured_before, request_of
 from dsbench.studies.page import report_of
 from dsbench.studies.study_file import Study
 from dsbench.studies.writing import write
+from dsbench.text import complain, say
 
 
 def run_study(
@@ -36,8 +35,7 @@ def run_study(
     for section in report.sections[:2]:
         for table in section.tables:
             _show(table)
-    print("\n".join(report.headline))
-    print(f"\nSaved   {page}")
+    say(*report.headline, "", f"Saved   {page}")
     return code
 
 
@@ -47,12 +45,12 @@ def _sweep(
     cells = cells_of(study, size, overrides)
     runs = runs_of(cells)
     at_once = min(jobs or default_jobs(runs[0].threads), len(runs))
-    print(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}", flush=True)
+    say(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}")
     outcomes = launcher.run_all(runs, results, at_once=at_once, display=display(several=True))
-    print()
+    say()
     for outcome in outcomes:
         if outcome.exit_code:
-            typer.echo(f"{outcome.run_id}: {outcome.status}: {outcome.message}", err=True)
+            complain(f"{outcome.run_id}: {outcome.status}: {' '.join(str(outcome.message).split())}")
     stopped = [one.exit_code for one in outcomes if one.status == "interrupted" and one.exit_code > 128]
     code = stopped[0] if stopped else int(any(one.exit_code for one in outcomes))
     return report_of(name, study, size, answers_of(cells, results), command), code
@@ -64,10 +62,10 @@ def _measure(
     request = request_of(study, size, results, overrides)
     bench, code = measured_before(request, results), 0
     if bench is None:
-        print(f"Study   {name}, {size}: measuring {', '.join(request.backbones)}, into {results}", flush=True)
+        say(f"Study   {name}, {size}: measuring {', '.join(request.backbones)}, into {results}")
         measured = measure_apart(request, display())
         bench, code = read_bench(measured.folder), measured.exit_code
-    print()
+    say()
     return bench_report(name, study, size, bench, command), code
 
 
@@ -79,4 +77,4 @@ def _command(asked: str, size: str, results: Path, overrides: Sequence[str]) -> 
 def _show(table: Table) -> None:
     headings = tuple(heading.text for heading in table.headings)
     print_table(headings, [tuple(cell.text for cell in row) for row in table.rows])
-    print()
+    say()

@@ -41,7 +41,7 @@ def usage_error(texts: Sequence[str]) -> UsageError:
     """All problems in one error: one line for one, a list for several."""
     if len(texts) == 1:
         return UsageError(texts[0])
-    return UsageError(f"{len(texts)} settings cannot be used:\n" + "\n".join(f"  {text}" for text in texts))
+    return UsageError(f"{len(texts)} settings cannot be used:", *(f"  {text}" for text in texts))
 
 
 def known_paths(model: type[BaseModel]) -> list[str]:

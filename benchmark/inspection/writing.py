@@ -22,6 +22,7 @@ from dsbench.inspection.systems import Dynamics, half_lives
 from dsbench.reports.document import Report
 from dsbench.reports.markdown import markdown
 from dsbench.reports.page import page
+from dsbench.text import safe_text_columns
 
 Tables = dict[str, pd.DataFrame]
 
@@ -42,7 +43,7 @@ def write(folder: Path, found: Findings | None, drifts: Sequence[Drift] = ()) ->
     for name, table in tables(found, drifts).items():
         write_atomic(
             folder / "tables" / f"{name}.csv",
-            table.to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode(),
+            safe_text_columns(table).to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode(),
         )
     figures = [figure for section in report.sections for figure in section.figures]
     for figure in figures:

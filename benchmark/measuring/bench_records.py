@@ -18,6 +18,7 @@ from dsbench.errors import UsageError
 from dsbench.files import write_atomic
 from dsbench.records.encoding import read_sealed
 from dsbench.records.journal import Journal
+from dsbench.text import safe_text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +142,8 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def write_cells(path: Path) -> Path:
     """Derive ``cells.csv`` from the journal of the measuring in `path`."""
     out = path / CELLS
-    write_atomic(out, table(list(read_bench(path).cells.values())).to_csv(index=False, lineterminator="\r\n").encode())
+    cells = safe_text_columns(table(list(read_bench(path).cells.values())))
+    write_atomic(out, cells.to_csv(index=False, lineterminator="\r\n").encode())
     return out
 
 

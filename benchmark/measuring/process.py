@@ -82,9 +82,7 @@ def _follow(lines: Any, display: Display) -> Mapping[str, Any]:
 def _outcome(told: Mapping[str, Any], code: int, printed: str) -> Measured:
     if "error" in told:
         kind = {UsageError.exit_code: UsageError, Internal.exit_code: Internal}.get(told["exit_code"], DsbenchError)
-        error = kind(told["error"])
-        error.exit_code = told["exit_code"]
-        raise error
+        raise kind.told(told["error"], told["exit_code"])
     if "folder" not in told or code not in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM):
         last = " ".join(printed[-_TAIL:].split())
         kept = f"; what was measured before is in {told['folder']}" if "folder" in told else ""

@@ -20,6 +20,7 @@ from dsbench.files import check_name, write_atomic
 from dsbench.records.config_text import flat
 from dsbench.records.encoding import plain, seal
 from dsbench.records.run_folder import RunFolder
+from dsbench.text import safe_text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +178,7 @@ def export(results: Path | str, out: Path | str, fmt: str = "csv") -> list[Path]
 
 def _encoded(table: pd.DataFrame, fmt: str) -> bytes:
     if fmt == "csv":
-        return table.to_csv(index=False, lineterminator="\r\n").encode()
+        return safe_text_columns(table).to_csv(index=False, lineterminator="\r\n").encode()
     data: bytes = table.to_parquet(index=False, engine="pyarrow")
     return data
 

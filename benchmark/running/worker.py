@@ -23,7 +23,7 @@ import torch
 
 from dsbench.config import RunConfig, run_id
 from dsbench.errors import DsbenchError
-from dsbench.files import read_json
+from dsbench.files import read_json, write_atomic
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
@@ -33,6 +33,7 @@ from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
 from dsbench.running.rows import identity_columns
 from dsbench.running.scripted import ScriptedExperiment
+from dsbench.text import complain
 from dsbench.train import Diverged
 
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
     except DsbenchError as error:
         pipe.send({"error": str(error), "exit_code": error.exit_code})
-        print(f"Error: {error}", file=sys.stderr)
+        complain(*f"Error: {error}".split("\n"))
         return error.exit_code
 
 
@@ -88,7 +89,7 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
     except (MemoryError, torch.OutOfMemoryError) as error:
         return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
     except Exception as error:
-        (folder.path / "error.txt").write_text(traceback.format_exc())
+        write_atomic(folder.path / "error.txt", traceback.format_exc().encode(errors="backslashreplace"))
         return _finish(folder, "failed", base | {"reason": _one_line(error)})
     return _finish(folder, "ok", base | row | {"reason": None})
 
