@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsbench.files import write_atomic
+from dsbench.files import write_below
 from dsbench.reports.document import Report
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.markdown import markdown, table_csv
@@ -29,13 +29,13 @@ def write(report: Report, groups: Sequence[Group], out: Path) -> list[Path]:
     """
     for section in report.sections:
         for figure in section.figures:
-            write_atomic(out / "figures" / f"{figure.name}.svg", figure.svg.encode())
-            write_atomic(out / "figures" / f"{figure.name}.png", figure.png)
+            write_below(out, f"figures/{figure.name}.svg", figure.svg.encode())
+            write_below(out, f"figures/{figure.name}.png", figure.png)
         for table in section.tables:
-            write_atomic(out / "tables" / f"{table.name}.csv", table_csv(table))
-    write_atomic(out / "tables" / "runs.csv", runs_csv(groups))
-    write_atomic(out / "report.md", markdown(report).encode())
-    write_atomic(out / "report.html", page(report).encode())
+            write_below(out, f"tables/{table.name}.csv", table_csv(table))
+    write_below(out, "tables/runs.csv", runs_csv(groups))
+    write_below(out, "report.md", markdown(report).encode())
+    write_below(out, "report.html", page(report).encode())
     return [out / "report.html", out / "report.md", out / "figures", out / "tables"]
 
 

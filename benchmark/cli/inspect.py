@@ -37,6 +37,7 @@ def inspect(
     if run is None and not rounding:
         raise UsageError("dsbench inspect was given no run; expected its id or folder, or --rounding alone")
     from dsbench.cli.summary import print_pairs
+    from dsbench.files import stays_inside
     from dsbench.inspection.dynamics_section import dynamics_sentence
     from dsbench.inspection.findings import look_inside
     from dsbench.inspection.other_sections import memory_sentence
@@ -46,9 +47,12 @@ def inspect(
     from dsbench.records.run_folder import RunFolder
 
     pairs, found, folder = [], None, out or Path("rounding")
+    stays_inside(folder, results)
     if run is not None:
         opened = open_run((RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)).path)
-        found, folder = look_inside(opened), out or opened.path / "inspect"
+        folder = out or opened.path / "inspect"
+        stays_inside(folder, opened.path)
+        found = look_inside(opened)
         pairs += [("Run", f"{found.backbone} on {found.env}, seed {found.seed}")]
         pairs += [
             ("Memory", memory_sentence(found.memory)),

@@ -34,9 +34,12 @@ def watch(
     dsbench watch results/runs/RUN_ID --episode 3 --target 5 --out episode.gif
     """
     from dsbench.cli.summary import print_pairs
+    from dsbench.files import stays_inside
     from dsbench.records.run_folder import RunFolder
     from dsbench.watch import watch as play
 
+    if out is not None:
+        stays_inside(out.parent, results)
     folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
     seen = play(folder.path, out, episode=episode, target=target, decode=decode)
     asked = "none" if seen.target is None else f"{seen.target:g}"

@@ -32,16 +32,17 @@ def report(
 
     dsbench report results --out table.md
     """
+    from dsbench.files import stays_inside, write_atomic
     from dsbench.reports.table import markdown, rows
 
+    if out is not None:
+        stays_inside(out if out.suffix != ".md" and not as_json else out.parent, results)
     if out is not None and not as_json and out.suffix != ".md":
         return _whole_report(results, out)
     text = json_text(rows(results)) + "\n" if as_json else markdown(results)
     if out is None:
         say(*text.rstrip("\n").split("\n"))
     else:
-        from dsbench.files import write_atomic
-
         write_atomic(out, text.encode())
         say(f"Saved   {out}")
     return 0
@@ -106,9 +107,12 @@ def export(
 
     dsbench export results --format parquet
     """
+    from dsbench.files import stays_inside
     from dsbench.records.tables import export as write_tables
 
-    for path in write_tables(results, out or results / "tables", format_):
+    folder = out or results / "tables"
+    stays_inside(folder, results)
+    for path in write_tables(results, folder, format_):
         say(f"Saved   {path}")
     return 0
 
@@ -136,11 +140,14 @@ def export_model(
 
     from dsbench.decision.export import BOUND, DECISIONS, Origin
     from dsbench.decision.export import export_model as write_model
+    from dsbench.files import stays_inside
 
     row = folder.latest_result() or {}
     name = folder.path.resolve().name
     origin = Origin(name, row.get("env", ""), row.get("target_return"))
-    written = write_model(policy, out or Path(f"{name}.onnx"), origin)
+    file = out or Path(f"{name}.onnx")
+    stays_inside(file.parent, results)
+    written = write_model(policy, file, origin)
     print_pairs(
         [
             ("Saved", f"{written.model} ({written.model.stat().st_size:,} bytes)"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsbench.cli.summary import print_table
+from dsbench.files import stays_inside
 from dsbench.measuring.bench_records import read_bench
 from dsbench.measuring.process import measure_apart
 from dsbench.reports.document import Report, Table
@@ -26,6 +27,7 @@ def run_study(
     asked: str, name: str, study: Study, size: str, results: Path, out: Path, jobs: int | None, overrides: Sequence[str]
 ) -> int:
     """Run or measure what is missing, write the page, print its table; the exit code is that of a sweep."""
+    stays_inside(out, results)
     command = _command(asked, size, results, overrides)
     if study.kind == "bench":
         report, code = _measure(name, study, size, results, overrides, command)

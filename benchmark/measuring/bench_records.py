@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import UsageError
-from dsbench.files import write_atomic
+from dsbench.files import stays_inside, write_atomic
 from dsbench.records.encoding import read_sealed
 from dsbench.records.journal import Journal
 from dsbench.text import safe_text_columns
@@ -68,6 +68,7 @@ def new_folder(results: Path, kind: str) -> Path:
     """A new folder below RESULTS/bench, named by the time (UTC) and `kind`."""
     stem = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}-{kind}"
     base = results / FOLDER
+    stays_inside(base, results)
     base.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         path = base / (stem if number == 1 else f"{stem}-{number}")

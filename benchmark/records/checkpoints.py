@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, fsync_folder, write_atomic
+from dsbench.files import cannot_write, check_name, fsync_folder, stays_inside, write_atomic
 from dsbench.records.encoding import read_sealed, seal
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Checkpoints:
             CannotWrite: disk full or no rights; older checkpoints are untouched.
         """
         place = self.folder / _folder_name(which)
+        self._check_place()
         try:
             self._discard_leftovers()
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +115,12 @@ class Checkpoints:
 
     def drop_updates(self) -> None:
         """Delete the checkpoints with update numbers; named ones stay."""
+        self._check_place()
         for update in self.updates():
             shutil.rmtree(self.folder / _folder_name(update), ignore_errors=True)
+
+    def _check_place(self) -> None:
+        stays_inside(self.folder, self.folder.parent.parent)  # RUN/checkpoints/ATTEMPT: nothing is deleted elsewhere
 
     def _rotate(self, newest: int) -> None:
         # Higher numbers than the one just saved are damaged ones that a resumed run passed over.

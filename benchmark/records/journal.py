@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.errors import CorruptFile
-from dsbench.files import cannot_write, fsync_folder
+from dsbench.files import cannot_write, fsync_folder, open_own
 from dsbench.records.encoding import plain
 
 
@@ -78,15 +78,17 @@ class Journal:
     def heal(self) -> int:
         """Cut off an unfinished last line; returns the bytes removed. `CorruptFile` if a finished line is damaged."""
         self._healed = True
-        if not self.path.exists():
+        try:
+            descriptor = open_own(self.path, os.O_RDWR)
+        except FileNotFoundError:
             return 0
-        size = self.path.stat().st_size
-        good = self._parse(self.path.read_bytes())[1]
-        if good < size:
-            with self.path.open("r+b") as file:
+        with os.fdopen(descriptor, "r+b") as file:
+            data = file.read()
+            good = self._parse(data)[1]
+            if good < len(data):
                 file.truncate(good)
                 os.fsync(file.fileno())
-        return size - good
+        return len(data) - good
 
     def _line(self, record: Mapping[str, Any]) -> bytes:
         named = dict(record)
@@ -98,7 +100,7 @@ class Journal:
     def _write(self, data: bytes) -> None:
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        descriptor = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             before = os.fstat(descriptor).st_size
             try:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import check_name, create_exclusive, write_atomic
+from dsbench.files import check_name, create_exclusive, stays_inside, write_atomic
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.config_text import parse_config, parse_flat
 from dsbench.records.encoding import plain, read_sealed, seal, unseal
@@ -94,7 +94,7 @@ class RunFolder:
             RunHeld: a live process holds it.
             CannotWrite: the folder cannot be made or its file system has no locks.
         """
-        with exclusive_lock(self.path / "claim.lock", self._holder):
+        with self._locked():
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
@@ -103,6 +103,10 @@ class RunFolder:
                 yield plan
             finally:
                 self._held = None
+
+    def _locked(self) -> AbstractContextManager[None]:
+        stays_inside(self.path, self.path.parent.parent)
+        return exclusive_lock(self.path / "claim.lock", self._holder)
 
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
@@ -222,7 +226,7 @@ class RunFolder:
         if status not in STATUSES:
             raise UsageError(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
         if self._held is None:
-            with exclusive_lock(self.path / "claim.lock", self._holder):
+            with self._locked():
                 return self._finish(status, row, attempt or self.attempt)
         return self._finish(status, row, attempt or self._held)
 
