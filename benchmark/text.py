@@ -56,6 +56,15 @@ def printable(text: str) -> str:
     return "".join(_escaped(character) if _is_hidden(character) else character for character in text)
 
 
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it: bytes of the command line that are none come as halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def cut(text: str, limit: int = LONGEST_VALUE) -> str:
     """`text` printable and in at most `limit` characters: of a longer one both ends, and between them how long it is."""
     shown = printable(text) if len(text) <= limit else None
@@ -65,6 +74,14 @@ def cut(text: str, limit: int = LONGEST_VALUE) -> str:
     kept = max(0, limit - len(told))
     head, tail = kept - kept // 2, kept // 2
     return printable(text[:head])[:head] + told + (printable(text[-tail:])[-tail:] if tail else "")
+
+
+def shown(value: Any, limit: int = LONGEST_VALUE) -> str:
+    """`value` as it is written in code, cut; of what Python itself cannot write, its kind."""
+    try:
+        return cut(repr(value), limit)
+    except (ValueError, RecursionError):  # a number of thousands of digits; lists in lists in lists
+        return f"too large a {type(value).__name__} to be shown"
 
 
 def message_line(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
 from dsbench.text import json_text, say
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -70,14 +71,14 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
     if kind == "studies":
         return [{"name": name, "summary": load_study(name)[1].title} for name in shipped()]
     if kind == "recipes":
-        specs = [get_spec(name) for name in ([env] if env else ENVS.names())]
+        specs = [get_spec(name) for name in ([env] if env is not None else ENVS.names())]
         return [
             {"env": spec.name, "name": name, "summary": recipe.summary}
             for spec in specs
             for name, recipe in spec.recipes.items()
         ]
     if kind == "envs":
-        return [_env_line(name) for name in ([env] if env else ENVS.names())]
+        return [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
     return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
 
 
@@ -121,13 +122,23 @@ def check(
 
     dsbench check mine.py:MyBackbone --set n_layers=1
     """
+    from pydantic import ValidationError
+
     from dsbench.backbones.check import check_backbone
     from dsbench.cli.summary import print_table
+    from dsbench.config.errors import problems, usage_error
+    from dsbench.config.settings import BackboneConfig
     from dsbench.config.sources import parse_override
+    from dsbench.errors import UsageError
 
     options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
-    d_model = options.pop("d_model", 8)
-    report = check_backbone(backbone, d_model=d_model, options=options)
+    if "name" in options:
+        raise UsageError(f"--set name is given beside {backbone!r}; expected options of the backbone alone")
+    try:
+        asked = BackboneConfig.model_validate({"name": backbone, "d_model": 8, **options})
+    except ValidationError as error:
+        raise usage_error(problems(error, BackboneConfig)) from None
+    report = check_backbone(asked.name, d_model=asked.d_model, options=asked.options)
     if as_json:
         say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
         return int(not report.ok)
@@ -140,7 +151,9 @@ def check(
 
 
 def doctor(
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder to try.")] = Path("results"),
+    results: Annotated[Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Folder to try.")] = Path(
+        "results"
+    ),
     as_json: AsJson = False,
 ) -> int:
     """Show what is usable here, with the install line of what is missing.

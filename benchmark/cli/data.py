@@ -173,6 +173,7 @@ def import_(
 
     dsbench data import minari:dsbench/umbrella/mixed-v0 --env umbrella --name mine --drop-bad-episodes
     """
+    from dsbench.cli.arguments import finite
     from dsbench.cli.data_summary import described, reported
     from dsbench.cli.summary import print_pairs
     from dsbench.envs.data.faults import GIB
@@ -193,7 +194,7 @@ def import_(
             force=force,
             drop_bad_episodes=drop_bad_episodes,
             download=download,
-            max_bytes=int(max_gb * GIB),
+            max_bytes=int(finite("--max-gb", max_gb) * GIB),
             max_episode_steps=max_episode_steps,
             sha256=sha256,
             allow_other_physics=allow_other_physics,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
 from dsbench.text import complain, json_text, say
 
-Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder.")]
+Folder = Annotated[Path, typer.Argument(parser=a_path, metavar="RESULTS", help="Results folder.")]
 
 
 def report(
@@ -17,7 +19,10 @@ def report(
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--out", metavar="DIR|FILE.md", help="Folder for the whole report, or a file for the table alone."
+            "--out",
+            parser=a_path,
+            metavar="DIR|FILE.md",
+            help="Folder for the whole report, or a file for the table alone.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable table.")] = False,
@@ -95,7 +100,7 @@ def export(
     results: Folder = Path("results"),
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
+        typer.Option("--out", parser=a_path, metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", metavar="csv|parquet")] = "csv",
 ) -> int:
@@ -121,9 +126,11 @@ def export_model(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
+        typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
     ] = None,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    results: Annotated[
+        Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
+    ] = Path("results"),
 ) -> int:
     """Write a trained policy as one ONNX file, state in and out, to act without dsbench; a .json beside it tells how.
 
@@ -135,7 +142,7 @@ def export_model(
     from dsbench.decision.policy import load_policy
     from dsbench.records.run_folder import RunFolder
 
-    folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
+    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
     policy = load_policy(folder.path)
 
     from dsbench.decision.export import BOUND, DECISIONS, Origin

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
 from dsbench.text import complain, say
 
 Overrides = Annotated[
@@ -15,10 +16,15 @@ Overrides = Annotated[
 ]
 ConfigFile = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--config", metavar="FILE", help="Settings from .yaml, .toml or .json, such as a run's config.yaml."),
+    typer.Option(
+        "--config",
+        parser=a_path,
+        metavar="FILE",
+        help="Settings from .yaml, .toml or .json, such as a run's config.yaml.",
+    ),
 ]
 PresetName = Annotated[Optional[str], typer.Option("--preset", help="quick (default); see dsbench list presets.")]  # noqa: UP045
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Results = Annotated[Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")]
 Policy = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--policy", metavar="NAME", help="Scripted control in the place of a backbone: random or optimal."),
@@ -33,6 +39,7 @@ Match = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--match", metavar="SIZE", help="Choose the width that has it: params=100k or state=16KiB."),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 runs.")]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
 
 
@@ -98,7 +105,7 @@ def run(
 
 
 def _overrides(set_: list[str] | None, data: str | None) -> list[str]:
-    return [*(set_ or ()), *([f"data.recipe={data}"] if data else ())]
+    return [*(set_ or ()), *([] if data is None else [f"data.recipe='{data}'"])]
 
 
 def sweep(
@@ -119,6 +126,7 @@ def sweep(
     config: ConfigFile = None,
     results: Results = Path("results"),
     force: Force = False,
+    yes: Yes = False,
 ) -> int:
     """Every backbone on every environment with every seed; finished runs are skipped, so it can be repeated.
 
@@ -132,6 +140,7 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,mamba,lstm --env umbrella --match params=100k
     """
+    from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
     from dsbench.running import launcher
     from dsbench.running.progress import display
@@ -139,7 +148,7 @@ def sweep(
 
     configs = expand(
         backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data),
-        match=match,
+        match=match, check=ask_if_many(yes),
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     say(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}")

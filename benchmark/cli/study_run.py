@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from dsbench.cli.arguments import ask_if_many
 from dsbench.cli.summary import print_table
 from dsbench.files import stays_inside
 from dsbench.measuring.bench_records import read_bench
@@ -24,7 +25,15 @@ from dsbench.text import complain, say
 
 
 def run_study(
-    asked: str, name: str, study: Study, size: str, results: Path, out: Path, jobs: int | None, overrides: Sequence[str]
+    asked: str,
+    name: str,
+    study: Study,
+    size: str,
+    results: Path,
+    out: Path,
+    jobs: int | None,
+    overrides: Sequence[str],
+    yes: bool,
 ) -> int:
     """Run or measure what is missing, write the page, print its table; the exit code is that of a sweep."""
     stays_inside(out, results)
@@ -32,7 +41,7 @@ def run_study(
     if study.kind == "bench":
         report, code = _measure(name, study, size, results, overrides, command)
     else:
-        report, code = _sweep(name, study, size, results, jobs, overrides, command)
+        report, code = _sweep(name, study, size, results, jobs, overrides, command, yes)
     page = write(report, out)
     for section in report.sections[:2]:
         for table in section.tables:
@@ -42,9 +51,16 @@ def run_study(
 
 
 def _sweep(
-    name: str, study: Study, size: str, results: Path, jobs: int | None, overrides: Sequence[str], command: str
+    name: str,
+    study: Study,
+    size: str,
+    results: Path,
+    jobs: int | None,
+    overrides: Sequence[str],
+    command: str,
+    yes: bool,
 ) -> tuple[Report, int]:
-    cells = cells_of(study, size, overrides)
+    cells = cells_of(study, size, overrides, ask_if_many(yes))
     runs = runs_of(cells)
     at_once = min(jobs or default_jobs(runs[0].threads), len(runs))
     say(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}")

@@ -41,6 +41,7 @@ def measure_apart(request: Request, display: Display) -> Measured:
         UsageError: the request cannot be met; nothing was written.
         Internal: the process died.
     """
+    request.check()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as name:
         place = Path(name)
         asked = place / "request.json"

@@ -63,7 +63,7 @@ class Lines(Silent):
         self._last: dict[str, tuple[str, float, float, int]] = {}  # run -> phase, last line, phase began, done then
 
     def event(self, name: str, event: Mapping[str, Any]) -> None:
-        now, phase, done, total = time.monotonic(), str(event["phase"]), int(event["done"]), int(event["total"])
+        now, phase, done, total = time.monotonic(), cut(str(event["phase"])), int(event["done"]), int(event["total"])
         previous, line_at, began, first = self._last.get(name, ("", 0.0, now, done))
         if phase == previous and now - line_at < LINE_EVERY_S:
             return
@@ -71,7 +71,7 @@ class Lines(Silent):
             began, first = now, done
         self._last[name] = (phase, now, began, first)
         left = (now - began) / (done - first) * (total - done) if done > first else None
-        parts = [f"{phase} {done}/{total}" if total > 1 else phase, str(event.get("message") or "")]
+        parts = [f"{phase} {done}/{total}" if total > 1 else phase, cut(str(event.get("message") or ""))]
         parts.append(f"about {left:.0f} s left in this phase" if left else "")
         prefix = f"{name}: " if self._names else ""
         self.note(f"[{now - self._began:5.0f} s] {prefix}{', '.join(part for part in parts if part)}")
