@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def source_hash(spec: str) -> str | None:
     if not is_file_reference(spec):
         return None
     path = Path(spec.rpartition(":")[0])
-    if not path.is_file():
+    if not os.path.isfile(path):  # False too for what can be no path
         raise UsageError(f"no file {str(path)!r} to load {spec.rpartition(':')[2]!r} from")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -149,7 +150,7 @@ def _import(name: str, spec: str) -> ModuleType:
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"no file {str(path)!r}; expected path/file.py:Class")
     name = "dsbench_user_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     if name in sys.modules:

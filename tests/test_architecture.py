@@ -22,7 +22,7 @@ MEASURED = ("dsbench.measuring.bench_records", "dsbench.measuring.crossover")  #
 CONTROLS = "dsbench.config.controls"  # the names of what is compared, which need nothing but the foundation
 FOUNDATION = {
     f"dsbench.{name}"
-    for name in ("errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "reading")
+    for name in ("errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "reading", "text")
 }
 
 

@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from dsbench.errors import DsbenchError, Internal
+from dsbench.errors import DsbenchError, Internal, UsageError
+from dsbench.text import complain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,13 +49,12 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         return 130
     except parser_error as error:
-        print(f"Error: {' '.join(error.format_message().split())}   (dsbench --help)", file=sys.stderr)
-        return 2
+        raise UsageError(f"{' '.join(error.format_message().split())}   (dsbench --help)") from None
     return result if isinstance(result, int) else 0
 
 
 def _report(error: DsbenchError, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"Error: {error}", file=sys.stderr)
+    complain(*f"Error: {error}".split("\n"))
     return error.exit_code

@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from dsbench.cli.arguments import ask_if_many
 from dsbench.cli.summary import print_table, tell_unfinished
+from dsbench.files import stays_inside
 from dsbench.measuring.bench_records import read_bench
 from dsbench.measuring.process import measure_apart
 from dsbench.reports.document import Report, Table
@@ -19,35 +21,51 @@ from dsbench.studies.latency import bench_report, measured_before, request_of
 from dsbench.studies.page import report_of
 from dsbench.studies.study_file import Study
 from dsbench.studies.writing import write
+from dsbench.text import say
 
 
 def run_study(
-    asked: str, name: str, study: Study, size: str, results: Path, out: Path, jobs: int | None, overrides: Sequence[str]
+    asked: str,
+    name: str,
+    study: Study,
+    size: str,
+    results: Path,
+    out: Path,
+    jobs: int | None,
+    overrides: Sequence[str],
+    yes: bool,
 ) -> int:
     """Run or measure what is missing, write the page, print its table; the exit code is that of a sweep."""
+    stays_inside(out, results)
     command = _command(asked, size, results, overrides)
     if study.kind == "bench":
         report, code = _measure(name, study, size, results, overrides, command)
     else:
-        report, code = _sweep(name, study, size, results, jobs, overrides, command)
+        report, code = _sweep(name, study, size, results, jobs, overrides, command, yes)
     page = write(report, out)
     for section in report.sections[:2]:
         for table in section.tables:
             _show(table)
-    print("\n".join(report.headline))
-    print(f"\nSaved   {page}")
+    say(*report.headline, "", f"Saved   {page}")
     return code
 
 
 def _sweep(
-    name: str, study: Study, size: str, results: Path, jobs: int | None, overrides: Sequence[str], command: str
+    name: str,
+    study: Study,
+    size: str,
+    results: Path,
+    jobs: int | None,
+    overrides: Sequence[str],
+    command: str,
+    yes: bool,
 ) -> tuple[Report, int]:
-    cells = cells_of(study, size, overrides)
+    cells = cells_of(study, size, overrides, ask_if_many(yes))
     runs = runs_of(cells)
     at_once = min(jobs or default_jobs(runs[0].threads), len(runs))
-    print(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}", flush=True)
+    say(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}")
     outcomes = launcher.run_all(runs, results, at_once=at_once, display=display(several=True))
-    print()
+    say()
     tell_unfinished(outcomes, results)
     return report_of(name, study, size, answers_of(cells, results), command), launcher.exit_code_of(outcomes)
 
@@ -58,10 +76,10 @@ def _measure(
     request = request_of(study, size, results, overrides)
     bench, code = measured_before(request, results), 0
     if bench is None:
-        print(f"Study   {name}, {size}: measuring {', '.join(request.backbones)}, into {results}", flush=True)
+        say(f"Study   {name}, {size}: measuring {', '.join(request.backbones)}, into {results}")
         measured = measure_apart(request, display())
         bench, code = read_bench(measured.folder), measured.exit_code
-    print()
+    say()
     return bench_report(name, study, size, bench, command), code
 
 
@@ -73,4 +91,4 @@ def _command(asked: str, size: str, results: Path, overrides: Sequence[str]) -> 
 def _show(table: Table) -> None:
     headings = tuple(heading.text for heading in table.headings)
     print_table(headings, [tuple(cell.text for cell in row) for row in table.rows])
-    print()
+    say()

@@ -9,11 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from dsbench.config.errors import problems, usage_error
+from dsbench.config.preset import Preset
 from dsbench.config.presets import DEFAULT, TASKS, get_preset
 from dsbench.config.settings import LEARNED, SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.errors import UnknownName, UsageError
 from dsbench.registry import source_hash
+from dsbench.text import shown
 
 
 def resolve(
@@ -47,7 +49,7 @@ def resolve(
         lines = lines.without(path)
     asked = _with_policy(_merge(from_file, _with_size(given)))
     _check_width_is_free(asked, given)
-    chosen = get_preset(preset or asked.get("preset") or DEFAULT)
+    chosen = _preset(preset, asked, lines)
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
         asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
     env_name = _name_of(asked.get("env"))
@@ -56,6 +58,15 @@ def resolve(
     for layer in (chosen.settings, chosen.per_env.get(env_name, {}), per_backbone):
         settings = _merge(settings, layer)
     return from_dict({**_merge(settings, _with_size(asked)), "preset": chosen.name}, lines)
+
+
+def _preset(given: str | None, asked: Mapping[str, Any], lines: Lines) -> Preset:
+    named = asked.get("preset") if given is None else given
+    if named is None:
+        return get_preset(DEFAULT)
+    if not isinstance(named, str):
+        raise UsageError(f"{lines.place('preset')}preset is {shown(named)}; expected a name (dsbench list presets)")
+    return get_preset(named)
 
 
 def _with_size(asked: dict[str, Any]) -> dict[str, Any]:
@@ -71,8 +82,8 @@ def _check_width_is_free(asked: Mapping[str, Any], given: Mapping[str, Any]) -> 
     backbone = given.get("backbone")
     if asked.get("match") is not None and isinstance(backbone, Mapping) and "d_model" in backbone:
         raise UsageError(
-            f"match is {asked['match']!r}, which chooses backbone.d_model, and backbone.d_model is "
-            f"{backbone['d_model']!r}; leave out one of them (--set match=null)"
+            f"match is {shown(asked['match'])}, which chooses backbone.d_model, and backbone.d_model is "
+            f"{shown(backbone['d_model'])}; leave out one of them (--set match=null)"
         )
 
 

@@ -43,6 +43,7 @@ def measure_apart(request: Request, display: Display) -> Measured:
         UsageError: the request cannot be met; nothing was written.
         Internal: the process died.
     """
+    request.check()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as name:
         place = Path(name)
         asked = place / "request.json"
@@ -90,9 +91,7 @@ def _follow(lines: Any, display: Display) -> Mapping[str, Any]:
 def _outcome(told: Mapping[str, Any], code: int, printed: str) -> Measured:
     if "error" in told:
         kind = {UsageError.exit_code: UsageError, Internal.exit_code: Internal}.get(told["exit_code"], DsbenchError)
-        error = kind(told["error"])
-        error.exit_code = told["exit_code"]
-        raise error
+        raise kind.told(told["error"], told["exit_code"])
     if "folder" not in told or code not in (0, *(128 + number for number in STOPPING)):
         last = " ".join(printed[-_TAIL:].split())
         kept = f"; what was measured before is in {told['folder']}" if "folder" in told else ""

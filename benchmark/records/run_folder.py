@@ -12,7 +12,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, create_exclusive, replace_file
+from dsbench.files import cannot_write, check_name, create_exclusive, replace_file, stays_inside
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.documents import STATUSES
 from dsbench.records.encoding import plain, seal
@@ -94,7 +94,7 @@ class RunFolder(RunRecords):
             RunHeld: a live process holds it.
             CannotWrite: the folder cannot be made or its file system has no locks.
         """
-        with exclusive_lock(self.path / "claim.lock", self.holder) as check_held:
+        with self._locked() as check_held:
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
@@ -109,6 +109,10 @@ class RunFolder(RunRecords):
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+    def _locked(self) -> AbstractContextManager[Callable[[], None]]:
+        stays_inside(self.path, self.path.parent.parent)
+        return exclusive_lock(self.path / "claim.lock", self.holder)
 
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
@@ -215,7 +219,7 @@ class RunFolder(RunRecords):
         if status not in STATUSES:
             raise UsageError(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
         if self._held is None:
-            with exclusive_lock(self.path / "claim.lock", self.holder):
+            with self._locked():
                 return self._finish(status, row, attempt or self.attempt)
         return self._finish(status, row, attempt or self._held)
 

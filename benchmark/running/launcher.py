@@ -103,12 +103,11 @@ def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     message = outcome.message or f"{outcome.run_id} ended without a result"
     if outcome.row is not None:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
+        message = " ".join(message.split("\n"))  # a reason out of a record is one line
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 73: CannotWrite, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
-    error = kind(message)
-    error.exit_code = outcome.exit_code
-    return error
+    return kind.told(message, outcome.exit_code)
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> int:

@@ -72,5 +72,5 @@ def _ask(settings: Sequence[Mapping[str, Any]]) -> list[int]:
     wrong = [answer for answer in answers if "error" in answer]
     if wrong:
         kind = UsageError if wrong[0]["exit_code"] == UsageError.exit_code else DsbenchError
-        raise kind("\n".join(answer["error"] for answer in wrong))
+        raise kind(*(line for answer in wrong for line in answer["error"].split("\n")))
     return [int(answer["d_model"]) for answer in answers]

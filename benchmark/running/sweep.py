@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dsbench.errors import UsageError
 from dsbench.running.matched import matched
 from dsbench.running.process import available_cores
 
+_SEED = re.compile(r"\d{1,19}", re.ASCII)
 EVERY = "all"  # in the place of names: every built-in environment
 
 
@@ -26,6 +28,7 @@ def expand(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
     match: str | None = None,
+    check: Callable[[int], None] = lambda runs: None,
 ) -> list[RunConfig]:
     """Every combination, seeds innermost; the same run twice counts once.
 
@@ -36,6 +39,7 @@ def expand(
         seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
         preset, config_file, overrides: as for `resolve`, the same for all.
         match: size that chooses the width of each backbone, such as ``params=100k``; scripted controls have none.
+        check: told the number of combinations before any is made; may raise.
     """
     actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
     actors += [get_control(name).settings for name in _names(controls)]
@@ -44,11 +48,13 @@ def expand(
         raise UsageError("nothing to run: give --backbone names, or --control random,optimal,bc")
     if not _names(envs):
         raise UsageError("--env is empty; give names separated by commas, or all")
+    environments, numbers = ENVS.names() if EVERY in _names(envs) else _names(envs), parse_seeds(seeds)
+    check(len(environments) * len(actors) * len(numbers))
     runs = [
         resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
-        for env in (ENVS.names() if EVERY in _names(envs) else _names(envs))
+        for env in environments
         for actor in actors
-        for seed in parse_seeds(seeds)
+        for seed in numbers
     ]
     return list({run_id(config): config for config in matched(runs)}.values())
 
@@ -56,7 +62,7 @@ def expand(
 def parse_seeds(text: str) -> list[int]:
     """``3`` is 0, 1, 2; ``0,5,7`` is itself; ``5,`` is 5."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() for part in parts):
+    if not parts or not all(_SEED.fullmatch(part) for part in parts):
         raise UsageError(f"--seeds is {text!r}; expected a number such as 3, or a list such as 0,5,7")
     numbers = [int(part) for part in parts]
     if "," in text:

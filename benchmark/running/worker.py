@@ -36,6 +36,7 @@ from dsbench.running.progress import Report
 from dsbench.running.rows import identity_columns
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.stopping import Interrupted
+from dsbench.text import complain
 from dsbench.train import Diverged
 
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not isinstance(known, DsbenchError):
             raise
         pipe.send({"error": str(known), "exit_code": known.exit_code})
-        print(f"Error: {known}", file=sys.stderr)
+        complain(*f"Error: {known}".split("\n"))
         return known.exit_code
 
 
@@ -101,7 +102,7 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
             return _stopped(folder, base)
         if is_out_of_memory(error):
             return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
-        replace_file(folder.path / "error.txt", traceback.format_exc().encode())
+        replace_file(folder.path / "error.txt", traceback.format_exc().encode(errors="backslashreplace"))
         return _finish(folder, "failed", base | {"reason": _one_line(error)})
 
 

@@ -243,7 +243,8 @@ class WorkerProcess:
 
 def folder_of(config: RunConfig, results: Path) -> RunFolder:
     """The folder of a run; it need not exist. `CannotWrite` when a file is in its place."""
-    if blocking := next((path for path in (results, *results.parents) if path.is_file()), None):
+    paths = (results, *results.parents)
+    if blocking := next((path for path in paths if path.exists() and not path.is_dir()), None):
         raise CannotWrite(
             f"cannot write into {str(results)!r}: {blocking} is a file; choose a folder with --results DIR"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -20,22 +21,22 @@ class Cell:
     configs: tuple[RunConfig, ...]
 
 
-def cells_of(study: Study, size: str, overrides: Sequence[str] = ()) -> list[Cell]:
+def cells_of(
+    study: Study, size: str, overrides: Sequence[str] = (), check: Callable[[int], None] = lambda runs: None
+) -> list[Cell]:
     """The grid at a size, environments outermost, then backbones, then the axes in their order.
 
     Settings of the study are below those of the size, of the label and `overrides`; ``preset`` and ``backbone.name`` may
-    be among them, so that a label can stand for another protocol.
+    be among them, so that a label can stand for another protocol. `check` is told the number of runs before any
+    combination is made, and may raise.
 
     Raises:
         UsageError: a setting, a name or a combination that cannot be used.
     """
     chosen, axes = study.size(size), study.axes_of(size)
-    places = [
-        (env, backbone, labels)
-        for env in chosen.envs or study.envs
-        for backbone in chosen.backbones or study.backbones
-        for labels in product(*axes.values())
-    ]
+    envs, backbones = chosen.envs or study.envs, chosen.backbones or study.backbones
+    check(math.prod([len(envs), len(backbones), chosen.seeds, *map(len, axes.values())]))
+    places = [(env, backbone, labels) for env in envs for backbone in backbones for labels in product(*axes.values())]
     firsts = [
         resolve(
             backbone=backbone, env=env, seed=0,
