@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, from_dict
+from dsbench.config.outside_code import BACKBONE, ENV
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import load_policy
 from dsbench.errors import UsageError
+from dsbench.outside.source import Source
+from dsbench.outside.trust import using
 from dsbench.records.run_folder import RunFolder
+from dsbench.run_code import code_of_run, name_in
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class TrainedRun:
         config: its settings.
         policy: trained, on the CPU.
         meta: what the final checkpoint says beside the weights.
+        sources: its own code from outside, for `dsbench.outside.trust.using`.
     """
 
     path: Path
@@ -31,12 +36,17 @@ class TrainedRun:
     config: RunConfig
     policy: DecisionSequence
     meta: Mapping[str, Any]
+    sources: Mapping[str, Source]
 
 
-def open_trained(run: str | Path) -> TrainedRun:
+def open_trained(run: str | Path, *, trust_code: bool = False) -> TrainedRun:
     """The run in this folder.
 
+    Args:
+        trust_code: code from outside that the run names may be run.
+
     Raises:
+        Untrusted: it names code from outside that the user never did.
         UsageError: no such run, not finished, nothing trained was kept in it, or its settings are gone.
     """
     folder = RunFolder(Path(run))
@@ -47,8 +57,13 @@ def open_trained(run: str | Path) -> TrainedRun:
             f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
             "expected a run that was trained here"
         )
-    policy = load_policy(run)
+    policy = load_policy(run, trust_code=trust_code)
     stored = folder.read_config()
     if stored is None:
         raise UsageError(f"{run} has no config.yaml, which says how its environment and data were made")
-    return TrainedRun(folder.path, row, from_dict(stored), policy, checkpoints.load("final").meta)
+    meta = checkpoints.load("final").meta
+    sources = code_of_run(folder, BACKBONE, str(meta["policy"]["backbone"]), trust_code=trust_code)
+    sources |= code_of_run(folder, ENV, name_in(stored, ENV), trust_code=trust_code)
+    with using(sources):
+        config = from_dict(stored)
+    return TrainedRun(folder.path, row, config, policy, meta, sources)

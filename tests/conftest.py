@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +15,8 @@ import torch
 from dsbench.backbones import build, load_class
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
+
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="dsbench-tests-")  # what is trusted here, the user does not
 
 FEATURES, ACTIONS = 3, 2
 

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.runs import TrustCode
 from dsbench.errors import UsageError
 
 
@@ -23,6 +24,7 @@ def inspect(
         typer.Option("--out", metavar="DIR", help="Folder to write to; by default inspect in the run's folder."),
     ] = None,
     results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Look inside a trained policy: how far back it reaches, eigenvalues and kernels, attention; one page and its numbers.
 
@@ -47,7 +49,8 @@ def inspect(
 
     pairs, found, folder = [], None, out or Path("rounding")
     if run is not None:
-        opened = open_run((RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)).path)
+        place = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
+        opened = open_run(place.path, trust_code=trust_code)
         found, folder = look_inside(opened), out or opened.path / "inspect"
         pairs += [("Run", f"{found.backbone} on {found.env}, seed {found.seed}")]
         pairs += [

@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.runs import TrustCode
+
 
 def watch(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
@@ -24,6 +26,7 @@ def watch(
         typer.Option("--decode", metavar="argmax|sample", help="By default the run's first one."),
     ] = None,
     results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Play an episode of a trained policy and write it as a GIF, with the return-to-go on every frame.
 
@@ -38,7 +41,7 @@ def watch(
     from dsbench.watch import watch as play
 
     folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
-    seen = play(folder.path, out, episode=episode, target=target, decode=decode)
+    seen = play(folder.path, out, episode=episode, target=target, decode=decode, trust_code=trust_code)
     asked = "none" if seen.target is None else f"{seen.target:g}"
     print_pairs(
         [

@@ -9,6 +9,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.runs import TrustCode
+
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder.")]
 
 
@@ -124,6 +126,7 @@ def export_model(
         typer.Option("--out", metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
     ] = None,
     results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Write a trained policy as one ONNX file, state in and out, to act without dsbench; a .json beside it tells how.
 
@@ -136,7 +139,7 @@ def export_model(
     from dsbench.records.run_folder import RunFolder
 
     folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
-    policy = load_policy(folder.path)
+    policy = load_policy(folder.path, trust_code=trust_code)
 
     from dsbench.decision.export import BOUND, DECISIONS, Origin
     from dsbench.decision.export import export_model as write_model

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.runs import Overrides, Results
+from dsbench.cli.runs import Overrides, Results, TrustCode
 
 
 def study(
@@ -25,6 +25,7 @@ def study(
         typer.Option("--jobs", min=1, help="Runs at once; by default the cores divided by the threads of a run."),
     ] = None,
     set_: Overrides = None,
+    trust_code: TrustCode = False,
 ) -> int:
     """Run or resume the grid of a study and write its page; the same command again goes on where it stopped.
 
@@ -40,4 +41,5 @@ def study(
     from dsbench.studies.study_file import load_study
 
     stem, loaded = load_study(name)
-    return run_study(name, stem, loaded, size, results, out or results / "studies" / f"{stem}-{size}", jobs, set_ or [])
+    page = out or results / "studies" / f"{stem}-{size}"
+    return run_study(name, stem, loaded, size, results, page, jobs, set_ or [], trust_code)

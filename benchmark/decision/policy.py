@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from dsbench.backbones import build
+from dsbench.backbones.factory import make_backbone
 from dsbench.decision.spaces import space_from_json, space_to_json
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
@@ -36,24 +36,29 @@ def policy_spec(
 def build_policy(spec: dict[str, Any]) -> DecisionSequence:
     """A new policy from its description, with fresh weights."""
     return DecisionSequence(
-        build(spec["backbone"], spec["d_model"], **spec["backbone_options"]),
+        make_backbone(spec["backbone"], spec["d_model"], spec["backbone_options"]),
         space_from_json(spec["observation_space"]),
         space_from_json(spec["action_space"]),
         **spec["wrapper"],
     )
 
 
-def load_policy(run: str | Path) -> DecisionSequence:
-    """The trained policy of a finished run, in evaluation mode.
+def load_policy(run: str | Path, *, trust_code: bool = False) -> DecisionSequence:
+    """The trained policy of a finished run, in evaluation mode; code from outside is the run's own copy.
 
     Args:
         run: the run's folder, ``RESULTS/runs/<run_id>``.
+        trust_code: code from outside that the run names may be run.
 
     Raises:
         UsageError: the folder holds no finished run.
+        Untrusted: it names code from outside that the user never did.
         CorruptFile: the checkpoint's hash is not what its manifest says.
     """
+    from dsbench.config.outside_code import BACKBONE
+    from dsbench.outside.trust import using
     from dsbench.records.run_folder import RunFolder
+    from dsbench.run_code import code_of_run
 
     folder = RunFolder(Path(run))
     result = folder.latest_result() if folder.path.is_dir() else None
@@ -61,6 +66,8 @@ def load_policy(run: str | Path) -> DecisionSequence:
         found = "no run" if result is None else f"a run with status {result['status']}"
         raise UsageError(f"{run} holds {found}; expected RESULTS/runs/<run_id> of a finished run")
     checkpoint = folder.checkpoints_of(result["attempt"]).load("final")
-    policy = build_policy(checkpoint.meta["policy"])
+    spec = checkpoint.meta["policy"]
+    with using(code_of_run(folder, BACKBONE, str(spec["backbone"]), trust_code=trust_code)):
+        policy = build_policy(spec)
     policy.load_state_dict(checkpoint.tensors)
     return policy.eval()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dsbench import envs
 from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy
+from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import best_episodes, permuted_returns
 from dsbench.envs.data.source import load_source
 from dsbench.episodes import Episodes
+from dsbench.outside.source import Source
+from dsbench.outside.trust import using
 from dsbench.train import seeded
 from dsbench.trained import open_trained
 
@@ -32,6 +34,7 @@ class OpenedRun:
         config: its settings.
         policy: trained, in evaluation mode, on the CPU, in float64 (a look inside should add no rounding of its own).
         spec: how the policy is built.
+        sources: the run's own code from outside.
     """
 
     path: Path
@@ -39,6 +42,7 @@ class OpenedRun:
     config: RunConfig
     policy: DecisionSequence
     spec: Mapping[str, Any]
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -47,7 +51,8 @@ class OpenedRun:
     @cached_property
     def untrained(self) -> DecisionSequence:
         """The same policy before its first update, in float64; what is not trained (normalisers) it has from the data."""
-        policy = initial_policy(self.config, self.spec).double()
+        with using(self.sources):
+            policy = initial_policy(self.config, self.spec).double()
         policy.load_state_dict(dict(self.policy.named_buffers()), strict=False)
         return policy.eval()
 
@@ -55,7 +60,8 @@ class OpenedRun:
     def episodes(self) -> Episodes:
         """The data that the run learned from, made again if it is not in the cache."""
         data = self.config.data
-        env = envs.get_spec(self.config.env.name, **self.config.env.options)
+        with using(self.sources):
+            env = spec_of(self.config.env.name, self.config.env.options)
         episodes, _ = load_source(
             env, data.recipe, data.episodes, data.seed, timesteps=data.timesteps,
             allow_other_physics=data.allow_other_physics,
@@ -74,8 +80,8 @@ def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequen
         return build_policy(dict(spec))
 
 
-def open_run(run: str | Path) -> OpenedRun:
+def open_run(run: str | Path, *, trust_code: bool = False) -> OpenedRun:
     """The run in this folder, ready to be looked into. Raises as `dsbench.trained.open_trained`."""
-    found = open_trained(run)
+    found = open_trained(run, trust_code=trust_code)
     policy = copy.deepcopy(found.policy).double().eval()
-    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"])
+    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources)

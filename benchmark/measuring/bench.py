@@ -24,6 +24,7 @@ from dsbench.files import write_atomic
 from dsbench.measuring import bench_records
 from dsbench.measuring.apart import Apart
 from dsbench.measuring.cells import build_model, contender
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.contending import configurations, match_record
 from dsbench.measuring.estimates import noise_floor
 from dsbench.measuring.limits import ratio
@@ -67,6 +68,8 @@ class Measuring:
         self.folder, self.journal = folder, Journal(folder / bench_records.JOURNAL)
         asked = self.request.to_json()
         del asked["results"]  # where a user keeps records is nobody else's business
+        if content := content_asked(self.request):
+            asked["sources"] = content
         self.journal.append({**asked, "kind": "bench", "grid_kind": asked["kind"], "cells": len(self.cells)})
         self.journal.append_many({"kind": "planned", **self._columns(cell)} for cell in self.cells)
         write_atomic(folder / bench_records.PROVENANCE, seal(provenance()))

@@ -1,7 +1,7 @@
 """One run on disk: who works on it, what it was asked to do, what came out.
 
-    runs/<run_id>/  config.yaml  provenance.json  claim.json  claim.lock  journal.jsonl  checkpoints/<attempt>/
-                    result-<attempt>.json  (interrupted-<attempt>.json)
+    runs/<run_id>/  config.yaml  provenance-<attempt>.json  claim.json  claim.lock  journal.jsonl  code/
+                    checkpoints/<attempt>/  result-<attempt>.json  (interrupted-<attempt>.json)
 
 The holder of the kernel lock on ``claim.lock`` is the only writer; the lock vanishes with its process, also by kill -9.
 """
@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from dsbench.errors import CorruptFile, UsageError
+from dsbench.errors import CorruptFile, DsbenchError, UsageError
 from dsbench.files import check_name, create_exclusive, write_atomic
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.config_text import parse_config, parse_flat
@@ -140,11 +140,25 @@ class RunFolder:
 
     # ------------------------------------------------------------------ what is written once
 
-    def write_config(self, config: Mapping[str, Any]) -> bool:
-        """Store the configuration; a stored one stays (the run id says that they agree). False if there was one."""
+    def write_config(self, config: Mapping[str, Any], mend: bool = False) -> bool:
+        """Store the configuration; a stored one stays (the run id says that they agree). False if there was one.
+
+        Args:
+            mend: replace a stored one that was changed or damaged.
+        """
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         header = f"{_HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
+        if mend and self._is_damaged_config():
+            write_atomic(self.path / "config.yaml", (header + text).encode())
+            return True
         return create_exclusive(self.path / "config.yaml", (header + text).encode())
+
+    def _is_damaged_config(self) -> bool:
+        try:
+            self.read_config()
+        except (DsbenchError, OSError):
+            return True
+        return False
 
     def read_config(self) -> dict[str, Any] | None:
         """The stored configuration, None before there is one; `CorruptFile` when it was changed."""
@@ -168,8 +182,14 @@ class RunFolder:
         return text.decode()
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
-        """Store where the run was made; a stored one stays. False if there was one."""
-        return create_exclusive(self.path / "provenance.json", seal(dict(provenance)))
+        """Store where this attempt was made; a stored one stays. False if there was one."""
+        return create_exclusive(self.path / f"provenance-{self.attempt}.json", seal(dict(provenance)))
+
+    def _provenance_path(self) -> Path:
+        """Of the newest attempt that has a result, else of the newest; older runs had one file for all attempts."""
+        attempt = max(self._results(), default=0) or self.attempt
+        path = self.path / f"provenance-{attempt}.json"
+        return path if path.exists() else self.path / "provenance.json"
 
     def read_provenance(self, known: dict[bytes, dict[str, Any]] | None = None) -> dict[str, Any] | None:
         """Where the run was made, None before that is known.
@@ -177,7 +197,7 @@ class RunFolder:
         Args:
             known: what other runs of one sweep told, by the bytes of their files, which mostly are the same; filled here.
         """
-        path = self.path / "provenance.json"
+        path = self._provenance_path()
         try:
             data = path.read_bytes()
         except FileNotFoundError:

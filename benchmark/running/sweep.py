@@ -8,8 +8,10 @@ from typing import Any
 
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.config.controls import get_control
+from dsbench.config.outside_code import sources_of
 from dsbench.envs import ENVS
 from dsbench.errors import UsageError
+from dsbench.outside.trust import using
 from dsbench.running.matched import matched
 from dsbench.running.process import available_cores
 
@@ -26,6 +28,7 @@ def expand(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
     match: str | None = None,
+    trust_code: bool = False,
 ) -> list[RunConfig]:
     """Every combination, seeds innermost; the same run twice counts once.
 
@@ -36,6 +39,7 @@ def expand(
         seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
         preset, config_file, overrides: as for `resolve`, the same for all.
         match: size that chooses the width of each backbone, such as ``params=100k``; scripted controls have none.
+        trust_code: code from outside that the file names may run.
     """
     actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
     actors += [get_control(name).settings for name in _names(controls)]
@@ -45,12 +49,21 @@ def expand(
     if not _names(envs):
         raise UsageError("--env is empty; give names separated by commas, or all")
     runs = [
-        resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
+        resolve(
+            preset=preset,
+            config_file=config_file,
+            overrides=overrides,
+            env=env,
+            seed=seed,
+            trust_code=trust_code,
+            **actor,
+        )
         for env in (ENVS.names() if EVERY in _names(envs) else _names(envs))
         for actor in actors
         for seed in parse_seeds(seeds)
     ]
-    return list({run_id(config): config for config in matched(runs)}.values())
+    with using(sources_of(runs)):
+        return list({run_id(config): config for config in matched(runs)}.values())
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -1,6 +1,6 @@
 """The worker process of one run: claims the folder, runs the experiment, writes the final row.
 
-Started by the launcher as ``python -m dsbench.running.worker --results DIR --config FILE``. It alone writes the journal.
+Started by the launcher as ``python -m dsbench.running.worker --results DIR --request FILE``. It alone writes the journal.
 Progress goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
 
 Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 75 held by another
@@ -22,8 +22,11 @@ from typing import Any
 import torch
 
 from dsbench.config import RunConfig, run_id
+from dsbench.config.outside_code import code_of
 from dsbench.errors import DsbenchError
 from dsbench.files import read_json
+from dsbench.outside.trust import using
+from dsbench.records.code import store_code
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
@@ -31,7 +34,8 @@ from dsbench.running.experiment import Experiment, Interrupted
 from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
-from dsbench.running.rows import identity_columns
+from dsbench.running.request import WorkerRequest
+from dsbench.running.rows import identity_columns, sources_entry
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.train import Diverged
 
@@ -39,13 +43,16 @@ from dsbench.train import Diverged
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dsbench.running.worker", description=__doc__)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration, JSON")
+    parser.add_argument("--request", type=Path, required=True, help="a WorkerRequest, JSON")
     parser.add_argument("--force", action="store_true", help="start the next attempt even if the run is finished")
     arguments = parser.parse_args(argv)
     end_with_parent()
     pipe = ProgressPipe.from_environment()
     try:
-        return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
+        request = WorkerRequest.from_json(read_json(arguments.request))
+        with using(request.sources):
+            request.check()
+            return work(request.config, arguments.results, arguments.force, pipe)
     except DsbenchError as error:
         pipe.send({"error": str(error), "exit_code": error.exit_code})
         print(f"Error: {error}", file=sys.stderr)
@@ -62,8 +69,10 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
     with folder.claim(force=force) as plan:
         if plan.action == "done":
             return 0 if folder.status() == "ok" else 1
-        folder.write_config(config.model_dump(mode="json"))
-        folder.write_provenance(provenance())
+        folder.write_config(config.model_dump(mode="json"), mend=force)
+        folder.write_provenance(provenance() | sources_entry(config))
+        for role, source in code_of(config).items():
+            store_code(folder.path, role, source)
         return _attempt(experiment, folder)
 
 
@@ -77,7 +86,7 @@ def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedEx
 def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
     received = _stop_on_signals(experiment)
     folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
-    base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id)}
+    base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id), **sources_entry(experiment.config)}
     try:
         row = experiment.run(folder)
     except Interrupted as error:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsbench.config import RunConfig, run_id, to_dict
+from dsbench.config import RunConfig, run_id
 from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import write_atomic
+from dsbench.outside import trust
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.process import process_environment
-from dsbench.running.rows import identity_columns
+from dsbench.running.request import WorkerRequest
+from dsbench.running.rows import identity_columns, sources_entry
 
 WORKER = ("-P", "-m", "dsbench.running.worker")  # -P: a file in the current folder must not shadow a library
 GRACE_S = 20.0  # between the time limit's SIGTERM and SIGKILL; a checkpoint fits in
@@ -55,6 +57,7 @@ class WorkerProcess:
         self, config: RunConfig, folder: RunFolder, plan: Plan, *, force: bool, command: Sequence[str] = WORKER
     ) -> None:
         self.config, self.folder, self.attempt = config, folder, plan.attempt
+        self._sources = sources_entry(config)  # of now, whatever lies there when the worker has died
         self.error: dict[str, Any] | None = None  # a DsbenchError of the worker, as it reported it
         self._files = tempfile.TemporaryDirectory(prefix="dsbench-")
         self._stderr = Path(self._files.name) / "stderr.txt"
@@ -68,12 +71,13 @@ class WorkerProcess:
         self.pipe = self._start(force, command)
 
     def _start(self, force: bool, command: Sequence[str]) -> int:
-        settings = Path(self._files.name) / "config.json"
-        settings.write_text(json.dumps(to_dict(self.config)))
-        arguments = ["--results", str(self.folder.path.parent.parent), "--config", str(settings)]
+        asked = Path(self._files.name) / "request.json"
+        asked.write_text(json.dumps(WorkerRequest.of(self.config).to_json()))
+        arguments = ["--results", str(self.folder.path.parent.parent), "--request", str(asked)]
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
-        environment = {**os.environ, **process_environment(self.config.threads), "DSBENCH_PROGRESS_FD": str(write_end)}
+        environment = {**os.environ, **process_environment(self.config.threads), **trust.environment()}
+        environment["DSBENCH_PROGRESS_FD"] = str(write_end)
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *arguments, *(["--force"] if force else [])],
@@ -153,7 +157,7 @@ class WorkerProcess:
         status, reason = self._cause_of_death(code)
         if status == "failed":
             self._keep_stderr()
-        row = {**identity_columns(self.config, self.folder.run_id), "reason": reason}
+        row = {**identity_columns(self.config, self.folder.run_id), **self._sources, "reason": reason}
         with suppress(DsbenchError):  # held again or a full disk: the outcome is told all the same
             self.folder.finish(status, row, self.attempt)
         exit_code = 128 + (self._asked_to_stop or signal.SIGTERM) if status == "interrupted" else 1

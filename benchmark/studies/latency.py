@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.measuring.bench_records import NOT_REACHED, Bench, benches_of, made_where, read_bench
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
 from dsbench.reports.content.bench_headline import bench_headline
@@ -35,12 +36,14 @@ def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] 
 
 
 def measured_before(request: Request, results: Path) -> Bench | None:
-    """The latest whole measuring of the same in a results folder; None where there is none."""
+    """The latest whole measuring of the same, code from outside included, in a results folder; None where there is none."""
     asked = json.loads(json.dumps(request.to_json()))
+    content = content_asked(request)
     own_names = {"results", "kind"}  # where, and what the record is
     for path in reversed(benches_of(results)):
         bench = read_bench(path)
         same = all(bench.asked.get(name) == value for name, value in asked.items() if name not in own_names)
+        same = same and bench.asked.get("sources", {}) == content
         if same and bench.cells and all(row["reason"] != NOT_REACHED for row in bench.cells.values()):
             return bench
     return None

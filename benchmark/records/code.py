@@ -1,0 +1,114 @@
+"""The run's own copy of the outside code that made it.
+
+    code/<backbone|env>/  source.json (hashes)  mine.py  helper.py  ...
+
+Nothing is written or read through a link. Whether the code may run is not decided here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dsbench.errors import CorruptFile, UsageError
+from dsbench.files import write_atomic
+from dsbench.outside.closure import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES
+from dsbench.outside.regular import read_regular
+from dsbench.outside.source import Source, split_reference
+from dsbench.records.encoding import seal, unseal
+
+FOLDER, MANIFEST = "code", "source.json"
+_WAY_OUT = "restore it, or run the same command with --force to make the run again"
+
+
+class _Manifest(BaseModel):
+    """What ``source.json`` says; hashes are compared with those of the files."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    module: str
+    attribute: str
+    is_file: bool
+    files: Annotated[dict[str, str], Field(min_length=1, max_length=MAX_FILES)]
+    search: list[str]
+    libraries: list[str]
+    digest: str
+
+
+def store_code(run: Path, role: str, source: Source) -> None:
+    """Keep a copy in the folder of a run; nothing where the code is an installed distribution.
+
+    Raises:
+        UsageError: the place is a link.
+        CannotWrite: no rights, or the disk is full.
+    """
+    for path, data in source.files.items():
+        write_atomic(_inside(run, role, path), data)
+    if source.files:
+        manifest = {
+            "module": source.module, "attribute": source.attribute, "is_file": source.is_file, "files": source.hashes,
+            "search": list(source.search), "libraries": list(source.libraries), "digest": source.digest,
+        }  # fmt: skip
+        write_atomic(_inside(run, role, MANIFEST), seal(manifest))
+
+
+def stored_code(run: Path, role: str, reference: str) -> Source | None:
+    """The copy of what `reference` stands for in this run; None where none was kept.
+
+    Raises:
+        CorruptFile: it was changed, damaged, or is of something else.
+    """
+    place = _inside(run, role, MANIFEST)
+    try:
+        manifest = _Manifest.model_validate(unseal(_read(place), place, _WAY_OUT))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise CorruptFile(f"{place} is no manifest of code ({error.errors()[0]['msg']}); {_WAY_OUT}") from None
+    source = Source(
+        module=manifest.module, attribute=manifest.attribute, is_file=manifest.is_file,
+        files=_files(run, role, manifest.files), search=tuple(manifest.search), libraries=tuple(manifest.libraries),
+        places={path: str(_inside(run, role, path)) for path in manifest.files},
+    )  # fmt: skip
+    if source.hashes != manifest.files or source.digest != manifest.digest or source.path not in source.files:
+        raise CorruptFile(f"{place.parent} is not what its {MANIFEST} says; {_WAY_OUT}")
+    if split_reference(reference)[1] != source.attribute:
+        raise CorruptFile(f"{place} is of {source.attribute!r}, and the run of {reference!r}; {_WAY_OUT}")
+    return source
+
+
+def _files(run: Path, role: str, hashes: Mapping[str, str]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for path in hashes:
+        parts = path.removesuffix(".py").split("/")
+        if not path.endswith(".py") or not all(part.isidentifier() for part in parts):
+            raise CorruptFile(f"{run / FOLDER / role / MANIFEST} names {path!r}, which is no file of code; {_WAY_OUT}")
+        place = _inside(run, role, path)
+        try:
+            files[path] = _read(place)
+        except FileNotFoundError:
+            raise CorruptFile(f"{place} is missing; {_WAY_OUT}") from None
+        if sum(map(len, files.values())) > MAX_BYTES:
+            raise CorruptFile(f"{run / FOLDER / role} has more than {MAX_BYTES:,} bytes of code; {_WAY_OUT}")
+    return files
+
+
+def _read(place: Path) -> bytes:
+    try:
+        return read_regular(place, MAX_FILE_BYTES, follow=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, UsageError) as error:
+        raise CorruptFile(f"{place} cannot be read ({error}); {_WAY_OUT}") from None
+
+
+def _inside(run: Path, role: str, path: str) -> Path:
+    """A place in the run's folder that no link leads out of."""
+    place = Path(os.path.realpath(run)) / FOLDER / role / path
+    if Path(os.path.realpath(place.parent)) != place.parent:
+        raise UsageError(f"{place.parent} is a link or lies behind one; code of a run must lie inside its folder")
+    return place
