@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.errors import UsageError
-from dsbench.records.tables import BEFORE, RUN_COLUMNS, run_folders, run_row
+from dsbench.records.tables import BEFORE, RUN_COLUMNS, run_folders, run_row, short_source
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
 _NO_SETTINGS = {*RUN_COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
 _RESULT = "result."
+# Role of code or data from outside -> the column that tells its versions apart; the last two are part of the task.
+SOURCES = {"backbone": "source", "env": "env source", "data": "data.content"}
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,22 @@ def read_groups(results: Path | str) -> list[Group]:
         )
     gathered: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        gathered.setdefault((run.backbone, run.env, *sorted(run.settings.items())), []).append(run)
+        names = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
+        gathered.setdefault((*names, *sorted(run.settings.items())), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
     groups = [_group(members, names) for members in gathered.values()]
     return sorted(groups, key=lambda group: _sort_key(group, names))
 
 
+def _name(name: str | None, has_source: bool) -> str | None:
+    """What tells it apart: of code whose hash is known, what is taken of it and not where it lay."""
+    return name.rpartition(":")[2] if name is not None and has_source else name
+
+
 def _runs(results: Path) -> list[Run]:
     folders, known = list(run_folders(results)), dict[bytes, dict[str, Any]]()
     origins = [folder.read_provenance(known) or {} for folder in folders]
-    mixed = len({origin["dsbench"] for origin in known.values() if "dsbench" in origin}) > 1
+    mixed = len({_result_version(origin) for origin in known.values()}) > 1
     return [_run(run_row(folder), origin, mixed) for folder, origin in zip(folders, origins, strict=True)]
 
 
@@ -80,8 +88,9 @@ def _run(row: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool) -> 
     settings = {name: cell for name, cell in known.items() if name not in _NO_SETTINGS and not name.startswith(_RESULT)}
     if row["backbone"] is not None:
         settings = BEFORE | settings
-    if mixed and "dsbench" in provenance:
-        settings["dsbench"] = provenance["dsbench"]  # another version may give other numbers
+    if mixed:
+        settings["result_version"] = _result_version(provenance)  # another version gives other numbers
+    settings |= _sources(known, provenance)
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
         attempt=row["attempt"],
@@ -90,6 +99,20 @@ def _run(row: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool) -> 
         result={name.removeprefix(_RESULT): cell for name, cell in known.items() if name.startswith(_RESULT)},
         provenance=provenance,
     )
+
+
+def _result_version(provenance: Mapping[str, Any]) -> int:
+    """Which numbers the same settings gave then; runs that do not say are of the first version."""
+    version = provenance.get("result_version", 1)
+    return version if isinstance(version, int) else 1
+
+
+def _sources(row: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What tells runs of other code from outside, or of other data from a path, apart: no setting does."""
+    told = provenance.get("sources")
+    beside = told if isinstance(told, Mapping) else {}
+    found = {role: row.get(f"{_RESULT}sources.{role}", beside.get(role)) for role in SOURCES}
+    return {SOURCES[role]: short_source(text) for role, text in found.items() if isinstance(text, str)}
 
 
 def _differing(representatives: Sequence[Run]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ RUN_COLUMNS = (
     "attempt",
     "status",
     "reason",
+    "source",
 )  # then the configuration, then result.*
 # What a cell of `runs` would hold, had the setting been there when the run was made: the value that changes nothing.
 BEFORE = {
@@ -218,8 +219,26 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
     identity = {"run_id": folder.run_id, "seed": settings.pop("seed", None)}
     identity |= {part: settings.pop(f"{part}.name", None) for part in ("backbone", "env")}
     identity |= {name: outcome.pop(name, None) for name in ("attempt", "status", "reason")}
+    identity["source"] = source_text(result.get("sources"))
     measured = {f"result.{name}": value for name, value in outcome.items() if name not in identity}
     return identity | settings | measured
+
+
+def source_text(sources: Any) -> str | None:
+    """``backbone 1f2e3d4c5b6a, env mine==1.2``: what code from outside made a run; None where none did.
+
+    Args:
+        sources: role -> hash or installed distribution, as rows and provenances hold it.
+    """
+    known = sources if isinstance(sources, Mapping) else {}
+    told = [f"{role} {short_source(known[role])}" for role in ("backbone", "env") if isinstance(known.get(role), str)]
+    return ", ".join(told) or None
+
+
+def short_source(text: str) -> str:
+    """A hash to be read by people: its kind and first 12 digits; an installed distribution as it is."""
+    kind, colon, digest = text.rpartition(":")
+    return text if "==" in text else f"{kind}{colon}{digest[:12]}"
 
 
 def _dtype(column: pd.Series[Any]) -> str:
