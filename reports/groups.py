@@ -64,8 +64,8 @@ def read_groups(results: Path | str) -> list[Group]:
         )
     gathered: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        names = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
-        gathered.setdefault((*names, *sorted(run.settings.items())), []).append(run)
+        who = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
+        gathered.setdefault((*who, *sorted(run.settings.items())), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
     groups = [_group(members, names) for members in gathered.values()]
     return sorted(groups, key=lambda group: _sort_key(group, names))

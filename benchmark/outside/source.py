@@ -63,7 +63,7 @@ class Source:
     @cached_property
     def file_sha256(self) -> str:
         """Of the module's own file."""
-        return self.module_sha256 or self.hashes.get(self.path, "")
+        return self.hashes.get(self.path, "") if self.files else self.module_sha256 or ""
 
     @cached_property
     def code_digest(self) -> str:

@@ -20,6 +20,10 @@ from dsbench import backbones, envs
 from dsbench.cli import main
 from dsbench.config import from_dict, resolve, run_id, to_dict
 from dsbench.decision.policy import build_policy, load_policy, policy_spec
+from dsbench.envs.data.cache import load_or_generate
+from dsbench.envs.data.folder import store_folder
+from dsbench.envs.data.source import export_folder, load_source
+from dsbench.errors import DatasetError
 from dsbench.inspection.run import open_run
 from dsbench.outside import trust
 from dsbench.outside.trust import Untrusted
@@ -294,6 +298,31 @@ def test_what_the_user_ran_is_remembered_by_its_bytes(
     (tmp_path / "there" / "mine.py").write_text(file.read_text() + "# other\n")
     with pytest.raises(Untrusted):
         backbones.factory.make_backbone(described["backbone"], 8, {})
+
+
+def test_a_source_cannot_claim_the_hash_of_another(tmp_path: Path, sign: Path) -> None:
+    (tmp_path / "mine.py").write_text("class Net: ...\n")
+    known, forged = trust.named("mine.py:Net"), trust.find(canary(tmp_path / "evil", sign)).to_json()
+    lies = {
+        "attribute": "Net",
+        "module_sha256": known.file_sha256,
+        "digest": known.digest,
+        "code_digest": known.code_digest,
+    }
+    fields = {name: lie for name, lie in lies.items() if name in forged}
+    with trust.using(trust.received({"mine.py:Net": {**forged, **fields}})), pytest.raises(Untrusted):
+        backbones.factory.class_of("mine.py:Net")
+
+
+def test_names_in_a_data_set_are_compared_and_never_loaded(tmp_path: Path, evil: tuple[str, dict[str, str]]) -> None:
+    spec, (name, options) = envs.get_spec("umbrella", chain_length=3), evil
+    episodes, info = load_or_generate(spec, "mixed", 3, 0, tmp_path / "c")
+    folder = export_folder(spec, episodes, info, tmp_path / "set")
+    header = {"env": name, "options": options, "stored": {}, "recipe": name, "seed": 0}
+    store_folder(folder, episodes, header)
+    with pytest.raises(DatasetError, match="made in"):
+        load_source(spec, f"folder:{folder}", 1, 0)
+    assert main(["data", "info", str(folder)]) == 0
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(
