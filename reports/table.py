@@ -71,7 +71,8 @@ COLUMNS = (
 def rows(results: Places) -> list[dict[str, Any]]:
     """A dictionary of JSON values for each group of runs that differ in their seed alone.
 
-    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, measure, n (seeds that
+    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, source
+    (of the backbone's code from outside, or None), measure, n (seeds that
     ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
     key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
 
@@ -117,6 +118,7 @@ def _row(group: Group) -> dict[str, Any]:
         "env": group.env,
         "setting": group.setting,
         "settings": dict(group.differs),
+        "source": group.runs[0].settings.get("source"),
         "measure": _measure(group),
         "n": len(seeds_ok(group)),
         "seeds": seeds_ok(group),

@@ -41,11 +41,13 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from dsbench.cli.app import app
+    from dsbench.outside.trust import command_line
 
     # typer carries its own copy of click, which is not public; this is its UsageError
     parser_error: Any = typer.BadParameter.__bases__[0]
     try:
-        result = typer.main.get_command(app)(arguments, prog_name="dsbench", standalone_mode=False)
+        with command_line(["dsbench", *arguments]):
+            result = typer.main.get_command(app)(arguments, prog_name="dsbench", standalone_mode=False)
     except typer.Abort:
         return 130
     except parser_error as error:

@@ -85,9 +85,11 @@ def bench(
     """
     from dsbench.cli.arguments import finite
     from dsbench.measuring import bench_records
+    from dsbench.measuring.code_asked import code_asked, name_asked
     from dsbench.measuring.plan import FULL, QUICK
     from dsbench.measuring.process import measure_apart
     from dsbench.measuring.request import Request
+    from dsbench.outside.trust import using
     from dsbench.running.progress import Silent, display
 
     grid = _grid(FULL if full else QUICK, context, batch, length)
@@ -96,7 +98,9 @@ def bench(
         modes=tuple(_names(modes)), overrides=tuple(set_ or ()), match=match, threads=threads, device=device, rounds=rounds,
         seconds_limit=finite("--limit", limit),
     )  # fmt: skip
-    measured = measure_apart(request, Silent() if as_json else display())
+    name_asked(request)
+    with using(code_asked(request)):
+        measured = measure_apart(request, Silent() if as_json else display())
     found = bench_records.read_bench(measured.folder)
     if as_json:
         cells = list(found.cells.values())

@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from dsbench.cli.arguments import a_path
+from dsbench.cli.runs import TrustCode
 from dsbench.errors import UsageError
 
 
@@ -29,6 +30,7 @@ def inspect(
     results: Annotated[
         Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
     ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Look inside a trained policy: how far back it reaches, eigenvalues and kernels, attention; one page and its numbers.
 
@@ -55,7 +57,8 @@ def inspect(
     pairs, found, folder = [], None, out or Path("rounding")
     stays_inside(folder, results)
     if run is not None:
-        opened = open_run((RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)).path)
+        place = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+        opened = open_run(place.path, trust_code=trust_code)
         folder = out or opened.path / "inspect"
         stays_inside(folder, opened.path)
         found = look_inside(opened)

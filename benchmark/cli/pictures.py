@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from dsbench.cli.arguments import a_path
+from dsbench.cli.runs import TrustCode
 
 
 def watch(
@@ -29,6 +30,7 @@ def watch(
     results: Annotated[
         Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
     ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Play an episode of a trained policy and write it as a GIF, with the return-to-go on every frame.
 
@@ -46,7 +48,7 @@ def watch(
     if out is not None:
         stays_inside(out.parent, results)
     folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
-    seen = play(folder.path, out, episode=episode, target=target, decode=decode)
+    seen = play(folder.path, out, episode=episode, target=target, decode=decode, trust_code=trust_code)
     asked = "none" if seen.target is None else f"{seen.target:g}"
     print_pairs(
         [

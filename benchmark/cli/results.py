@@ -10,6 +10,7 @@ import typer
 
 from dsbench.cli.arguments import a_path
 from dsbench.cli.packs import Places, places
+from dsbench.cli.runs import TrustCode
 from dsbench.text import complain, json_text, say
 
 
@@ -147,6 +148,7 @@ def export_model(
     results: Annotated[
         Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
     ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Write a trained policy as one ONNX file, state in and out, to act without dsbench; a .json beside it tells how.
 
@@ -161,7 +163,7 @@ def export_model(
     from dsbench.records.run_folder import RunFolder
 
     folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
-    policy = read_policy(folder.path)
+    policy = read_policy(folder.path, trust_code=trust_code)
     if (wrong := non_finite_weights(policy)) is not None:
         raise UsageError(
             f"{folder.path}: {wrong}; expected a policy whose decisions can be told, so nothing was written"

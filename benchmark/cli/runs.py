@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from dsbench.cli.arguments import a_path
 from dsbench.text import say
+
+if TYPE_CHECKING:
+    from dsbench.config import RunConfig
 
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
@@ -40,6 +43,7 @@ Match = Annotated[
     typer.Option("--match", metavar="SIZE", help="Choose the width that has it: params=100k or state=16KiB."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 runs.")]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run code from outside that a file names, and not you.")]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
 
 
@@ -58,6 +62,7 @@ def run(
     config: ConfigFile = None,
     results: Results = Path("results"),
     force: Force = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Generate data, train, evaluate, measure; the same command again continues or shows the finished run.
 
@@ -75,17 +80,26 @@ def run(
 
     dsbench run --backbone lstm --env key-to-door --set wrapper.condition=none --set data.top_percent=10
     """
-    from dsbench.cli.summary import print_pairs, run_table
     from dsbench.config import resolve
+    from dsbench.config.outside_code import sources_of
+    from dsbench.outside.trust import using
+
+    settings = resolve(
+        preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
+        seed=seed, match=match, trust_code=trust_code,
+    )  # fmt: skip
+    with using(sources_of([settings])):
+        return _run(settings, results, force)
+
+
+def _run(settings: RunConfig, results: Path, force: bool) -> int:
+    """Do the run and print its row."""
+    from dsbench.cli.summary import print_pairs, run_table
     from dsbench.running import launcher
     from dsbench.running.matched import matched
     from dsbench.running.progress import display
     from dsbench.running.worker_process import folder_of
 
-    settings = resolve(
-        preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
-        seed=seed, match=match,
-    )  # fmt: skip
     (settings,) = matched([settings])
     folder = folder_of(settings, results)
     state = launcher.state_of(settings, results, force)
@@ -127,6 +141,7 @@ def sweep(
     results: Results = Path("results"),
     force: Force = False,
     yes: Yes = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Every backbone on every environment with every seed; finished runs are skipped, so it can be repeated.
 
@@ -148,7 +163,7 @@ def sweep(
 
     configs = expand(
         backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data),
-        match=match, check=ask_if_many(yes),
+        match=match, check=ask_if_many(yes), trust_code=trust_code,
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     say(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}")

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from dsbench.cli.arguments import a_path
-from dsbench.cli.runs import Overrides, Results, Yes
+from dsbench.cli.runs import Overrides, Results, TrustCode, Yes
 
 
 def study(
@@ -29,6 +29,7 @@ def study(
     ] = None,
     set_: Overrides = None,
     yes: Yes = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Run or resume the grid of a study and write its page; the same command again goes on where it stopped.
 
@@ -40,9 +41,10 @@ def study(
 
     dsbench study my-study.yaml --size quick --results results/mine --out page
     """
+    from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.study_run import run_study
     from dsbench.studies.study_file import load_study
 
     stem, loaded = load_study(name)
     page = out or results / "studies" / f"{stem}-{size}"
-    return run_study(name, stem, loaded, size, results, page, jobs, set_ or [], yes)
+    return run_study(name, stem, loaded, size, results, page, jobs, set_ or [], ask_if_many(yes), trust_code)

@@ -7,8 +7,9 @@ import json
 import re
 from typing import Any
 
+from dsbench.config.outside_code import identities_of
 from dsbench.config.settings import RunConfig, to_dict
-from dsbench.registry import Catalogue, source_hash
+from dsbench.registry import Catalogue
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
 
@@ -38,15 +39,15 @@ LATER: dict[str, Any] = {
 def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
     """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
 
-    The hash covers all that can change a result, `RESULT_VERSION`, the source of ``file.py:Class`` and the content of data
-    from elsewhere included; paths, logging, time limits and the version of dsbench are left out.
+    The hash covers all that can change a result, `RESULT_VERSION`, code from outside and the content of data from elsewhere
+    included; paths, logging, time limits and the version of dsbench are left out.
 
     Args:
         config: the settings.
         result_version: under which the run is named; None is the present `RESULT_VERSION`.
 
     Raises:
-        UsageError: data from elsewhere is not there.
+        UsageError: code or data from elsewhere is not there.
     """
     from dsbench.backbones.catalogue import BACKBONES
     from dsbench.envs import ENVS
@@ -56,10 +57,8 @@ def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
         _remove(settings, path)
     for path, before in LATER.items():
         _remove(settings, path, only=before)
-    for part in ("backbone", "env"):
-        name = settings[part]["name"]
-        if (source := source_hash(name)) is not None:
-            settings[part]["name"] = [name.rpartition(":")[2], source]
+    for part, identity in identities_of(config).items():
+        settings[part]["name"] = identity
     if ":" in config.data.recipe:
         from dsbench.envs.data.source import source_hash as data_hash
 

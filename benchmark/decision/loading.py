@@ -74,6 +74,13 @@ def policy_of(checkpoint: Checkpoint, place: Path, settings: Mapping[str, Any] |
     return policy
 
 
+def described_backbone(checkpoint: Checkpoint) -> str:
+    """What the description of a policy names as its backbone; empty where it is none, which `policy_of` says."""
+    description = checkpoint.meta.get("policy")
+    name = description.get("backbone") if isinstance(description, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
 def describe_stored(checkpoint: Checkpoint, place: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The description of a policy in a checkpoint's meta, well-formed and of the run's own backbone.
 

@@ -23,6 +23,7 @@ from dsbench.files import write_atomic
 from dsbench.measuring import bench_records
 from dsbench.measuring.apart import Apart
 from dsbench.measuring.cells import build_model, contender
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.contending import configurations, match_record
 from dsbench.measuring.estimates import noise_floor
 from dsbench.measuring.limits import ratio
@@ -66,6 +67,8 @@ class Measuring:
         self.folder, self.journal = folder, Journal(folder / bench_records.JOURNAL)
         request = self.request.to_json()
         del request["results"]  # where a user keeps records is nobody else's business
+        if content := content_asked(self.request):
+            request["sources"] = content
         self.journal.append({**request, "kind": "bench", "grid_kind": request["kind"], "cells": len(self.cells)})
         self.journal.append_many({"kind": "planned", **self._columns(cell)} for cell in self.cells)
         write_atomic(folder / bench_records.PROVENANCE, seal(provenance()))

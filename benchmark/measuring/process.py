@@ -16,6 +16,7 @@ from typing import Any
 
 from dsbench.errors import DsbenchError, Internal, UsageError
 from dsbench.measuring.request import Request
+from dsbench.outside.trust import environment, handed_over
 from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 from dsbench.running.progress import Display
@@ -37,7 +38,7 @@ class Measured:
 
 
 def measure_apart(request: Request, display: Display) -> Measured:
-    """Measure in a process of its own.
+    """Measure in a process of its own. Code from outside is what `dsbench.outside.trust.using` gives, or what lies there.
 
     Raises:
         UsageError: the request cannot be met; nothing was written.
@@ -47,7 +48,7 @@ def measure_apart(request: Request, display: Display) -> Measured:
     with tempfile.TemporaryDirectory(prefix="dsbench-") as name:
         place = Path(name)
         asked = place / "request.json"
-        asked.write_text(json.dumps(request.to_json()))
+        asked.write_text(json.dumps({"request": request.to_json(), "sources": handed_over()}))
         with (place / "stderr.txt").open("wb") as stderr, display:
             process, reading = _start(request, asked, stderr)
             relay = Relay(partial(_stop, process, display), process.kill)
@@ -65,7 +66,7 @@ def _start(request: Request, asked: Path, stderr: Any) -> tuple[subprocess.Popen
         [sys.executable, *WORKER, "--request", str(asked)],
         stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, pass_fds=[writing], process_group=0,
         env={
-            **os.environ, **process_environment(request.threads), **parent_of_workers(),
+            **os.environ, **process_environment(request.threads), **parent_of_workers(), **environment(),
             "DSBENCH_PROGRESS_FD": str(writing),
         },
     )  # fmt: skip

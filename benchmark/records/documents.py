@@ -67,6 +67,7 @@ class FinalRow(Document):
     seed: Whole | None = None
     success_metric: str | None = None
     journal: Seal | None = None
+    sources: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _columns_are_of_their_type(self) -> FinalRow:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, naming, run_id
+from dsbench.config.outside_code import name_all, sources_of
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
+from dsbench.outside.trust import using
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
@@ -25,8 +27,13 @@ from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folde
 _TICK_S = 0.2
 
 
-def run(config: RunConfig, results: Path | str = "results", *, force: bool = False) -> dict[str, Any]:
+def run(
+    config: RunConfig, results: Path | str = "results", *, force: bool = False, trust_code: bool = False
+) -> dict[str, Any]:
     """Do one run in a worker process, or return what it gave before.
+
+    Args:
+        trust_code: code from outside that the configuration names may run, wherever the configuration comes from.
 
     Returns:
         The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
@@ -36,7 +43,10 @@ def run(config: RunConfig, results: Path | str = "results", *, force: bool = Fal
         UsageError: something in the configuration cannot be used.
         RunHeld: another live process works on the same run.
     """
-    (outcome,) = run_all(matched([config]), Path(results), force=force)
+    if trust_code:
+        name_all([config])
+    with using(sources_of([config])):
+        (outcome,) = run_all(matched([config]), Path(results), force=force)
     if outcome.row is None:
         raise error_of(outcome)
     return dict(outcome.row)
@@ -55,13 +65,17 @@ def run_all(
 
     After SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 no further run begins, the running ones save a checkpoint, and what did
     not begin is ``interrupted``. Repeats do nothing, since schedulers and terminals send several; only SIGINT again, more than
-    five seconds later, ends the workers and this process at once.
+    five seconds later, ends the workers and this process at once. Code from outside is read once, for all.
 
     Runs that another process holds are looked at again when all else is done; ``held`` are those that it still holds then.
+
+    Raises:
+        Untrusted: a configuration names code from outside, and the user does not.
     """
-    batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
-    with batch.display, batch.signals():
-        return batch.work()
+    with using(sources_of(configs)):
+        batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
+        with batch.display, batch.signals():
+            return batch.work()
 
 
 def state_of(config: RunConfig, results: Path, force: bool = False) -> str:

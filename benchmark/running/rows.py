@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsbench.config import RunConfig
+from dsbench.config.outside_code import content_of
 from dsbench.envs.spec import EnvSpec
 
 SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role of the target
@@ -13,6 +14,12 @@ SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role o
 def identity_columns(config: RunConfig, run_id: str) -> dict[str, str | int]:
     """What every row begins with, whatever became of its run."""
     return {"run_id": run_id, "backbone": config.backbone.name, "env": config.env.name, "seed": config.seed}
+
+
+def sources_entry(config: RunConfig) -> dict[str, dict[str, str]]:
+    """``sources``: role -> hash of the code from outside and of the data from a path; nothing where there is none."""
+    content = content_of(config)
+    return {"sources": content} if content else {}
 
 
 def score_columns(

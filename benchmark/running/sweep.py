@@ -9,8 +9,10 @@ from typing import Any
 
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.config.controls import get_control
+from dsbench.config.outside_code import sources_of
 from dsbench.envs import ENVS
 from dsbench.errors import UsageError
+from dsbench.outside.trust import using
 from dsbench.running.matched import matched
 from dsbench.running.process import available_cores
 
@@ -29,6 +31,7 @@ def expand(
     overrides: Sequence[str] = (),
     match: str | None = None,
     check: Callable[[int], None] = lambda runs: None,
+    trust_code: bool = False,
 ) -> list[RunConfig]:
     """Every combination, seeds innermost; the same run twice counts once.
 
@@ -40,6 +43,7 @@ def expand(
         preset, config_file, overrides: as for `resolve`, the same for all.
         match: size that chooses the width of each backbone, such as ``params=100k``; scripted controls have none.
         check: told the number of combinations before any is made; may raise.
+        trust_code: code from outside that the file names may run.
     """
     actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
     actors += [get_control(name).settings for name in _names(controls)]
@@ -51,12 +55,21 @@ def expand(
     environments, numbers = ENVS.names() if EVERY in _names(envs) else _names(envs), parse_seeds(seeds)
     check(len(environments) * len(actors) * len(numbers))
     runs = [
-        resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
+        resolve(
+            preset=preset,
+            config_file=config_file,
+            overrides=overrides,
+            env=env,
+            seed=seed,
+            trust_code=trust_code,
+            **actor,
+        )
         for env in environments
         for actor in actors
         for seed in numbers
     ]
-    return list({run_id(config): config for config in matched(runs)}.values())
+    with using(sources_of(runs)):
+        return list({run_id(config): config for config in matched(runs)}.values())
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.measuring.bench_records import NOT_REACHED, Bench, bench_of, made_where
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
 from dsbench.records.store import stored_in
@@ -39,11 +40,13 @@ def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] 
 
 
 def measured_before(request: Request, results: Path) -> Bench | None:
-    """The latest whole measuring of the same in a results folder; None where there is none."""
+    """The latest whole measuring of the same, code from outside included, in a results folder; None where there is none."""
     asked = json.loads(json.dumps(request.to_json()))
+    content = content_asked(request)
     own_names = {"results", "kind"}  # where, and what the record is
     for bench in reversed(_readable(results)):
         same = all(bench.asked.get(name) == value for name, value in asked.items() if name not in own_names)
+        same = same and bench.asked.get("sources", {}) == content
         if same and bench.cells and all(row["reason"] != NOT_REACHED for row in bench.cells.values()):
             return bench
     return None

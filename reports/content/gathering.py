@@ -20,7 +20,7 @@ from dsbench.text import slug
 
 _PARTS = ("env.", "data.", "eval.")
 _OF_CONTESTANT = {"data.top_percent", "eval.acting", "eval.window"}  # who takes part in what way, not in what
-_OF_TASK = {"train.objective"}
+_OF_TASK = {"train.objective", "env source"}
 
 
 def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]:
