@@ -12,7 +12,7 @@ import torch
 
 from dsbench.cli import main
 from dsbench.config import resolve, run_id, to_dict
-from dsbench.errors import CannotWrite, DsbenchError
+from dsbench.errors import CannotWrite, DsbenchError, UnreadableRecord
 from dsbench.files import locked, stays_inside, write_atomic, write_below
 from dsbench.measuring.bench_records import new_folder
 from dsbench.records.lock import is_locked
@@ -87,7 +87,7 @@ def test_what_a_run_writes_in_place_follows_no_link(name: str, results: Path, ho
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
     path.symlink_to(home if "checkpoints" in name else home / "thesis")
-    with pytest.raises(CannotWrite) as caught:
+    with pytest.raises((CannotWrite, UnreadableRecord)) as caught:
         WRITTEN_INSIDE[name](folder)
     assert "link" in str(caught.value) and caught.value.exit_code == 73
     assert contents(home) == before
@@ -96,7 +96,7 @@ def test_what_a_run_writes_in_place_follows_no_link(name: str, results: Path, ho
 def test_a_link_to_nothing_makes_no_file_there(results: Path, home: Path) -> None:
     folder = run_of(results)
     (folder.path / "journal.jsonl").symlink_to(home / "new")
-    with pytest.raises(CannotWrite):
+    with pytest.raises((CannotWrite, UnreadableRecord)):
         append(folder)
     assert not (home / "new").exists()
 
@@ -118,7 +118,7 @@ def test_a_pipe_a_folder_or_a_device_is_refused_and_not_waited_for(name: str, ki
     path = folder.path / name
     path.unlink(missing_ok=True)
     {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda at: os.symlink("/dev/zero", at)}[kind](path)
-    with pytest.raises(CannotWrite):
+    with pytest.raises((CannotWrite, UnreadableRecord)):
         WRITTEN_INSIDE[name](folder)
     assert not is_locked(path)
 
