@@ -19,11 +19,14 @@ from dsbench.config.outside_code import name_all, sources_of
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
 from dsbench.outside.trust import using
 from dsbench.records.run_folder import Plan, RunFolder
+from dsbench.records.run_records import RunRecords
+from dsbench.records.store import packed_before
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
 from dsbench.running.relay import AGAIN_S, Relay
 from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
 
+NEW = Plan("start", 1)  # what a run asks for that nobody began
 _TICK_S = 0.2
 
 
@@ -90,6 +93,8 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
         )
     if plan.action == "done":
         return "done before; --force makes the run again"
+    if not force and plan == NEW and packed_before(results, folder.run_id) is not None:
+        return "done before, in a pack of this folder; --force makes the run again"
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
 
 
@@ -99,7 +104,7 @@ def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> 
     Raises:
         UsageError: there is such a run, unfinished, and nothing was begun under the present version.
     """
-    if force or plan != Plan("start", 1):
+    if force or plan != NEW:
         return
     for version in range(1, naming.RESULT_VERSION):
         earlier = RunFolder.open(results, run_id(config, result_version=version))
@@ -197,8 +202,11 @@ class _Batch:
             return
         try:
             plan = folder.plan(self._force)
-            if plan.action == "done":
-                self._outcomes[index] = _stored(folder)
+            done: RunRecords | None = folder if plan.action == "done" else None
+            if plan == NEW and not self._force:
+                done = packed_before(self._results, folder.run_id)
+            if done is not None:
+                self._outcomes[index] = _stored(done)
                 return
             check_version(config, self._results, plan, self._force)
             _check_free(folder)
@@ -246,10 +254,10 @@ class _Batch:
             worker.kill()
 
 
-def _stored(folder: RunFolder) -> Outcome:
-    row = folder.latest_result() or {}
+def _stored(records: RunRecords) -> Outcome:
+    row = records.latest_result() or {}
     status = str(row.get("status"))
-    return Outcome(folder.run_id, status, 0 if status == "ok" else 1, row, row.get("reason"))
+    return Outcome(records.run_id, status, 0 if status == "ok" else 1, row, row.get("reason"))
 
 
 def _check_free(folder: RunFolder) -> None:
