@@ -52,9 +52,10 @@ def read_regular(path: Path) -> bytes:
         raise
     except OSError as error:
         raise BadTensors(f"cannot be opened as a file: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadTensors("is no regular file")
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BadTensors("is no regular file")
         return file.read()
 
 
