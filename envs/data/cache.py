@@ -54,7 +54,9 @@ def load_or_generate(
         if not _is_current(folder):
             header = _header(spec, recipe, n_episodes, seed, timesteps)
             del header["format"]
-            store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps), header)
+            episodes = generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps)
+            if not _is_current(folder):  # where locks do not hold between hosts, another one may have been quicker
+                store_folder(folder, episodes, header)
     return load_folder(folder)
 
 
