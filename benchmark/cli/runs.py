@@ -158,6 +158,7 @@ def sweep(
     from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.summary import print_sweep, tell_unfinished
     from dsbench.running import launcher
+    from dsbench.running.outcomes import exit_code_of
     from dsbench.running.progress import display
     from dsbench.running.sweep import default_jobs, expand
 
@@ -172,4 +173,4 @@ def sweep(
     print_sweep(outcomes, results)
     say("", f"Next    dsbench report {results}")
     tell_unfinished(outcomes, results)
-    return launcher.exit_code_of(outcomes)
+    return exit_code_of(outcomes)

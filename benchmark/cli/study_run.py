@@ -18,6 +18,7 @@ from dsbench.measuring.process import measure_apart
 from dsbench.outside.trust import using
 from dsbench.reports.document import Report, Table
 from dsbench.running import launcher
+from dsbench.running.outcomes import exit_code_of
 from dsbench.running.progress import display
 from dsbench.running.sweep import default_jobs
 from dsbench.studies.answers import answers_of
@@ -67,7 +68,7 @@ def _sweep(
     outcomes = launcher.run_all(runs, results, at_once=at_once, display=display(several=True))
     say()
     tell_unfinished(outcomes, results)
-    return report_of(name, study, size, answers_of(cells, results), command), launcher.exit_code_of(outcomes)
+    return report_of(name, study, size, answers_of(cells, results), command), exit_code_of(outcomes)
 
 
 def _measure(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig
+from dsbench.running.outcomes import held_sentence
 from dsbench.running.worker_process import Outcome
 from dsbench.text import complain, drawn, printable, say, show
 
@@ -145,8 +146,6 @@ def print_sweep(outcomes: Sequence[Outcome], results: Path) -> None:
 
 def tell_unfinished(outcomes: Sequence[Outcome], results: Path) -> None:
     """Every run that did not end well, and one line for all that are held by others, to stderr."""
-    from dsbench.running.launcher import held_sentence
-
     not_begun = [outcome for outcome in outcomes if outcome.status == "interrupted" and outcome.row is None]
     for outcome in outcomes:
         if outcome.exit_code and outcome.status != "held" and outcome not in not_begun[1:]:

@@ -58,7 +58,9 @@ def load_or_generate(
         if not _is_current(folder, key):
             del header["format"]
             header |= {KEY: key}
-            store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps), header)
+            episodes = generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps)
+            if not _is_current(folder, key):  # where locks do not hold between hosts, another one may have been quicker
+                store_folder(folder, episodes, header)
     return load_folder(folder)
 
 

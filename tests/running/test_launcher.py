@@ -16,6 +16,7 @@ from dsbench.config import RunConfig, naming, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher, relay
+from dsbench.running.outcomes import exit_code_of, held_sentence
 from dsbench.running.progress import Silent
 from dsbench.running.worker_process import Outcome
 
@@ -253,11 +254,11 @@ def test_a_sweep_looks_again_at_what_another_process_held(tmp_path: Path, behave
         outcomes = launcher.run_all(configs, tmp_path, worker=WORKER, display=ThenLetGo())
         assert [outcome.status for outcome in outcomes] == ["ok", "ok", "ok", "held"]
         assert (outcomes[0].row or {})["accuracy"] == 0.5
-        assert launcher.exit_code_of(outcomes) == 75
-        sentence = launcher.held_sentence(outcomes, tmp_path)
+        assert exit_code_of(outcomes) == 75
+        sentence = held_sentence(outcomes, tmp_path)
     assert str(sentence).startswith(f"1 run is held by pid {os.getpid()} on ")
     assert len(starts(tmp_path)) == 2
-    assert launcher.exit_code_of(launcher.run_all(configs, tmp_path, worker=WORKER)) == 0
+    assert exit_code_of(launcher.run_all(configs, tmp_path, worker=WORKER)) == 0
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_a_sweep_looks_again_at_what_another_process_held(tmp_path: Path, behave
     ],
 )
 def test_the_exit_code_of_many_runs(ends: list[tuple[str, int]], code: int) -> None:
-    assert launcher.exit_code_of([Outcome("run", status, one) for status, one in ends]) == code
+    assert exit_code_of([Outcome("run", status, one) for status, one in ends]) == code
 
 
 def test_one_bad_run_does_not_stop_the_others(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
