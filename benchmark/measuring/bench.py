@@ -48,6 +48,7 @@ class Measuring:
     """One measuring. Construction refuses what the user got wrong before anything is written."""
 
     def __init__(self, request: Request, report: Report) -> None:
+        request.check()
         self.request, self.report = request, report
         self.device = pick_device(request.device)
         self.configs = configurations(request)
