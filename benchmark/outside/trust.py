@@ -66,7 +66,7 @@ def check(source: Source) -> None:
     command = _command.get()
     way_out = shlex.join([*command, FLAG]) if command else "the same call with trust_code=True"
     others = len(source.files) - 1
-    beside = f", with {others} more files ({source.digest} in all)" if others > 0 else ""
+    beside = f", {source.digest} with what it imports" if others > 0 else ""
     raise Untrusted(
         f"code that was not named by you would run: {source.attribute!r} of {source.place} (sha256 "
         f"{source.file_sha256 or source.digest}{beside}); nothing was run. If you trust it: {way_out}"
