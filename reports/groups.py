@@ -99,8 +99,14 @@ def _runs(stored: Stored) -> list[Run]:
     known: dict[bytes, dict[str, Any]] = {}
     told = [_told(name, copies, known) for name, copies in stored.runs.items()]
     told += [(unreadable_row(name, reason), {}, (), None) for name, reason in sorted(stored.unreadable.items())]
-    mixed = len({origin["dsbench"] for _, origin, _, _ in told if "dsbench" in origin}) > 1
-    return [_run(row, origin, mixed, elsewhere, records) for row, origin, elsewhere, records in told]
+    mixed = len({_result_version(origin) for origin in known.values()}) > 1
+    makers: dict[Any, set[str]] = {}
+    for row, origin, _, _ in told:
+        makers.setdefault(row["env"], set()).update({origin["data_made_with"]} if origin.get("data_made_with") else ())
+    return [
+        _run(row, origin, mixed, len(makers[row["env"]]) > 1, elsewhere, records)
+        for row, origin, elsewhere, records in told
+    ]
 
 
 def _told(
@@ -130,6 +136,7 @@ def _run(
     row: Mapping[str, Any],
     provenance: Mapping[str, Any],
     mixed: bool,
+    other_data: bool,
     elsewhere: Sequence[Elsewhere],
     records: RunRecords | None,
 ) -> Run:
@@ -139,6 +146,8 @@ def _run(
         settings = BEFORE | settings
     if mixed:
         settings["result_version"] = _result_version(provenance)  # another version gives other numbers
+    if other_data and "data_made_with" in provenance:
+        settings["data.made_with"] = provenance["data_made_with"]  # other versions may make other episodes of a seed
     settings |= _sources(known, provenance)
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},

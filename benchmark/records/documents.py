@@ -109,6 +109,7 @@ class Provenance(Document):
     machine: Machine = Machine()
     torch: Torch = Torch()
     sources: dict[str, str] = Field(default={})
+    data_made_with: str | None = None
 
 
 class Metric(TypedDict, total=False):

@@ -37,7 +37,7 @@ from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
 from dsbench.running.request import WorkerRequest
-from dsbench.running.rows import identity_columns, sources_entry
+from dsbench.running.rows import identity_columns, makers_entry, sources_entry
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.stopping import Interrupted
 from dsbench.text import complain
@@ -79,7 +79,7 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
             return 0 if folder.status() == "ok" else 1
         pipe.send({"attempt": plan.attempt, "folder": folder.identity()})
         folder.write_config(config.model_dump(mode="json"), mend=force)
-        folder.write_provenance(provenance() | sources_entry(config))
+        folder.write_provenance(provenance() | sources_entry(config) | makers_entry(experiment.spec, config))
         for role, source in code_of(config).items():
             store_code(folder.path, role, source)
         return _attempt(experiment, folder)

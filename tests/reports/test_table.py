@@ -43,7 +43,7 @@ def make_run(results: Path, backbone: str, seed: int, status: str = "ok", **give
     for name, value in given.items():
         if name.startswith("result_") and name != "result_version":
             result[name.removeprefix("result_")] = value
-        elif name in ORIGIN or name in ("result_version", "sources"):
+        elif name in ORIGIN or name in ("result_version", "sources", "data_made_with"):
             origin[name] = value
         else:
             part, _, key = name.rpartition(".")
@@ -185,6 +185,20 @@ def test_rows_of_other_data_under_one_path_are_told_apart(tmp_path: Path) -> Non
         make_run(tmp_path, "s4", seed, result_sources={"data": f"d4rl:{digest}"}, **{"data.recipe": "d4rl:x.hdf5"})
     assert [(row["setting"], row["n"]) for row in rows(tmp_path)] == [
         ("data.content=d4rl:one", 2), ("data.content=d4rl:two", 1),
+    ]  # fmt: skip
+
+
+def test_seeds_whose_data_other_versions_made_are_not_averaged_together(tmp_path: Path) -> None:
+    make_run(tmp_path, "s4", 0, data_made_with="bsuite==0.3.6, numpy==2.4.6")
+    make_run(tmp_path, "s4", 1, data_made_with="bsuite==0.3.6, numpy==2.4.6")
+    make_run(tmp_path, "s4", 2)  # of before that was noted
+    make_run(tmp_path, "gpt", 0, data_made_with="bsuite==0.3.6, numpy==2.4.6")
+    assert [(row["backbone"], row["setting"], row["n"]) for row in rows(tmp_path)] == [("gpt", "", 1), ("s4", "", 3)]
+    make_run(tmp_path, "s4", 3, data_made_with="bsuite==0.3.7, numpy==2.4.6")
+    found = [(row["backbone"], row["settings"].get("data.made_with"), row["n"]) for row in rows(tmp_path)]
+    assert found == [
+        ("s4", None, 1), ("gpt", "bsuite==0.3.6, numpy==2.4.6", 1), ("s4", "bsuite==0.3.6, numpy==2.4.6", 2),
+        ("s4", "bsuite==0.3.7, numpy==2.4.6", 1),
     ]  # fmt: skip
 
 
