@@ -136,7 +136,9 @@ def _number(text: str, place: str) -> int | float:
     """A number out of its text, which has the form of one; `UsageError` where no setting could hold it."""
     if len(text) > _DIGITS:
         raise UsageError(f"{place}: {cut(text)} has {len(text):,} characters; expected a number of at most {_DIGITS}")
-    number = int(text) if _INTEGER.match(text) else float(text)
+    if _INTEGER.match(text):
+        return int(text)
+    number = float(text)
     if not math.isfinite(number):
         raise UsageError(f"{place}: {text} is larger than any number here; expected a finite one")
     return number
