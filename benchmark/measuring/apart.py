@@ -13,7 +13,7 @@ from dsbench.config import RunConfig, from_dict, to_dict
 from dsbench.measuring.plan import Cell
 from dsbench.stopping import asked
 
-_LOOK_UP_S = 0.2
+LOOK_UP_S = 0.2  # seconds between two looks at whether a signal has come
 _PRELOADED = {"cpu": "dsbench.measuring.preloaded", "cuda": "dsbench.measuring.memory"}
 
 
@@ -39,7 +39,7 @@ class Apart:
         sending.close()
         try:
             end = time.monotonic() + self.seconds_limit
-            while not receiving.poll(min(_LOOK_UP_S, max(0.0, end - time.monotonic()))):
+            while not receiving.poll(min(LOOK_UP_S, max(0.0, end - time.monotonic()))):
                 if asked() is not None:
                     return {}, "memory: stopped before it was counted"
                 if time.monotonic() >= end:
