@@ -6,13 +6,23 @@ float64 numpy: the eigendecomposition loses digits in float32, and it runs once 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
+
+from dsbench.errors import UsageError
 
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
+LARGEST = 1024  # N of a matrix that is decomposed
 INPUT_CLIP = 2.0  # the reference clips the imaginary part of V* B
+
+_shapes_alone: ContextVar[bool] = ContextVar("shapes_alone", default=False)
 
 
 def legs(size: int) -> tuple[Array, Array]:
@@ -31,12 +41,38 @@ def low_rank(size: int) -> Array:
     return p
 
 
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """While the block lasts, `legs_normal` gives zeros at once: for who only wants to know how large a model is."""
+    before = _shapes_alone.set(True)
+    try:
+        yield
+    finally:
+        _shapes_alone.reset(before)
+
+
 def legs_normal(size: int) -> tuple[ComplexArray, ComplexArray]:
     """Lambda (N/2,) and V (N, N/2) of the normal part ``S = A + P P^T = V diag(Lambda) V*``, one of each conjugate pair.
 
     S + S^T = -I, so its eigenvalues are -1/2 + i w and its eigenvectors are those of the Hermitian matrix -i S (without
     the real part). Kept: the half with negative w, ascending, as in the reference.
+
+    Raises:
+        UsageError: N is larger than `LARGEST`; the matrix takes 16 N^2 bytes, its decomposition some N^3 operations.
     """
+    if size > LARGEST:
+        raise UsageError(
+            f"d_state is {size}; expected at most {LARGEST}, since HiPPO-LegS is decomposed as a dense matrix"
+        )
+    if _shapes_alone.get():
+        return np.zeros(size // 2, np.complex128), np.zeros((size, size // 2), np.complex128)
+    modes, vectors = _decomposed(size)
+    return modes.copy(), vectors.copy()
+
+
+@lru_cache(maxsize=4)
+def _decomposed(size: int) -> tuple[ComplexArray, ComplexArray]:
+    """Every layer begins alike."""
     a, _ = legs(size)
     p = low_rank(size)
     skew = a + np.outer(p, p) + 0.5 * np.eye(size)

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from dsbench.errors import UsageError
-from dsbench.records.tables import BEFORE, RUN_COLUMNS, run_folders, run_row
+from dsbench.errors import CorruptFile, UsageError
+from dsbench.records.copies import rows_of
+from dsbench.records.run_records import RunRecords
+from dsbench.records.run_row import COLUMNS, UNREADABLE, short_source, unreadable_row
+from dsbench.records.store import Places, Stored, stored_in
+from dsbench.records.tables import BEFORE
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
-_NO_SETTINGS = {*RUN_COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
+_NO_SETTINGS = {*COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
 _RESULT = "result."
+# Role of code or data from outside -> the column that tells its versions apart; the last two are part of the task.
+SOURCES = {"backbone": "source", "env": "env source", "data": "data.content"}
+
+
+class Elsewhere(NamedTuple):
+    """The same run with the same scores as another machine made it: what it cost there, and where that was."""
+
+    result: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class Run:
     settings: Mapping[str, Any]
     result: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    elsewhere: Sequence[Elsewhere] = ()
+    records: RunRecords | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -47,49 +61,118 @@ class Group:
         return ", ".join(f"{name}={_word(value)}" for name, value in self.differs.items())
 
 
-def read_groups(results: Path | str) -> list[Group]:
-    """The groups of a results folder, sorted by environment, setting and backbone. Reads only.
+def read_groups(results: Places) -> list[Group]:
+    """The groups of results, sorted by environment, setting and backbone. Reads only.
 
     Raises:
-        UsageError: there is no such results folder, or no run in it.
-        CorruptFile: a file of a run is damaged.
+        UsageError: there are no such results, or no run in them.
     """
-    runs = _runs(Path(results))
-    if not runs:
+    return groups_of(stored_in(results))
+
+
+def groups_of(stored: Stored) -> list[Group]:
+    """The same, out of what was found already."""
+    if not (stored.runs or stored.unreadable):
         raise UsageError(
-            f"no runs in {str(results)!r}; name another folder, "
+            f"no runs in {', '.join(map(str, stored.places))!r}; name another folder, "
             "or make some with: dsbench run --backbone s4 --env umbrella"
         )
     gathered: dict[tuple[Any, ...], list[Run]] = {}
-    for run in runs:
-        gathered.setdefault((run.backbone, run.env, *sorted(run.settings.items())), []).append(run)
+    for run in _runs(stored):
+        who = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
+        gathered.setdefault((*who, *sorted(run.settings.items(), key=_by_name)), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
     groups = [_group(members, names) for members in gathered.values()]
     return sorted(groups, key=lambda group: _sort_key(group, names))
 
 
-def _runs(results: Path) -> list[Run]:
-    folders, known = list(run_folders(results)), dict[bytes, dict[str, Any]]()
-    origins = [folder.read_provenance(known) or {} for folder in folders]
-    mixed = len({origin["dsbench"] for origin in known.values() if "dsbench" in origin}) > 1
-    return [_run(run_row(folder), origin, mixed) for folder, origin in zip(folders, origins, strict=True)]
+def _by_name(setting: tuple[str, Any]) -> str:
+    return setting[0]
 
 
-def _run(row: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool) -> Run:
+def _name(name: str | None, has_source: bool) -> str | None:
+    """What tells it apart: of code whose hash is known, what is taken of it and not where it lay."""
+    return name.rpartition(":")[2] if name is not None and has_source else name
+
+
+def _runs(stored: Stored) -> list[Run]:
+    known: dict[bytes, dict[str, Any]] = {}
+    told = [_told(name, copies, known) for name, copies in stored.runs.items()]
+    told += [(unreadable_row(name, reason), {}, (), None) for name, reason in sorted(stored.unreadable.items())]
+    mixed = len({_result_version(origin) for origin in known.values()}) > 1
+    makers: dict[Any, set[str]] = {}
+    for row, origin, _, _ in told:
+        makers.setdefault(row["env"], set()).update({origin["data_made_with"]} if origin.get("data_made_with") else ())
+    return [
+        _run(row, origin, mixed, len(makers[row["env"]]) > 1, elsewhere, records)
+        for row, origin, elsewhere, records in told
+    ]
+
+
+def _told(
+    name: str, copies: Sequence[RunRecords], known: dict[bytes, dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any], Sequence[Elsewhere], RunRecords | None]:
+    """The row of a run, its provenance, what it cost on other machines, and its records."""
+    row, records, others = rows_of(copies)
+    if row["status"] == UNREADABLE:
+        return row, {}, (), None
+    try:
+        origin = records.read_provenance(known, row["attempt"]) or {}
+        elsewhere = [
+            Elsewhere(_result_of(other), one.read_provenance(known, other["attempt"]) or {}) for other, one in others
+        ]
+    except (CorruptFile, UsageError) as error:
+        return unreadable_row(name, str(error)), {}, (), None
+    return row, origin, elsewhere, records
+
+
+def _result_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix(_RESULT): cell for name, cell in row.items() if name.startswith(_RESULT) and cell is not None
+    }
+
+
+def _run(
+    row: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    mixed: bool,
+    other_data: bool,
+    elsewhere: Sequence[Elsewhere],
+    records: RunRecords | None,
+) -> Run:
     known = {name: cell for name, cell in row.items() if cell is not None}
     settings = {name: cell for name, cell in known.items() if name not in _NO_SETTINGS and not name.startswith(_RESULT)}
     if row["backbone"] is not None:
         settings = BEFORE | settings
-    if mixed and "dsbench" in provenance:
-        settings["dsbench"] = provenance["dsbench"]  # another version may give other numbers
+    if mixed:
+        settings["result_version"] = _result_version(provenance)  # another version gives other numbers
+    if other_data and "data_made_with" in provenance:
+        settings["data.made_with"] = provenance["data_made_with"]  # other versions may make other episodes of a seed
+    settings |= _sources(known, provenance)
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
-        attempt=row["attempt"],
+        attempt=row["attempt"] or 1,
         preset=known.get("preset"),
         settings=settings,
-        result={name.removeprefix(_RESULT): cell for name, cell in known.items() if name.startswith(_RESULT)},
+        result=_result_of(row),
         provenance=provenance,
+        elsewhere=elsewhere,
+        records=records,
     )
+
+
+def _result_version(provenance: Mapping[str, Any]) -> int:
+    """Which numbers the same settings gave then; runs that do not say are of the first version."""
+    version = provenance.get("result_version", 1)
+    return version if isinstance(version, int) else 1
+
+
+def _sources(row: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What tells runs of other code from outside, or of other data from a path, apart: no setting does."""
+    told = provenance.get("sources")
+    beside = told if isinstance(told, Mapping) else {}
+    found = {role: row.get(f"{_RESULT}sources.{role}", beside.get(role)) for role in SOURCES}
+    return {SOURCES[role]: short_source(text) for role, text in found.items() if isinstance(text, str)}
 
 
 def _differing(representatives: Sequence[Run]) -> list[str]:

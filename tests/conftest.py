@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +17,8 @@ from dsbench import stopping
 from dsbench.backbones import build, load_class
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
+
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="dsbench-tests-")  # what is trusted here, the user does not
 
 FEATURES, ACTIONS = 3, 2
 

@@ -21,8 +21,11 @@ FOLDERS = {
 MEASURED = ("dsbench.measuring.bench_records", "dsbench.measuring.crossover")  # what reports read of benches; no torch
 CONTROLS = "dsbench.config.controls"  # the names of what is compared, which need nothing but the foundation
 FOUNDATION = {
-    f"dsbench.{name}" for name in ("errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes")
-}
+    f"dsbench.{name}"
+    for name in (
+        "errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "outside", "reading", "text",
+    )
+}  # fmt: skip
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -51,7 +54,7 @@ def forbidden(module: str, imported: str) -> bool:
     """Whether `module` may not import `imported`, by the arrows of the architecture."""
     if inside(imported, "dsbench.cli") and not inside(module, "dsbench.cli") and module != "dsbench.__main__":
         return True
-    if module in FOUNDATION:
+    if any(inside(module, own) for own in FOUNDATION):
         return inside(imported, "torch") or (
             inside(imported, "dsbench")
             and imported not in FOUNDATION | {"dsbench"}

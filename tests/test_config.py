@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsbench.config import RunConfig, from_dict, resolve, run_id, to_dict
+from dsbench.config import RunConfig, from_dict, naming, resolve, run_id, to_dict
 from dsbench.config.sources import parse_override
 from dsbench.errors import UsageError
 from dsbench.files import check_name
@@ -117,15 +117,15 @@ def test_stored_settings_reproduce_the_run(preset: str, tmp_path: Path) -> None:
     [
         ("train:\n  lr: 1e-3\n", ":2: train.lr: '1e-3' is text in YAML; write 1.0e-3"),
         ("train:\n  lr: 2.5e3\n", ":2: train.lr: '2.5e3' is text in YAML; write 2.5e+3"),
-        ("seed: 1\nseed: 2\n", ":2: seed is given twice (first at {file}:1); remove one"),
-        ("train:\n  lr: 1.0\n  lr: 1.0\n", ":3: train.lr is given twice (first at {file}:2); remove one"),
-        ("train: &a {lr: 1.0}\neval: *a\n", ":2: aliases (*name) are not supported; repeat the value"),
+        ("seed: 1\nseed: 2\n", ":2: seed is given twice (first in line 1); remove one"),
+        ("train:\n  lr: 1.0\n  lr: 1.0\n", ":3: train.lr is given twice (first in line 2); remove one"),
+        ("train: &a {lr: 1.0}\neval: *a\n", ":1: anchors (&name) are not supported; repeat the value"),
         ("seed: 0x10\n", ":1: seed: '0x10' is not a plain finite decimal number"),
         ("time_limit_s: 1:30\n", ":1: time_limit_s: '1:30' is not a plain finite decimal number"),
         ("train:\n  lr: .nan\n", ":2: train.lr: '.nan' is not a plain finite decimal number"),
         ("seed: 2020-01-01\n", ":1: seed: '2020-01-01' is a timestamp; expected a number, true, false, null or text"),
         ("1: 2\n", ":1: the key '1' is not text; put it in quotes"),
-        ("seed: [1\n", ":2: not valid YAML (expected ',' or ']', but got '<stream end>')"),
+        ("seed: [1\n", ":2: not valid YAML (did not find expected ',' or ']')"),
         ("- 1\n", ": holds list; expected settings such as 'train:' and 'seed:'"),
         ("env: umbrella\nbackbone: s4\ntrain: {lrr: 1}\n", ":3: unknown setting 'train.lrr'. Did you mean 'train.lr'?"),
         ("env: umbrella\nbackbone: s4\n\nseed: yes\n", ":4: seed is true; expected an integer"),
@@ -228,6 +228,18 @@ def test_run_id_changes_with_what_can_change_a_result(override: str) -> None:
 @pytest.mark.parametrize("override", ["time_limit_s=9", "train.log_every=7", "train.checkpoint_every=3"])
 def test_run_id_stays_with_what_cannot(override: str) -> None:
     assert run_id(quick(override)) == run_id(quick())
+
+
+def test_run_id_changes_with_the_version_of_results_and_not_with_that_of_dsbench(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = run_id(quick())
+    monkeypatch.setattr("dsbench.__version__", "9.9.9")
+    assert run_id(quick()) == before
+    names = [run_id(quick(), result_version=version) for version in (1, 2, 3)]
+    assert len(set(names)) == 3
+    monkeypatch.setattr(naming, "RESULT_VERSION", 3)
+    assert run_id(quick()) == names[2]
 
 
 def test_run_id_follows_the_source_of_a_file_and_not_its_place(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import bench, browse, data, inspect, pictures, results, runs, studies
+from dsbench.cli import bench, browse, data, inspect, packs, pictures, results, runs, studies
+from dsbench.text import say
 
 app = typer.Typer(
     name="dsbench",
@@ -23,7 +24,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        print(f"dsbench {dsbench.__version__}")
+        say(f"dsbench {dsbench.__version__}")
         raise typer.Exit
 
 
@@ -45,6 +46,7 @@ app.command("list")(browse.list_names)
 app.command("check")(browse.check)
 app.command("report")(results.report)
 app.command("cite")(results.cite)
+app.command("pack")(packs.pack)
 app.command("export")(results.export)
 app.command("export-model")(results.export_model)
 app.command("watch")(pictures.watch)

@@ -4,6 +4,7 @@ trust them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dsbench.cli.bench_cells import (
@@ -21,6 +22,7 @@ from dsbench.cli.bench_cells import (
 from dsbench.cli.summary import print_pairs, print_table
 from dsbench.measuring.bench_records import CELLS, SAMPLES, Bench
 from dsbench.measuring.crossover import at, crossover
+from dsbench.text import say
 
 PARTS = ("embedding", "backbone", "head", "trainable")
 PAPER = "decision-s4/4/latency"  # id of the published table
@@ -32,8 +34,8 @@ MODE_NAMES = {
 }
 
 
-def show(bench: Bench) -> None:
-    """Print everything."""
+def show(bench: Bench, folder: Path) -> None:
+    """Print everything, and where it is kept."""
     for batch in sorted({row["batch"] for row in bench.rows() if row["context"] is not None and row["loop"]}):
         for loop in ("model", "env"):
             _decisions(bench, loop, batch)
@@ -43,9 +45,7 @@ def show(bench: Bench) -> None:
     _sizes(bench)
     _sanity(bench)
     _failures(bench)
-    print_pairs(
-        [("folder", str(bench.path)), ("cells", str(bench.path / CELLS)), ("samples", str(bench.path / SAMPLES))]
-    )
+    print_pairs([("folder", str(folder)), ("cells", str(folder / CELLS)), ("samples", str(folder / SAMPLES))])
 
 
 def _decisions(bench: Bench, loop: str, batch: int) -> None:
@@ -66,7 +66,7 @@ def _decisions(bench: Bench, loop: str, batch: int) -> None:
         )  # fmt: skip
     header = ("backbone", "mode", "kernel", *(f"t={t}" for t in contexts), "p90 / p99 at last t", "x limit")
     print_table(header, lines)
-    print()
+    say()
 
 
 def _crossovers(bench: Bench, batch: int) -> None:
@@ -87,7 +87,7 @@ def _crossovers(bench: Bench, batch: int) -> None:
         *(f"against {name} {MODE_NAMES[mode]}" for name, mode in rivals),
     )
     print_table(header, lines)
-    print()
+    say()
 
 
 def _beside_the_paper(bench: Bench) -> None:
@@ -119,8 +119,9 @@ def _beside_the_paper(bench: Bench) -> None:
         *(f"ours: {name} {MODE_NAMES[mode]}" for name, mode in rivals),
     )
     print_table(header, lines)
-    print(
-        "Published: other hardware, trained policies of other sizes. Ours between measured contexts: straight lines.\n"
+    say(
+        "Published: other hardware, trained policies of other sizes. Ours between measured contexts: straight lines.",
+        "",
     )
 
 
@@ -141,7 +142,7 @@ def _training(bench: Bench) -> None:
     names = [f"L={length} B={batches[length]}" for length in lengths]
     header = ("backbone", "kernel", *zipped([f"ms {n}" for n in names], [f"tokens/s {n}" for n in names]))
     print_table((*header, "peak allocated, last L"), lines)
-    print()
+    say()
 
 
 def _sizes(bench: Bench) -> None:
@@ -165,7 +166,7 @@ def _sizes(bench: Bench) -> None:
         "peak allocated", "peak RSS growth", "off the size asked for",
     )  # fmt: skip
     print_table(header, lines)
-    print()
+    say()
 
 
 def _sanity(bench: Bench) -> None:
@@ -196,7 +197,7 @@ def _sanity(bench: Bench) -> None:
     contended = sum(row["contended_rounds"] or 0 for row in bench.rows())
     pairs.append(("contended", f"{contended} of {rounds} rounds, others had the core; times with * had some"))
     print_pairs(pairs)
-    print()
+    say()
 
 
 def _failures(bench: Bench) -> None:
@@ -207,7 +208,7 @@ def _failures(bench: Bench) -> None:
             ("cell", "status", "reason"),
             [(r["cell_id"], r["status"], " ".join(str(r["reason"]).split())[:120]) for r in failed],
         )
-        print()
+        say()
 
 
 def _curves(bench: Bench, batch: int) -> dict[tuple[str, str], dict[int, float]]:
@@ -227,4 +228,4 @@ def _grouped(rows: Sequence[Row], *names: str) -> dict[tuple[Any, ...], list[Row
 
 
 def _title(text: str) -> None:
-    print(text)
+    say(text)

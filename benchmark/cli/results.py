@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results folder.")]
+from dsbench.cli.arguments import a_path
+from dsbench.cli.packs import Places, places
+from dsbench.cli.runs import TrustCode
+from dsbench.text import complain, json_text, say
 
 
 def report(
-    results: Folder = Path("results"),
+    results: Places = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--out", metavar="DIR|FILE.md", help="Folder for the whole report, or a file for the table alone."
+            "--out",
+            parser=a_path,
+            metavar="DIR|FILE.md",
+            help="Folder for the whole report, or a file for the table alone.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable table.")] = False,
@@ -31,23 +36,28 @@ def report(
     dsbench report results --out report
 
     dsbench report results --out table.md
+
+    dsbench report paper.dsb results --out report
     """
+    from dsbench.files import stays_inside, write_atomic
     from dsbench.reports.table import markdown, rows
 
+    found = places(results)
+    if out is not None:
+        for place in found:
+            stays_inside(out if out.suffix != ".md" and not as_json else out.parent, place)
     if out is not None and not as_json and out.suffix != ".md":
-        return _whole_report(results, out)
-    text = json.dumps(rows(results), indent=2, allow_nan=False) + "\n" if as_json else markdown(results)
+        return _whole_report(found, out)
+    text = json_text(rows(found)) + "\n" if as_json else markdown(found)
     if out is None:
-        print(text, end="")
+        say(*text.rstrip("\n").split("\n"))
     else:
-        from dsbench.files import write_atomic
-
         write_atomic(out, text.encode())
-        print(f"Saved   {out}")
+        say(f"Saved   {out}")
     return 0
 
 
-def _whole_report(results: Path, out: Path) -> int:
+def _whole_report(results: list[Path], out: Path) -> int:
     """Write the report into the folder `out`; prints its first screen and where it is."""
     from dsbench.errors import UsageError
     from dsbench.reports.content.build import build
@@ -59,11 +69,7 @@ def _whole_report(results: Path, out: Path) -> int:
         )
     built = build(results, families())
     saved = write(built.report, built.groups, out)
-    for sentence in built.report.headline:
-        print(sentence)
-    print()
-    for path in saved:
-        print(f"Saved   {path}")
+    say(*built.report.headline, "", *(f"Saved   {path}" for path in saved))
     return 0
 
 
@@ -78,7 +84,7 @@ def families() -> dict[str, str]:
     }
 
 
-def cite(results: Folder = Path("results")) -> int:
+def cite(results: Places = None) -> int:
     """BibTeX of what the runs really used: backbones, environments, data and dsbench.
 
     Examples:
@@ -87,18 +93,18 @@ def cite(results: Folder = Path("results")) -> int:
     """
     from dsbench.reports.content.build import cited
 
-    text, unknown = cited(results, families())
-    print(text, end="")
+    text, unknown = cited(places(results), families())
+    say(*text.rstrip("\n").split("\n"))
     if unknown:
-        print(f"Nothing to cite is known for: {', '.join(unknown)}", file=sys.stderr)
+        complain(f"Nothing to cite is known for: {', '.join(unknown)}")
     return 0
 
 
 def export(
-    results: Folder = Path("results"),
+    results: Places = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
+        typer.Option("--out", parser=a_path, metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", metavar="csv|parquet")] = "csv",
 ) -> int:
@@ -110,20 +116,39 @@ def export(
 
     dsbench export results --format parquet
     """
+    from dsbench.files import stays_inside
     from dsbench.records.tables import export as write_tables
 
-    for path in write_tables(results, out or results / "tables", format_):
-        print(f"Saved   {path}")
+    found = places(results)
+    folder = out or _tables_of(found)
+    for place in found:
+        stays_inside(folder, place)
+    for path in write_tables(found, folder, format_):
+        say(f"Saved   {path}")
     return 0
+
+
+def _tables_of(results: list[Path]) -> Path:
+    """Where tables go when nothing is said: into the folder that they come from."""
+    from dsbench.errors import UsageError
+
+    if len(results) == 1 and not results[0].is_file():
+        return results[0] / "tables"
+    raise UsageError(
+        f"tables of {', '.join(map(str, results))} have no folder of their own; say where they go with --out DIR"
+    )
 
 
 def export_model(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
+        typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
     ] = None,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    results: Annotated[
+        Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
+    ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Write a trained policy as one ONNX file, state in and out, to act without dsbench; a .json beside it tells how.
 
@@ -132,19 +157,28 @@ def export_model(
     dsbench export-model results/runs/RUN_ID --out policy.onnx
     """
     from dsbench.cli.summary import print_pairs
-    from dsbench.decision.policy import load_policy
+    from dsbench.decision.loading import non_finite_weights
+    from dsbench.decision.policy import read_policy
+    from dsbench.errors import UsageError
     from dsbench.records.run_folder import RunFolder
 
-    folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
-    policy = load_policy(folder.path)
+    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+    policy = read_policy(folder.path, trust_code=trust_code)
+    if (wrong := non_finite_weights(policy)) is not None:
+        raise UsageError(
+            f"{folder.path}: {wrong}; expected a policy whose decisions can be told, so nothing was written"
+        )
 
     from dsbench.decision.export import BOUND, DECISIONS, Origin
     from dsbench.decision.export import export_model as write_model
+    from dsbench.files import stays_inside
 
     row = folder.latest_result() or {}
     name = folder.path.resolve().name
     origin = Origin(name, row.get("env", ""), row.get("target_return"))
-    written = write_model(policy, out or Path(f"{name}.onnx"), origin)
+    file = out or Path(f"{name}.onnx")
+    stays_inside(file.parent, results)
+    written = write_model(policy, file, origin)
     print_pairs(
         [
             ("Saved", f"{written.model} ({written.model.stat().st_size:,} bytes)"),

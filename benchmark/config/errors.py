@@ -10,7 +10,10 @@ from pydantic_core import ErrorDetails
 
 from dsbench.config.sources import Lines
 from dsbench.errors import UsageError, suggestion
+from dsbench.text import shown
 
+_SHOWN = 60  # characters of a value
+_MOST = 50  # problems that are told
 _EXPECTED = {
     "int_type": "an integer",
     "int_from_float": "an integer",
@@ -30,7 +33,7 @@ _EXPECTED = {
 def problems(error: ValidationError, model: type[BaseModel], lines: Lines | None = None) -> list[str]:
     """All that pydantic found, one text each, in the words of the settings."""
     found: dict[str, str] = {}  # path -> message; a union reports one path several times
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:_MOST]:
         path = _path(detail["loc"], model)
         if not any(known.startswith(f"{path}.") for known in found):  # the entry says more than its list
             found.setdefault(path, _message(detail, path, model))
@@ -41,7 +44,7 @@ def usage_error(texts: Sequence[str]) -> UsageError:
     """All problems in one error: one line for one, a list for several."""
     if len(texts) == 1:
         return UsageError(texts[0])
-    return UsageError(f"{len(texts)} settings cannot be used:\n" + "\n".join(f"  {text}" for text in texts))
+    return UsageError(f"{len(texts)} settings cannot be used:", *(f"  {text}" for text in texts))
 
 
 def known_paths(model: type[BaseModel]) -> list[str]:
@@ -116,5 +119,4 @@ def _words(expected: str) -> list[str]:
 
 def _shown(value: Any) -> str:
     text = {True: "true", False: "false", None: "null"}.get(value) if value is None or isinstance(value, bool) else None
-    shown = text or repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    return text or shown(value, _SHOWN)

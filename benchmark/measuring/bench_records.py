@@ -14,10 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.errors import UsageError
-from dsbench.files import write_atomic
+from dsbench.errors import UnreadableRecord, UsageError
+from dsbench.files import stays_inside, write_atomic
+from dsbench.reading import Unparsable
+from dsbench.records.documents import JOURNAL_SIZE
+from dsbench.records.documents import PROVENANCE as PROVENANCE_KIND
 from dsbench.records.encoding import read_sealed
-from dsbench.records.journal import Journal
+from dsbench.records.journal_text import WAY_OUT, JournalText
+from dsbench.records.record_files import FolderFiles, RecordFiles
+from dsbench.records.store import Places, stored_in
+from dsbench.text import safe_text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +59,8 @@ class Bench:
         machine: peaks and the noise floor, as far as they were measured.
     """
 
-    path: Path
+    name: str
+    files: RecordFiles
     asked: dict[str, Any] = field(default_factory=dict)
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +74,7 @@ def new_folder(results: Path, kind: str) -> Path:
     """A new folder below RESULTS/bench, named by the time (UTC) and `kind`."""
     stem = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}-{kind}"
     base = results / FOLDER
+    stays_inside(base, results)
     base.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         path = base / (stem if number == 1 else f"{stem}-{number}")
@@ -79,52 +87,63 @@ def new_folder(results: Path, kind: str) -> Path:
 
 
 def read_bench(path: Path) -> Bench:
-    """One measuring, also while it goes on.
+    """One measuring, also while it goes on. Raises as `bench_of`."""
+    return bench_of(path.name, FolderFiles(path))
+
+
+def bench_of(name: str, files: RecordFiles) -> Bench:
+    """The measuring called `name`, out of its files.
 
     Raises:
         UsageError: there is none.
-        CorruptFile: its journal is damaged.
+        UnreadableRecord: its journal is damaged.
     """
-    if not (path / JOURNAL).is_file():
-        raise UsageError(f"{path} holds no measuring; expected a folder that dsbench bench wrote, RESULTS/bench/<id>")
-    bench = Bench(path)
-    for record in Journal(path / JOURNAL).read():
+    try:
+        text = JournalText(files.read(JOURNAL, JOURNAL_SIZE), files.place(JOURNAL))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{files.place('')} holds no measuring; expected a folder that dsbench bench wrote, RESULTS/bench/<id>"
+        ) from None
+    except Unparsable as error:
+        raise UnreadableRecord(files.place(JOURNAL), error.reason, WAY_OUT) from None
+    bench = Bench(name, files)
+    for record in text.records(check_bench_record):
         kind = record.get("kind")
         if kind == "bench":
             bench.asked = record
         elif kind == "machine":
             bench.machine |= record
         elif kind == "planned":
-            empty = dict.fromkeys(COLUMNS) | {"bench_id": path.name, "status": "skipped", "reason": NOT_REACHED}
+            empty = dict.fromkeys(COLUMNS) | {"bench_id": name, "status": "skipped", "reason": NOT_REACHED}
             bench.cells[record["cell_id"]] = empty | _known(record)
         elif kind in ("timed", "counted"):
-            row = bench.cells[record["cell_id"]]
+            row = bench.cells.get(record["cell_id"])
+            if row is None:
+                raise text.fault(f"tells of the cell {record['cell_id']!r}, which was not planned")
             row |= _known(record)
             row["reason"] = row["reason"] or record.get("memory_reason")
     return bench
 
 
-def made_where(path: Path) -> dict[str, Any]:
-    """Machine, versions and commit of one measuring; empty where its folder does not tell.
+def made_where(files: RecordFiles) -> dict[str, Any]:
+    """Machine, versions and commit of one measuring; empty where its files do not tell.
 
     Raises:
-        CorruptFile: the file is damaged.
+        UnreadableRecord: the file is damaged.
     """
     try:
-        return read_sealed(path / PROVENANCE, "delete it: the measuring stays, without its machine")
+        return read_sealed(files, PROVENANCE, PROVENANCE_KIND, "delete it: the measuring stays, without its machine")
     except FileNotFoundError:
         return {}
 
 
-def benches_of(results: Path) -> list[Path]:
-    """Folders of the measurings in a results folder, the oldest first; empty where there are none."""
-    base = Path(results) / FOLDER
-    return sorted(path for path in base.iterdir() if (path / JOURNAL).is_file()) if base.is_dir() else []
-
-
-def read_benches(results: Path | str) -> pd.DataFrame:
-    """A row a cell of all measurings in a results folder; no row where there are none. Missing is empty, never 0."""
-    return table([row for path in benches_of(Path(results)) for row in read_bench(path).cells.values()])
+def read_benches(results: Places) -> pd.DataFrame:
+    """A row a cell of all measurings in results; no row where there are none. Missing is empty, never 0."""
+    try:
+        benches = stored_in(results).benches
+    except UsageError:  # nothing at all is there
+        benches = []
+    return table([row for name, files in benches for row in bench_of(name, files).cells.values()])
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -141,8 +160,31 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def write_cells(path: Path) -> Path:
     """Derive ``cells.csv`` from the journal of the measuring in `path`."""
     out = path / CELLS
-    write_atomic(out, table(list(read_bench(path).cells.values())).to_csv(index=False, lineterminator="\r\n").encode())
+    cells = safe_text_columns(table(list(read_bench(path).cells.values())))
+    write_atomic(out, cells.to_csv(index=False, lineterminator="\r\n").encode())
     return out
+
+
+def check_bench_record(record: Mapping[str, Any]) -> None:
+    """`Unparsable` unless a record of a bench's journal is of its kind."""
+    kind = record.get("kind")
+    if kind in ("planned", "timed", "counted"):
+        if not isinstance(record.get("cell_id"), str):
+            raise Unparsable(f"cell_id is {record.get('cell_id')!r}; expected text")
+        for name in COLUMNS:
+            value = record.get(name)
+            expected = (str,) if name in _TEXTS else (int, float) if name in _FLOATS else (int,)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, expected)):
+                raise Unparsable(f"{name} is {str(value)[:60]!r}; expected {'text' if name in _TEXTS else 'a number'}")
+    elif kind == "bench" and not _is_request(record):
+        raise Unparsable("what was asked for is no request of a bench")
+
+
+def _is_request(record: Mapping[str, Any]) -> bool:
+    """Texts and numbers where pages show them."""
+    overrides, rounds = record.get("overrides", ()), record.get("rounds")
+    texts = isinstance(overrides, list | tuple) and all(isinstance(text, str) for text in overrides)
+    return texts and (rounds is None or isinstance(rounds, int))
 
 
 def _known(record: Mapping[str, Any]) -> dict[str, Any]:

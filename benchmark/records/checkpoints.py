@@ -15,15 +15,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import TypeAdapter
+
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, replace_file, replace_folder
+from dsbench.files import cannot_write, check_name, replace_file, replace_folder, stays_inside
+from dsbench.reading import MIB, Limits, Unparsable
 from dsbench.records.encoding import read_sealed, seal
+from dsbench.records.manifest import check_names, read_manifest
+from dsbench.records.record_files import FolderFiles
+from dsbench.records.stored_tensors import BadTensors, read_header
 from dsbench.temporaries import discard_leftovers, temporary_beside
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+_LIMITS = Limits(size=256 * MIB, depth=24, entries=10_000_000, text=MIB)  # a long training tells of each evaluation
+_LARGEST = (
+    1 << 42
+)  # bytes of tensors; what is made of them is bounded by the file, whose size its header must account for
+_ANY: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _WAY_OUT = "run the same command with --force to make the run again"
 
 
@@ -41,12 +52,24 @@ class Checkpoints:
 
     Args:
         folder: made at the first save; the folder that its own folder lies in must exist.
-        keep: checkpoints with update numbers that stay.
+        keep: how many of those with an update number stay.
+        root: the folder that all of it must lie in, such as the run's; `folder` if not given.
+        run_id, attempt: whose they are; noted in each, and one that names others is not believed.
         may_write: called before anything is written; raises where that is not allowed.
     """
 
-    def __init__(self, folder: Path, keep: int = 2, may_write: Callable[[], None] = lambda: None) -> None:
-        self.folder, self.keep, self.may_write = folder, keep, may_write
+    def __init__(
+        self,
+        folder: Path,
+        keep: int = 2,
+        *,
+        root: Path | None = None,
+        run_id: str | None = None,
+        attempt: int | None = None,
+        may_write: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.keep, self.root, self.may_write = folder, keep, root or folder, may_write
+        self._owner = {"run_id": run_id, "attempt": attempt}
 
     def save(self, which: int | str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Path:
         """Save under an update number (the last `keep` of these stay) or under a name (``final``; stays).
@@ -61,6 +84,7 @@ class Checkpoints:
         """
         self.may_write()
         place = self.folder / _folder_name(which)
+        self._check_place()
         beside = temporary_beside(place)
         try:
             self.folder.parent.mkdir(exist_ok=True)
@@ -68,8 +92,8 @@ class Checkpoints:
             discard_leftovers(self.folder)
             try:
                 beside.mkdir()
-                _write(beside, tensors, meta)
-                _read(beside)
+                _write(beside, tensors, {**meta, **{key: own for key, own in self._owner.items() if own is not None}})
+                _read(beside, self.root)
                 replace_folder(beside, place)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
@@ -79,19 +103,30 @@ class Checkpoints:
             self._rotate(which)
         return place
 
+    def place(self, which: int | str) -> Path:
+        """The folder of the checkpoint of this update number or name, there or not."""
+        return self.folder / _folder_name(which)
+
     def load(self, which: int | str) -> Checkpoint:
         """The checkpoint of this update number or name.
 
         Raises:
             UsageError: there is none; names those that exist.
-            CorruptFile: torn or changed.
+            CorruptFile: torn or changed, not what a checkpoint holds, or that of another run, attempt or update.
         """
-        place = self.folder / _folder_name(which)
+        place = self.place(which)
         if not place.is_dir():
             known = ", ".join(self.names()) or "none"
             raise UsageError(f"no checkpoint {which!r} in {self.folder}; there are: {known}")
-        tensors, meta = _read(place)
-        return Checkpoint(which if isinstance(which, int) else None, tensors, meta)
+        tensors, meta = _read(place, self.root)
+        update = which if isinstance(which, int) else None
+        for name, expected in (*self._owner.items(), ("updates_done", update)):
+            if None not in (expected, meta.get(name)) and meta[name] != expected:
+                raise CorruptFile(
+                    f"{place / MANIFEST} is of {name} {str(meta[name])[:100]!r}, and stands where {str(expected)!r} belongs; "
+                    f"{_WAY_OUT}"
+                )
+        return Checkpoint(update, tensors, meta)
 
     def latest(self) -> Checkpoint | None:
         """The newest good checkpoint with an update number, or None if none was ever saved.
@@ -121,8 +156,12 @@ class Checkpoints:
 
     def drop_updates(self) -> None:
         """Delete the checkpoints with update numbers; named ones stay."""
+        self._check_place()
         for update in self.updates():
             shutil.rmtree(self.folder / _folder_name(update), ignore_errors=True)
+
+    def _check_place(self) -> None:
+        stays_inside(self.folder, self.folder.parent.parent)  # RUN/checkpoints/ATTEMPT: nothing is deleted elsewhere
 
     def _rotate(self, newest: int) -> None:
         # Higher numbers than the one just saved are damaged ones that a resumed run passed over, or another process's.
@@ -149,27 +188,35 @@ def _write(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any])
     replace_file(folder / MANIFEST, seal(manifest))
 
 
-def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and meta of the checkpoint in `folder`; `CorruptFile` names the file that is missing or damaged."""
+def _read(folder: Path, inside: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and meta of the checkpoint in `folder`; `CorruptFile` names the file that is missing or damaged.
+
+    Its files must really lie in `inside`, links followed.
+    """
     import torch
     from safetensors.torch import load
 
     path = folder / MANIFEST
     try:
-        manifest = read_sealed(path, _WAY_OUT)
+        files = FolderFiles(folder, inside)
+        manifest, _ = read_manifest(read_sealed(files, MANIFEST, _ANY, _WAY_OUT, _LIMITS))
         path = folder / TENSORS
-        data = path.read_bytes()
+        data = files.read(TENSORS, _LARGEST)
+        if hashlib.sha256(data).hexdigest() != manifest.tensors_sha256:
+            raise BadTensors("is damaged (its checksum does not match)")
+        header = read_header(data)
+        path = folder / MANIFEST
+        check_names(manifest, header)
     except FileNotFoundError as error:
         raise CorruptFile(f"{path} is missing; {_WAY_OUT}") from error
-    if hashlib.sha256(data).hexdigest() != manifest["tensors_sha256"]:
-        raise CorruptFile(f"{path} is damaged (its checksum does not match); {_WAY_OUT}")
+    except (BadTensors, Unparsable) as error:
+        raise CorruptFile(f"{path} {error}; {_WAY_OUT}") from error
     tensors = load(data)
-    for name in manifest["complex"]:
+    for name in manifest.complex:
         tensors[name] = torch.view_as_complex(tensors[name])
-    for name, first in manifest["ties"].items():
+    for name, first in manifest.ties.items():
         tensors[name] = tensors[first]
-    meta: dict[str, Any] = manifest["meta"]
-    return tensors, meta
+    return tensors, manifest.meta
 
 
 def _storable(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:

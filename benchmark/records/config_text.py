@@ -1,7 +1,7 @@
-"""Configurations out of YAML text, quickly: thousands of runs repeat the same few parts, so each part is parsed once.
+"""Settings out of YAML text, quickly: thousands of runs repeat the same few parts, so each part is read once.
 
-A part is a top-level key with all that is indented below it. YAML reads such parts one by one as it reads them together,
-but for anchors, which may point from one into another; a text with those, or with anything else unusual, is read whole.
+A part is a top-level key with all that is indented below it. YAML reads such parts one by one as it reads them together;
+a text with anything unusual at its left edge is read whole.
 """
 
 from __future__ import annotations
@@ -12,19 +12,23 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import yaml
+from dsbench.reading import Unparsable, parse_yaml
+from dsbench.records.documents import SMALL, check_settings
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where it was built, some ten times as fast
 _KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
 _PARTS = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*:(?: [^\n]*)?\n(?: [^\n]*\n|- [^\n]*\n)*)+")
 
 
 def parse_config(text: str) -> dict[str, Any]:
-    """What `yaml.safe_load` gives for a configuration; nothing in it is shared with another call."""
+    """The settings in `text`, as they stand there, each held against its model; nothing is shared with another call.
+
+    Raises:
+        Unparsable: no strict YAML, or no settings of ours.
+    """
     parts = _parts(text)
     if parts is None:
-        return _read(text)
-    return {key: value for part in parts for key, value in _fresh(_part(part)).items()}
+        return _fresh(_read(text))
+    return {key: value for part in parts for key, value in _fresh(_read(part)).items()}
 
 
 def parse_flat(text: str) -> dict[str, Any]:
@@ -51,28 +55,25 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _parts(text: str) -> list[str] | None:
     """None where the text cannot be taken apart."""
-    if "&" in text or "*" in text or not _PARTS.fullmatch(text):
+    if not _PARTS.fullmatch(text):
         return None
-    return [part for part in _KEY.split(text) if part]
+    parts = [part for part in _KEY.split(text) if part]
+    keys = [part.partition(":")[0] for part in parts]
+    return parts if len(set(keys)) == len(keys) else None
 
 
 @lru_cache(maxsize=4096)
-def _part(text: str) -> dict[str, Any]:
-    return _read(text)
+def _read(text: str) -> dict[str, Any]:
+    settings = parse_yaml(text, SMALL)
+    if not isinstance(settings, dict):
+        raise Unparsable(f"holds {type(settings).__name__}; expected settings")
+    check_settings(settings)
+    return settings
 
 
 @lru_cache(maxsize=4096)
 def _flat_part(text: str) -> dict[str, Any]:
     return flat(_read(text))
-
-
-def _read(text: str) -> dict[str, Any]:
-    loader = _LOADER(text)
-    try:
-        config: dict[str, Any] = loader.get_single_data()
-        return config
-    finally:
-        loader.dispose()
 
 
 def _fresh(value: Any) -> Any:

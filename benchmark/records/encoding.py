@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from pathlib import Path
 from typing import Any
 
-from dsbench.errors import CorruptFile, UsageError
+from pydantic import TypeAdapter
+
+from dsbench.errors import UnreadableRecord, UsageError
 from dsbench.files import to_json
+from dsbench.reading import Limits, Unparsable, checked, parse_json
+from dsbench.records.documents import SMALL
+from dsbench.records.record_files import RecordFiles
 
 FORMAT = 1
 
@@ -54,28 +58,38 @@ def seal(content: dict[str, Any]) -> bytes:
     return to_json({**body, "sha256": _digest(body)})
 
 
-def read_sealed(path: Path, way_out: str) -> dict[str, Any]:
-    """The content of a file written with `seal`.
+def read_sealed(
+    files: RecordFiles, name: str, kind: TypeAdapter[Any], way_out: str, limits: Limits = SMALL
+) -> dict[str, Any]:
+    """The content of a file written with `seal`, held against the model of its kind.
 
     Raises:
-        CorruptFile: torn or changed; the message ends with `way_out`.
+        UnreadableRecord: torn, changed, or not of its kind; the message ends with `way_out`.
         UsageError: written by a newer dsbench.
         FileNotFoundError: there is no such file.
     """
-    return unseal(path.read_bytes(), path, way_out)
-
-
-def unseal(data: bytes, path: Path, way_out: str) -> dict[str, Any]:
-    """The content of `data`, what `seal` gave for the file at `path`. Raises as `read_sealed`."""
     try:
-        body = json.loads(data)
-    except ValueError as error:  # a decoding error is one
-        raise CorruptFile(f"{path} is damaged (not valid JSON); {way_out}") from error
-    if not isinstance(body, dict) or _digest(body, without="sha256") != body.get("sha256"):
-        raise CorruptFile(f"{path} is damaged (its checksum does not match); {way_out}")
-    if body["format"] != FORMAT:
-        raise UsageError(f"{path} has format {body['format']}, this dsbench reads {FORMAT}; upgrade dsbench")
-    return {key: value for key, value in body.items() if key not in ("format", "sha256")}
+        data = files.read(name, limits.size)
+    except Unparsable as error:
+        raise UnreadableRecord(files.place(name), error.reason, way_out) from None
+    return unseal(data, files.place(name), kind, way_out, limits)
+
+
+def unseal(data: bytes, place: str, kind: TypeAdapter[Any], way_out: str, limits: Limits = SMALL) -> dict[str, Any]:
+    """The content of `data`, what `seal` gave for the file at `place`. Raises as `read_sealed`."""
+    try:
+        body = parse_json(data, limits)
+        if not isinstance(body, dict) or _digest(body, without="sha256") != body.get("sha256"):
+            raise Unparsable("its checksum does not match")
+        if type(body.get("format")) is int and body["format"] > FORMAT:
+            raise UsageError(f"{place} has format {body['format']}, this dsbench reads {FORMAT}; upgrade dsbench")
+        if type(body.get("format")) is not int or body["format"] != FORMAT:
+            raise Unparsable(f"its format is {body.get('format')!r}")
+        content = {key: value for key, value in body.items() if key not in ("format", "sha256")}
+        checked(kind, content)
+    except Unparsable as error:
+        raise UnreadableRecord(place, f"is damaged ({error})", way_out) from None
+    return content
 
 
 def _digest(body: dict[str, Any], without: str = "") -> str:

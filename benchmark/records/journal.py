@@ -16,9 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dsbench.errors import CorruptFile
-from dsbench.files import cannot_write, fsync_folder
+from dsbench.errors import UnreadableRecord
+from dsbench.files import cannot_write, fsync_folder, open_own
+from dsbench.reading import Unparsable, read_regular
+from dsbench.records.documents import JOURNAL_SIZE
 from dsbench.records.encoding import plain
+from dsbench.records.journal_text import WAY_OUT, JournalText
 
 
 class Journal:
@@ -52,43 +55,43 @@ class Journal:
             self._healed = False
             raise cannot_write(self.path, error) from error
 
+    def text(self) -> JournalText:
+        """What is there now, empty where there is no journal. `UnreadableRecord` where it is no file of ours."""
+        try:
+            data = read_regular(self.path, JOURNAL_SIZE, inside=self.path.parent)
+        except FileNotFoundError:
+            data = b""
+        except Unparsable as error:
+            raise UnreadableRecord(self.path, str(error), WAY_OUT) from None
+        return JournalText(data, str(self.path))
+
     def read(self) -> list[dict[str, Any]]:
         """All finished records, oldest first; an unfinished last line is skipped. Never writes.
 
         Raises:
-            CorruptFile: a finished line is damaged; names the line and the way out.
+            UnreadableRecord: a finished line is damaged; names the line and the way out.
         """
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        return self._parse(data)[0]
-
-    def read_matching(self, *alternatives: bytes) -> list[dict[str, Any]]:
-        """Those finished records whose text holds one of `alternatives`; all are checked, and only these are decoded.
-
-        Raises as `read`.
-        """
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        lines = self._lines(data)[0]
-        texts = [self._checked(line, number) for number, line in enumerate(lines, 1)]
-        return [json.loads(text) for text in texts if any(part in text for part in alternatives)]
+        return self.text().records()
 
     def heal(self) -> int:
-        """Cut off an unfinished last line; returns the bytes removed. `CorruptFile` if a finished line is damaged."""
-        self._healed = True
-        if not self.path.exists():
+        """Cut off an unfinished last line; returns the bytes removed. `UnreadableRecord` if a finished line is damaged."""
+        try:
+            os.close(open_own(self.path, os.O_RDONLY))  # a link or a pipe in its place is nothing to be written to
+        except FileNotFoundError:
+            self._healed = True
             return 0
-        size = self.path.stat().st_size
-        good = self._parse(self.path.read_bytes())[1]
-        if good < size:
-            with self.path.open("r+b") as file:
-                file.truncate(good)
-                os.fsync(file.fileno())
-        return size - good
+        text = self.text()
+        text.check()
+        removed = len(text.data) - text.good
+        if removed:
+            descriptor = open_own(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.ftruncate(descriptor, text.good)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._healed = True
+        return removed
 
     def _line(self, record: Mapping[str, Any]) -> bytes:
         named = dict(record)
@@ -99,7 +102,7 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         is_new = not self.path.exists()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        descriptor = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         try:
             before = os.fstat(descriptor).st_size
             try:
@@ -115,24 +118,3 @@ class Journal:
             os.close(descriptor)
         if is_new:
             fsync_folder(self.path.parent)
-
-    def _parse(self, data: bytes) -> tuple[list[dict[str, Any]], int]:
-        """Records and the number of bytes that they take; what follows is an unfinished line."""
-        lines, good = self._lines(data)
-        return [json.loads(self._checked(line, number)) for number, line in enumerate(lines, 1)], good
-
-    def _lines(self, data: bytes) -> tuple[list[bytes], int]:
-        """Finished lines, and the number of bytes that they take."""
-        # Some file systems leave zeros at the end after a power cut: the size was written, the data was not.
-        good = data.rstrip(b"\0").rfind(b"\n") + 1
-        return data[:good].split(b"\n")[:-1], good
-
-    def _checked(self, line: bytes, number: int) -> bytes:
-        """The record in a line, not yet decoded; `CorruptFile` when its checksum is wrong."""
-        text = line[9:]
-        if line[:9] != b"%08x " % zlib.crc32(text):
-            raise CorruptFile(
-                f"{self.path} line {number} is damaged (its checksum does not match); restore the file from a copy, "
-                "or run the same command with --force, which sets it aside and makes the run again"
-            )
-        return text

@@ -1,7 +1,7 @@
-"""One run on disk: who works on it, what it was asked to do, what came out.
+"""One run on disk: who works on it, what it was asked to do, what came out. What is there is read in `run_records`.
 
-    runs/<run_id>/  config.yaml  provenance.json  claim.json  claim.lock  journal.jsonl  checkpoints/<attempt>/
-                    result-<attempt>.json  (interrupted-<attempt>.json)
+    runs/<run_id>/  config.yaml  provenance-<attempt>.json  claim.json  claim.lock  journal.jsonl  code/
+                    checkpoints/<attempt>/  result-<attempt>.json  (interrupted-<attempt>.json)
 
 The holder of the kernel lock on ``claim.lock`` is the only writer; the lock vanishes with its process, also by kill -9.
 """
@@ -12,28 +12,25 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, create_exclusive, replace_file
+from dsbench.errors import CorruptFile, DsbenchError, UsageError
+from dsbench.files import cannot_write, check_name, create_exclusive, replace_file, stays_inside
 from dsbench.records.checkpoints import Checkpoints
-from dsbench.records.config_text import parse_config, parse_flat
-from dsbench.records.encoding import plain, read_sealed, seal, unseal
+from dsbench.records.documents import STATUSES
+from dsbench.records.encoding import plain, seal
 from dsbench.records.journal import Journal
 from dsbench.records.lock import exclusive_lock, identity, is_locked
+from dsbench.records.record_files import FolderFiles
+from dsbench.records.run_records import CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, RunRecords, provenance_file
 from dsbench.temporaries import boot_id, discard_leftovers
 
-STATUSES = ("ok", "diverged", "failed", "timeout", "out_of_memory", "interrupted")
-FINAL = ("ok", "diverged")  # asked again, nothing is left to do
 RETRIED = ("failed", "timeout", "out_of_memory")  # asked again, the next attempt starts from nothing
-
-_HEADER = "# dsbench run, sha256 of the lines below: "
-_AGAIN = "delete it, or run the same command with --force to make the run again"
 
 
 class Plan(NamedTuple):
@@ -43,10 +40,12 @@ class Plan(NamedTuple):
     attempt: int
 
 
-class RunFolder:
+class RunFolder(RunRecords):
     """The folder of one run. Opening one touches nothing; what only reads needs no write rights."""
 
     def __init__(self, path: Path) -> None:
+        is_plain = path.name not in ("", "..") and not path.is_symlink()  # resolving costs, and most are
+        super().__init__(path.name if is_plain else path.resolve().name, FolderFiles(path))
         self.path = path
         self._held: int | None = None  # the attempt that this process holds
         # Called before anything is written: makes the folder, but once it is claimed, refuses when it is gone.
@@ -61,16 +60,12 @@ class RunFolder:
             raise UsageError(f"{path} is a link to {path.resolve()}; a run must lie inside its results folder")
         return cls(path)
 
-    @property
-    def run_id(self) -> str:
-        return self.path.name
-
     # ------------------------------------------------------------------ attempts and plans
 
     @property
     def attempt(self) -> int:
         """The attempt held, or else the newest one known; 1 for a run that nobody began."""
-        return self._held or max([1, self._claimed_attempt(), *self._results()])
+        return self._held or super().attempt
 
     def plan(self, force: bool = False) -> Plan:
         """What asking for this run now means.
@@ -78,14 +73,14 @@ class RunFolder:
         ok and diverged are done; failed, timeout and out_of_memory start the next attempt; an attempt without a result
         (interrupted) resumes; `force` starts the next attempt whatever came out.
         """
-        if not self._claimed_attempt() and not self._results():
+        if force:
+            return Plan("start", self._newest_whatever_is_damaged() + 1)
+        if not self.claimed_attempt() and not self.results():
             return Plan("start", 1)
         attempt = self.attempt
-        if force:
-            return Plan("start", attempt + 1)
-        if attempt not in self._results():
+        if attempt not in self.results():
             return Plan("resume", attempt)
-        if self._read_result(attempt)["status"] in FINAL:
+        if (self.result(attempt) or {})["status"] in FINAL:
             return Plan("done", attempt)
         return Plan("start", attempt + 1)
 
@@ -99,7 +94,7 @@ class RunFolder:
             RunHeld: a live process holds it.
             CannotWrite: the folder cannot be made or its file system has no locks.
         """
-        with exclusive_lock(self.path / "claim.lock", self.holder) as check_held:
+        with self._locked() as check_held:
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
@@ -115,6 +110,10 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
+    def _locked(self) -> AbstractContextManager[Callable[[], None]]:
+        stays_inside(self.path, self.path.parent.parent)
+        return exclusive_lock(self.path / "claim.lock", self.holder)
+
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
             self._set_damaged_journal_aside()
@@ -126,10 +125,11 @@ class RunFolder:
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         discard_leftovers(self.path)
-        replace_file(self.path / "claim.json", seal(claim))
+        replace_file(self.path / CLAIM_FILE, seal(claim))
         if plan.action == "start":
-            for attempt in range(1, plan.attempt):
-                self.checkpoints_of(attempt).drop_updates()  # never resumed again
+            for attempt in self._attempts_with_checkpoints():
+                if attempt < plan.attempt:
+                    self.checkpoints_of(attempt).drop_updates()  # never resumed again
 
     def holder(self) -> str:
         """``pid 7 on node since 2026-...`` for messages."""
@@ -138,13 +138,6 @@ class RunFolder:
         except CorruptFile:
             claim = None
         return f"pid {claim['pid']} on {claim['host']} since {claim['since']}" if claim else "another process"
-
-    def read_claim(self) -> dict[str, Any] | None:
-        """attempt, host, pid, boot_id, since of the newest holder, alive or not; None if there never was one."""
-        try:
-            return read_sealed(self.path / "claim.json", "delete it and run the same command again")
-        except FileNotFoundError:
-            return None
 
     def identity(self) -> str | None:
         """What tells this folder, once it was claimed, from one made anew in its place; None where there is none."""
@@ -156,59 +149,36 @@ class RunFolder:
 
     # ------------------------------------------------------------------ what is written once
 
-    def write_config(self, config: Mapping[str, Any]) -> bool:
-        """Store the configuration; a stored one stays (the run id says that they agree). False if there was one."""
-        self._before_writing()
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        header = f"{_HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
-        return create_exclusive(self.path / "config.yaml", (header + text).encode())
-
-    def read_config(self) -> dict[str, Any] | None:
-        """The stored configuration, None before there is one; `CorruptFile` when it was changed."""
-        text = self._config_text()
-        return None if text is None else parse_config(text)
-
-    def read_flat_config(self) -> dict[str, Any]:
-        """The stored configuration as dotted names (``train.lr``), empty before there is one. Raises as `read_config`."""
-        text = self._config_text()
-        return {} if text is None else parse_flat(text)
-
-    def _config_text(self) -> str | None:
-        path = self.path / "config.yaml"
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        header, _, text = data.partition(b"\n")
-        if header != (_HEADER + hashlib.sha256(text).hexdigest()).encode():
-            raise CorruptFile(f"{path} was changed or damaged (its checksum does not match); restore it or {_AGAIN}")
-        return text.decode()
-
-    def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
-        """Store where the run was made; a stored one stays. False if there was one."""
-        self._before_writing()
-        return create_exclusive(self.path / "provenance.json", seal(dict(provenance)))
-
-    def read_provenance(self, known: dict[bytes, dict[str, Any]] | None = None) -> dict[str, Any] | None:
-        """Where the run was made, None before that is known.
+    def write_config(self, config: Mapping[str, Any], mend: bool = False) -> bool:
+        """Store the configuration; a stored one stays (the run id says that they agree). False if there was one.
 
         Args:
-            known: what other runs of one sweep told, by the bytes of their files, which mostly are the same; filled here.
+            mend: replace a stored one that was changed or damaged.
         """
-        path = self.path / "provenance.json"
+        self._before_writing()
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        header = f"{HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
+        if mend and self._is_damaged_config():
+            replace_file(self.path / CONFIG, (header + text).encode())
+            return True
+        return create_exclusive(self.path / CONFIG, (header + text).encode())
+
+    def _is_damaged_config(self) -> bool:
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        known = {} if known is None else known
-        if data not in known:
-            known[data] = unseal(data, path, _AGAIN)
-        return known[data]
+            self.read_config()
+        except DsbenchError:
+            return True
+        return False
+
+    def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
+        """Store where this attempt was made; a stored one stays. False if there was one."""
+        self._before_writing()
+        return create_exclusive(self.path / provenance_file(self.attempt), seal(dict(provenance)))
 
     @property
     def journal(self) -> Journal:
         """The journal; records that name no attempt get this one."""
-        return Journal(self.path / "journal.jsonl", self.attempt, self._before_writing)
+        return Journal(self.path / JOURNAL, self.attempt, self._before_writing)
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -216,12 +186,32 @@ class RunFolder:
         return self.checkpoints_of(self.attempt)
 
     def checkpoints_of(self, attempt: int) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints" / str(attempt), may_write=self._before_writing)
+        """The checkpoints of an attempt."""
+        return Checkpoints(
+            self.path / "checkpoints" / str(attempt), root=self.path, run_id=self.run_id, attempt=attempt,
+            may_write=self._before_writing,
+        )  # fmt: skip
+
+    def _newest_whatever_is_damaged(self) -> int:
+        """The newest attempt, 0 for none; a claim that cannot be read must not stop --force."""
+        try:
+            claimed = self.claimed_attempt()
+        except CorruptFile:
+            claimed = 0
+        return max([claimed, *self.results(), *self._attempts_with_checkpoints()])
+
+    def _attempts_with_checkpoints(self) -> list[int]:
+        """From the names of the folders: an attempt may have any number."""
+        try:
+            names = os.listdir(self.path / "checkpoints")
+        except OSError:
+            return []
+        return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 10)
 
     def _set_damaged_journal_aside(self) -> None:
-        journal = self.path / "journal.jsonl"
+        journal = self.path / JOURNAL
         try:
-            Journal(journal).read()
+            self.journal_records()
         except CorruptFile:
             number = len(list(self.path.glob("journal-damaged-*.jsonl"))) + 1
             try:
@@ -243,7 +233,7 @@ class RunFolder:
         if status not in STATUSES:
             raise UsageError(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
         if self._held is None:
-            with exclusive_lock(self.path / "claim.lock", self.holder):
+            with self._locked():
                 return self._finish(status, row, attempt or self.attempt)
         return self._finish(status, row, attempt or self._held)
 
@@ -251,56 +241,18 @@ class RunFolder:
         self._before_writing()
         content = {"reason": None, **plain(dict(row)), "run_id": self.run_id, "attempt": attempt, "status": status}
         if status != "interrupted":
-            return create_exclusive(self._result_path(attempt), seal(content))
+            return create_exclusive(self._result_path(attempt), seal(content | self._journal_seal()))
         if self._result_path(attempt).exists():
             return False
         replace_file(self.path / f"interrupted-{attempt}.json", seal(content))
         return True
 
-    def result(self, attempt: int) -> dict[str, Any] | None:
-        """The final row of an attempt, or the note of its interruption; None without either."""
-        if self._result_path(attempt).exists():
-            return self._read_result(attempt)
+    def _journal_seal(self) -> dict[str, Any]:
+        """What the journal is at the end, so that lines lost later are missed; nothing where it cannot be read."""
         try:
-            return read_sealed(self.path / f"interrupted-{attempt}.json", _AGAIN)
-        except FileNotFoundError:
-            return None
-
-    def latest_result(self) -> dict[str, Any] | None:
-        """The final row that counts: the newest attempt that has one, or else the note of an interruption.
-
-        A finished ok or diverged attempt counts until a later one is finished; a failed one only until it is retried.
-        """
-        finished = max(self._results(), default=0)
-        attempt = self._held or max(1, self._claimed_attempt(), finished)
-        if not finished:
-            return self.result(attempt)
-        row = self._read_result(finished)
-        return row if finished == attempt or row["status"] in FINAL else self.result(attempt)
-
-    def status(self) -> str:
-        """Of the newest attempt: one of STATUSES, ``running`` while a process works on it, ``new`` before any did."""
-        if self.attempt in self._results():
-            return str(self._read_result(self.attempt)["status"])
-        if self.is_live():
-            return "running"
-        return "interrupted" if self._claimed_attempt() else "new"
+            return {"journal": self.journal_text().seal()}
+        except CorruptFile:
+            return {}
 
     def _result_path(self, attempt: int) -> Path:
         return self.path / f"result-{attempt}.json"
-
-    def _results(self) -> list[int]:
-        """Attempts that have a result, read from the file names alone, so that a damaged file does not stop --force."""
-        try:
-            names = os.listdir(self.path)
-        except FileNotFoundError:
-            return []
-        numbers = (name[7:-5] for name in names if name.startswith("result-") and name.endswith(".json"))
-        return sorted(int(number) for number in numbers if number.isdecimal())
-
-    def _read_result(self, attempt: int) -> dict[str, Any]:
-        return read_sealed(self._result_path(attempt), _AGAIN)
-
-    def _claimed_attempt(self) -> int:
-        claim = self.read_claim()
-        return int(claim["attempt"]) if claim else 0

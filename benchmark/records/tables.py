@@ -1,25 +1,29 @@
-"""Tidy tables out of run folders: `runs` (a row a run) and `long` (a row a number).
+"""Tidy tables out of results: `runs` (a row a run) and `long` (a row a number).
 
 The journals are the truth; these tables are derived, sorted and the same for the same journals, whoever wrote them in
-whatever order. Reading needs no write rights and may go on while runs do. Missing is empty, never 0.
+whatever order, in a folder or a pack. Reading needs no write rights and may go on while runs do. Missing is empty, never 0.
+A run that cannot be read is a row of `runs` with status ``unreadable`` and the reason; the others stand.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.config.naming import LATER
-from dsbench.errors import MissingExtra, UnknownName, UsageError
-from dsbench.files import check_name, write_atomic
-from dsbench.records.config_text import flat
+from dsbench.errors import CorruptFile, MissingExtra, UnknownName, UsageError
+from dsbench.files import write_atomic, write_stream
+from dsbench.records.columnar import parquet_parts
+from dsbench.records.copies import rows_of
 from dsbench.records.encoding import plain, seal
-from dsbench.records.run_folder import RunFolder
+from dsbench.records.run_records import RunRecords
+from dsbench.records.run_row import COLUMNS, UNREADABLE, unreadable_row
+from dsbench.records.store import Places, Stored, stored_in
+from dsbench.text import safe_text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,21 +33,14 @@ LONG_COLUMNS = (
     "run_id", "attempt", "phase", "split", "step", "episode", "metric", "value", "unit", "status", "reason", "decode",
     "acting", "target_return", "selection", "batch", "context", "implementation", "round", "time",
 )  # fmt: skip
-RUN_COLUMNS = (
-    "run_id",
-    "backbone",
-    "env",
-    "seed",
-    "attempt",
-    "status",
-    "reason",
-)  # then the configuration, then result.*
 # What a cell of `runs` would hold, had the setting been there when the run was made: the value that changes nothing.
 BEFORE = {
     name: json.dumps(value) if isinstance(value, list) else value for name, value in LATER.items() if value is not None
 }
 EVENTS = ("start", "data", "resume", "checkpoint", "warning", "interrupted", "end")
 FORMATS = ("csv", "parquet")
+
+_BATCH = 20_000  # numbers in a frame while tables are streamed
 
 _INTEGERS = ("attempt", "step", "episode", "batch", "context", "round")
 _FLOATS = ("value", "target_return", "time")
@@ -55,10 +52,17 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class Tables:
-    """Both tables of a results folder."""
+    """The tables of results.
+
+    Attributes:
+        runs: a row a run.
+        long: a row a number.
+        copies: of runs that were made on several machines with equal scores, the rows of the others, like those of `runs`.
+    """
 
     runs: pd.DataFrame
     long: pd.DataFrame
+    copies: pd.DataFrame
 
 
 # ---------------------------------------------------------------------- what is written to a journal
@@ -109,38 +113,65 @@ def _now() -> float:
 # ---------------------------------------------------------------------- what is read
 
 
-def load(results: Path | str) -> Tables:
-    """Both tables of the results folder."""
-    return Tables(runs_table(results), long_table(results))
-
-
-def runs_table(results: Path | str) -> pd.DataFrame:
-    """A row a run: its configuration (``train.lr``), the status and ``result.*`` of the attempt that counts.
+def load(results: Places) -> Tables:
+    """The tables of results folders and packs.
 
     Raises:
-        UsageError: there is no such results folder.
-        CorruptFile: a file of a run is damaged.
+        UsageError: there are no such results.
     """
+    stored = stored_in(results)
+    rows, copies, long = [], [], []
+    for row, others, numbers in _run_after_run(stored):
+        rows.append(row)
+        copies += others
+        long += numbers
+    return Tables(_runs_frame(rows), _long_frame(long), _runs_frame(copies))
+
+
+def runs_table(results: Places) -> pd.DataFrame:
+    """A row a run: its settings (``train.lr``), the status and ``result.*`` of the attempt that counts. Raises as `load`."""
+    stored = stored_in(results)
+    return _runs_frame([*_rows_that_cannot_be_opened(stored), *(rows_of(copies)[0] for copies in stored.runs.values())])
+
+
+def long_table(results: Places) -> pd.DataFrame:
+    """A row a number, of all attempts; where a resumed run wrote a number again, the last one stands. Raises as `load`."""
+    return load(results).long
+
+
+def _run_after_run(stored: Stored) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Of every run its row, the rows of other machines with equal scores, and its numbers."""
+    for row in _rows_that_cannot_be_opened(stored):
+        yield row, [], []
+    for name, copies in stored.runs.items():
+        row, records, others = rows_of(copies)
+        numbers: list[dict[str, Any]] = []
+        if row["status"] != UNREADABLE:
+            try:
+                numbers = list(_long_rows(records))
+            except (CorruptFile, UsageError) as error:
+                row = unreadable_row(name, str(error))
+        yield row, [other for other, _ in others], numbers
+
+
+def _rows_that_cannot_be_opened(stored: Stored) -> list[dict[str, Any]]:
+    return [unreadable_row(name, reason) for name, reason in sorted(stored.unreadable.items())]
+
+
+def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [run_row(folder) for folder in run_folders(results)]
-    names = {name for row in rows for name in row} - set(RUN_COLUMNS)
-    columns = [*RUN_COLUMNS, *sorted(names, key=lambda name: (name.startswith("result."), name))]
+    names = {name for row in rows for name in row} - set(COLUMNS)
+    columns = [*COLUMNS, *sorted(names, key=lambda name: (name.startswith("result."), name))]
+    cells = [[row.get(name) for name in columns] for row in sorted(rows, key=lambda row: str(row["run_id"]))]
     # Every cell is given, since pandas fills a gap with a NaN that is a float.
-    table = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns, dtype=object)
+    table = pd.DataFrame(cells, columns=columns, dtype=object)
     return table.astype({name: _dtype(table[name]) for name in columns})
 
 
-def long_table(results: Path | str) -> pd.DataFrame:
-    """A row a number, of all attempts; where a resumed run wrote a number again, the last one stands.
-
-    Raises:
-        UsageError: there is no such results folder, or a newer dsbench wrote a column that this one does not know.
-        CorruptFile: a journal is damaged.
-    """
+def _long_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [row for folder in run_folders(results) for row in _long_rows(folder)]
     table = pd.DataFrame(rows, columns=list(LONG_COLUMNS))
     texts = [name for name in LONG_COLUMNS if name not in _INTEGERS + _FLOATS]
     table = table.astype(
@@ -150,13 +181,15 @@ def long_table(results: Path | str) -> pd.DataFrame:
     return table.sort_values(list(_ORDER), na_position="first", ignore_index=True)
 
 
-def export(results: Path | str, out: Path | str, fmt: str = "csv") -> list[Path]:
+def export(results: Places, out: Path | str, fmt: str = "csv") -> list[Path]:
     """Write ``runs``, ``long`` and ``schema.json`` into the folder `out`; returns the files written.
 
     CSV follows RFC 4180 (CRLF, quotes doubled, missing is empty); floats are written so that they read back exactly.
+    ``copies`` is written too where runs were made on several machines with equal scores: what they cost on the others.
+    Numbers are written as they are read, a batch of runs at a time: their table may be larger than memory.
 
     Raises:
-        UsageError: unknown format.
+        UsageError: unknown format, or there are no such results.
         MissingExtra: Parquet without pyarrow.
         CannotWrite: disk full or no rights.
     """
@@ -164,20 +197,44 @@ def export(results: Path | str, out: Path | str, fmt: str = "csv") -> list[Path]
         raise UnknownName("format", fmt, FORMATS)
     if fmt == "parquet":
         _require_pyarrow()
-    tables = load(results)
-    paths = []
-    for name, table in (("runs", tables.runs), ("long", tables.long)):
-        path = Path(out) / f"{name}.{fmt}"
-        write_atomic(path, _encoded(table, fmt))
-        paths.append(path)
-    schema = {"schema_version": SCHEMA_VERSION, "long": list(LONG_COLUMNS), "runs": list(tables.runs.columns)}
-    write_atomic(Path(out) / "schema.json", seal(schema))
-    return [*paths, Path(out) / "schema.json"]
+    stored, folder = stored_in(results), Path(out)
+    rows: list[dict[str, Any]] = []
+    copies: list[dict[str, Any]] = []
+    write_stream(folder / f"long.{fmt}", _encoded_batches(_batches(stored, rows, copies), fmt))
+    tables = {"runs": _runs_frame(rows)} | ({"copies": _runs_frame(copies)} if copies else {})
+    paths = [folder / f"long.{fmt}"]
+    for name, table in tables.items():
+        paths.append(folder / f"{name}.{fmt}")
+        write_atomic(paths[-1], _encoded(table, fmt))
+    schema = {"schema_version": SCHEMA_VERSION, "long": list(LONG_COLUMNS), "runs": list(tables["runs"].columns)}
+    write_atomic(folder / "schema.json", seal(schema))
+    return [paths[1], paths[0], *paths[2:], folder / "schema.json"]
+
+
+def _batches(stored: Stored, rows: list[dict[str, Any]], copies: list[dict[str, Any]]) -> Iterator[pd.DataFrame]:
+    """Frames of the numbers of some runs each, in order; fills `rows` and `copies` meanwhile."""
+    numbers: list[dict[str, Any]] = []
+    for row, others, own in _run_after_run(stored):
+        rows.append(row)
+        copies += others
+        numbers += own
+        if len(numbers) >= _BATCH:
+            yield _long_frame(numbers)
+            numbers = []
+    yield _long_frame(numbers)
+
+
+def _encoded_batches(frames: Iterable[pd.DataFrame], fmt: str) -> Iterator[bytes]:
+    if fmt == "csv":
+        for number, frame in enumerate(frames):
+            yield safe_text_columns(frame).to_csv(index=False, header=not number, lineterminator="\r\n").encode()
+        return
+    yield from parquet_parts(frames)
 
 
 def _encoded(table: pd.DataFrame, fmt: str) -> bytes:
     if fmt == "csv":
-        return table.to_csv(index=False, lineterminator="\r\n").encode()
+        return safe_text_columns(table).to_csv(index=False, lineterminator="\r\n").encode()
     data: bytes = table.to_parquet(index=False, engine="pyarrow")
     return data
 
@@ -187,39 +244,6 @@ def _require_pyarrow() -> None:
         import pyarrow.parquet  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("Parquet", "parquet") from error
-
-
-def run_folders(results: Path | str) -> Iterator[RunFolder]:
-    """The runs of a results folder, sorted by id; `UsageError` when there is no such folder or a run is a link out of it."""
-    runs = Path(results) / "runs"
-    if not runs.is_dir():
-        raise UsageError(
-            f"no results in {str(results)!r}: it has no folder 'runs'; name another with --results DIR, "
-            "or make some with: dsbench run --backbone s4 --env umbrella"
-        )
-    with os.scandir(runs) as entries:
-        found = sorted(
-            (entry for entry in entries if entry.name[0] != "." and entry.is_dir()), key=lambda one: one.name
-        )
-    for entry in found:
-        if os.listdir(entry.path):
-            linked = entry.is_symlink()  # to find out where a path really leads is slow, and most are no links
-            yield (
-                RunFolder.open(Path(results), entry.name)
-                if linked
-                else RunFolder(runs / check_name(entry.name, "run id"))
-            )
-
-
-def run_row(folder: RunFolder) -> dict[str, Any]:
-    """The row of one run: the names of `RUN_COLUMNS`, its configuration, and ``result.*``. `CorruptFile` as `runs_table`."""
-    result = folder.latest_result() or {"attempt": folder.attempt, "status": folder.status(), "reason": None}
-    settings, outcome = folder.read_flat_config(), flat(result)
-    identity = {"run_id": folder.run_id, "seed": settings.pop("seed", None)}
-    identity |= {part: settings.pop(f"{part}.name", None) for part in ("backbone", "env")}
-    identity |= {name: outcome.pop(name, None) for name in ("attempt", "status", "reason")}
-    measured = {f"result.{name}": value for name, value in outcome.items() if name not in identity}
-    return identity | settings | measured
 
 
 def _dtype(column: pd.Series[Any]) -> str:
@@ -234,14 +258,14 @@ def _dtype(column: pd.Series[Any]) -> str:
     return "string" if kinds <= {str} else "object"
 
 
-def _long_rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    for number, record in enumerate(folder.journal.read(), 1):
+def _long_rows(records: RunRecords) -> Iterator[dict[str, Any]]:
+    for number, record in enumerate(records.journal_records(), 1):
         if record.get("kind") != "metric":
             continue
         unknown = record.keys() - set(LONG_COLUMNS) - {"kind"}
         if unknown:
             raise UsageError(
-                f"{folder.path / 'journal.jsonl'} line {number} has the unknown column {min(unknown)!r}; "
+                f"{records.files.place('journal.jsonl')} line {number} has the unknown column {min(unknown)!r}; "
                 "it was written by a newer dsbench: upgrade dsbench to read it"
             )
-        yield {**record, "run_id": folder.run_id}
+        yield {**record, "run_id": records.run_id}

@@ -14,19 +14,29 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from dsbench.config import RunConfig
+from dsbench.config import RunConfig, naming, run_id
+from dsbench.config.outside_code import name_all, sources_of
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
-from dsbench.records.run_folder import RunFolder
+from dsbench.outside.trust import using
+from dsbench.records.run_folder import Plan, RunFolder
+from dsbench.records.run_records import RunRecords
+from dsbench.records.store import packed_before
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
 from dsbench.running.relay import AGAIN_S, Relay
 from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
 
+NEW = Plan("start", 1)  # what a run asks for that nobody began
 _TICK_S = 0.2
 
 
-def run(config: RunConfig, results: Path | str = "results", *, force: bool = False) -> dict[str, Any]:
+def run(
+    config: RunConfig, results: Path | str = "results", *, force: bool = False, trust_code: bool = False
+) -> dict[str, Any]:
     """Do one run in a worker process, or return what it gave before.
+
+    Args:
+        trust_code: code from outside that the configuration names may run, wherever the configuration comes from.
 
     Returns:
         The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
@@ -36,7 +46,10 @@ def run(config: RunConfig, results: Path | str = "results", *, force: bool = Fal
         UsageError: something in the configuration cannot be used.
         RunHeld: another live process works on the same run.
     """
-    (outcome,) = run_all(matched([config]), Path(results), force=force)
+    if trust_code:
+        name_all([config])
+    with using(sources_of([config])):
+        (outcome,) = run_all(matched([config]), Path(results), force=force)
     if outcome.row is None:
         raise error_of(outcome)
     return dict(outcome.row)
@@ -55,19 +68,24 @@ def run_all(
 
     After SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 no further run begins, the running ones save a checkpoint, and what did
     not begin is ``interrupted``. Repeats do nothing, since schedulers and terminals send several; only SIGINT again, more than
-    five seconds later, ends the workers and this process at once.
+    five seconds later, ends the workers and this process at once. Code from outside is read once, for all.
 
     Runs that another process holds are looked at again when all else is done; ``held`` are those that it still holds then.
+
+    Raises:
+        Untrusted: a configuration names code from outside, and the user does not.
     """
-    batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
-    with batch.display, batch.signals():
-        return batch.work()
+    with using(sources_of(configs)):
+        batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
+        with batch.display, batch.signals():
+            return batch.work()
 
 
 def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
-    """One line: is the run new, resumed or done?"""
+    """One line: is the run new, resumed or done? `UsageError` as `check_version` raises it."""
     folder = folder_of(config, results)
     plan = folder.plan(force)
+    check_version(config, results, plan, force)
     if plan.action == "resume":
         updates = folder.checkpoints_of(plan.attempt).updates()
         return (
@@ -75,7 +93,28 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
         )
     if plan.action == "done":
         return "done before; --force makes the run again"
+    if not force and plan == NEW and packed_before(results, folder.run_id) is not None:
+        return "done before, in a pack of this folder; --force makes the run again"
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
+
+
+def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> None:
+    """A run that began under an earlier `RESULT_VERSION` would end as a mixture of two: it is not gone on with.
+
+    Raises:
+        UsageError: there is such a run, unfinished, and nothing was begun under the present version.
+    """
+    if force or plan != NEW:
+        return
+    for version in range(1, naming.RESULT_VERSION):
+        earlier = RunFolder.open(results, run_id(config, result_version=version))
+        if earlier.plan().action == "resume":
+            made_by = (earlier.read_provenance() or {}).get("dsbench", "of that time")
+            raise UsageError(
+                f"{earlier.path} is unfinished and began under result version {version}, while this dsbench gives results "
+                f"of version {naming.RESULT_VERSION}; finish it with dsbench {made_by}, delete that folder, or use --force "
+                "to make the run anew"
+            )
 
 
 def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
@@ -83,12 +122,11 @@ def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     message = outcome.message or f"{outcome.run_id} ended without a result"
     if outcome.row is not None:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
+        message = " ".join(message.split("\n"))  # a reason out of a record is one line
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 73: CannotWrite, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
-    error = kind(message)
-    error.exit_code = outcome.exit_code
-    return error
+    return kind.told(message, outcome.exit_code)
 
 
 class _Batch:
@@ -142,9 +180,13 @@ class _Batch:
             return
         try:
             plan = folder.plan(self._force)
-            if plan.action == "done":
-                self._outcomes[index] = _stored(folder)
+            done: RunRecords | None = folder if plan.action == "done" else None
+            if plan == NEW and not self._force:
+                done = packed_before(self._results, folder.run_id)
+            if done is not None:
+                self._outcomes[index] = _stored(done)
                 return
+            check_version(config, self._results, plan, self._force)
             _check_free(folder)
             _check_writable(self._results)
             worker = WorkerProcess(config, folder, plan, force=self._force, command=self._worker)
@@ -190,10 +232,10 @@ class _Batch:
             worker.kill()
 
 
-def _stored(folder: RunFolder) -> Outcome:
-    row = folder.latest_result() or {}
+def _stored(records: RunRecords) -> Outcome:
+    row = records.latest_result() or {}
     status = str(row.get("status"))
-    return Outcome(folder.run_id, status, 0 if status == "ok" else 1, row, row.get("reason"))
+    return Outcome(records.run_id, status, 0 if status == "ok" else 1, row, row.get("reason"))
 
 
 def _check_free(folder: RunFolder) -> None:

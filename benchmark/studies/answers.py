@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dsbench.config import run_id
-from dsbench.records.run_folder import RunFolder
-from dsbench.records.tables import run_row
+from dsbench.errors import UsageError
+from dsbench.records.copies import rows_of
+from dsbench.records.run_row import UNREADABLE
+from dsbench.records.store import Places, Stored, stored_in
 from dsbench.reports.contention import undisturbed
 from dsbench.reports.statistics import Estimate, estimate
 from dsbench.studies.grid import Cell
@@ -49,16 +50,13 @@ class Answer:
         return sum(run.status == "ok" for run in self.runs)
 
 
-def answers_of(cells: Sequence[Cell], results: Path) -> list[Answer]:
-    """One a cell, in order; reads the folders of the grid's own runs alone.
-
-    Raises:
-        CorruptFile: a file of a run is damaged.
-    """
+def answers_of(cells: Sequence[Cell], results: Places) -> list[Answer]:
+    """One a cell, in order; reads the grid's own runs alone. One that cannot be read has the status ``unreadable``."""
+    stored = _stored(results)
     answers: list[Answer] = []
     first: dict[str, Answer] = {}  # of an environment: what shares are taken of
     for cell in cells:
-        runs = [_found(run_id(config), results) for config in cell.configs]
+        runs = [_found(run_id(config), stored) for config in cell.configs]
         plain = {name: _estimate(runs, name) for name in MEASURES}
         base = first.get(cell.labels[ENV])
         shares = {
@@ -71,12 +69,19 @@ def answers_of(cells: Sequence[Cell], results: Path) -> list[Answer]:
     return answers
 
 
-def _found(name: str, results: Path) -> Found:
-    folder = RunFolder.open(results, name)
-    if not folder.path.is_dir():
+def _stored(results: Places) -> Stored:
+    try:
+        return stored_in(results)
+    except UsageError:  # nothing was run yet
+        return Stored()
+
+
+def _found(name: str, stored: Stored) -> Found:
+    if name not in stored.runs:
         return Found(name, ABSENT, None, {}, {})
-    row = run_row(folder)
-    return Found(name, str(row["status"]), row["reason"], row, folder.read_provenance() or {})
+    row, records, _ = rows_of(stored.runs[name])
+    origin = {} if row["status"] == UNREADABLE else records.read_provenance() or {}
+    return Found(name, str(row["status"]), row["reason"], row, origin)
 
 
 def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dsbench.measuring.bench_records import NOT_REACHED, Bench, benches_of, made_where, read_bench
+from dsbench.errors import CorruptFile, UsageError
+from dsbench.measuring.bench_records import NOT_REACHED, Bench, bench_of, made_where
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
+from dsbench.records.store import stored_in
 from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.citing import Use
@@ -20,6 +24,7 @@ from dsbench.reports.notes import made
 from dsbench.studies.beside import citations, published_section
 from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
+from dsbench.text import slug
 
 
 def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] = ()) -> Request:
@@ -35,27 +40,39 @@ def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] 
 
 
 def measured_before(request: Request, results: Path) -> Bench | None:
-    """The latest whole measuring of the same in a results folder; None where there is none."""
+    """The latest whole measuring of the same, code from outside included, in a results folder; None where there is none."""
     asked = json.loads(json.dumps(request.to_json()))
+    content = content_asked(request)
     own_names = {"results", "kind"}  # where, and what the record is
-    for path in reversed(benches_of(results)):
-        bench = read_bench(path)
+    for bench in reversed(_readable(results)):
         same = all(bench.asked.get(name) == value for name, value in asked.items() if name not in own_names)
+        same = same and bench.asked.get("sources", {}) == content
         if same and bench.cells and all(row["reason"] != NOT_REACHED for row in bench.cells.values()):
             return bench
     return None
+
+
+def _readable(results: Path) -> list[Bench]:
+    """The measurings that can be read, the oldest first; none where there are no results yet."""
+    try:
+        stored = stored_in(results).benches
+    except UsageError:
+        return []
+    found = []
+    for name, files in stored:
+        with suppress(CorruptFile):
+            found.append(bench_of(name, files))
+    return found
 
 
 def bench_report(name: str, study: Study, size: str, bench: Bench, command: str) -> Report:
     """The page of a measuring: a table and a figure of latency against context, the crossovers, the paper's beside."""
     curves = alone(curves_of(bench.rows()))  # the environment's step is the same for all
     sentences = (*bench_headline(curves), _growth(curves)) if curves else ("Nothing was measured yet.",)
-    figure = latency_figure(name, study.title, curves)
+    figure = latency_figure(slug(name), study.title, curves)
     tables, figures = ((_table(name, curves),) if curves else ()), ((figure,) if figure else ())
-    asked = [
-        f"Measured by dsbench bench into {bench.path.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."
-    ]
-    where = [f"Made on: {line}." for line in [made(made_where(bench.path))] if line]
+    asked = [f"Measured by dsbench bench into {bench.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."]
+    where = [f"Made on: {line}." for line in [made(made_where(bench.files))] if line]
     settings = ", ".join(text.replace("'", "") for text in bench.asked.get("overrides", ()))
     failed = [row for row in bench.rows() if row["status"] != "ok"]
     sections = [
@@ -87,7 +104,7 @@ def _table(name: str, curves: Curves) -> Table:
         times = [time_cell(own.get(context)) for context in contexts]
         rows.append((words(way.name), *times, Cell(f"{growth:.2f}", growth), whole(state)))
     note = f"± is half the width of the 95 % interval of the median; {STAR}"
-    return Table(name, "Time of a decision", tuple(headings), tuple(rows), (note,))
+    return Table(slug(name), "Time of a decision", tuple(headings), tuple(rows), (note,))
 
 
 def _missing(failed: Sequence[dict[str, Any]]) -> Section:

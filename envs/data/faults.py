@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from dsbench.errors import DatasetError
+from dsbench.reading import MIB, Limits, Unparsable, parse_json, read_regular
 
 GIB = 1 << 30
 DEFAULT_MAX_BYTES = 8 * GIB
-MAX_JSON_BYTES = 8 << 20
+JSON_LIMITS = Limits(size=8 * MIB, depth=24, entries=200_000, text=MIB)
 
 
 class BadEpisode(DatasetError):
@@ -63,18 +63,23 @@ def file_sha256(path: Path) -> str:
         raise fault(path, "", f"cannot be read ({error.strerror})", "check the path and its rights") from error
 
 
-def read_foreign_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
-    """A JSON object from a file that is not trusted: limited in size, nothing in it is executed."""
-    check_file(path, max_bytes)
-    return parse_json_object(path.read_bytes(), path)
+def read_foreign_json(path: Path, limits: Limits = JSON_LIMITS) -> dict[str, Any]:
+    """A JSON object from a file that is not trusted: a regular file, bounded, parsed strictly."""
+    try:
+        data = read_regular(path, limits.size)
+    except FileNotFoundError:
+        raise fault(path, "", "no such file", "check the path") from None
+    except Unparsable as error:
+        raise fault(path, "", error.reason, "check the path and its rights") from None
+    return parse_json_object(data, path, limits)
 
 
-def parse_json_object(data: bytes | str, path: Path | str) -> dict[str, Any]:
+def parse_json_object(data: bytes | str, path: Path | str, limits: Limits = JSON_LIMITS) -> dict[str, Any]:
     """A JSON object; anything else is a fault of the file at `path`."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise fault(path, "", f"not valid JSON ({error})", "get the file again") from error
+        value = parse_json(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data, limits)
+    except Unparsable as error:
+        raise fault(path, "", str(error), "get the file again") from None
     if not isinstance(value, dict):
         raise fault(path, "", f"holds {type(value).__name__} where a JSON object is expected", "get the file again")
     return value

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 
 from dsbench.envs.data.archive import array_sha256, pack, unpack
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_sha256, make_anew, read_foreign_json
@@ -24,29 +25,38 @@ from dsbench.envs.data.report import return_quantiles
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError
 from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, replace_folder, to_json
+from dsbench.reading import Document, Unparsable, checked
 from dsbench.temporaries import discard_leftovers, temporary_beside
 
 FORMAT = 2
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
 LIBRARIES = ("bsuite", "dsbench", "gymnasium", "minigrid", "mujoco", "numpy", "popgym")
-MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
-    "arrays": dict,
-    "env": str,
-    "episodes": int,
-    "file_sha256": str,
-    "format": int,
-    "libraries": dict,
-    "manifest_sha256": str,
-    "mean_return": (int, float),
-    "options": dict,
-    "recipe": str,
-    "return_quantiles": dict,
-    "seed": (int, type(None)),
-    "sha256": str,
-    "source": (dict, type(None)),
-    "stored": dict,
-    "timesteps": int,
-}
+
+
+class Manifest(Document):
+    """What a manifest must hold; a simulator's has ``physics`` too."""
+
+    arrays: dict[str, str]
+    env: str
+    episodes: int = Field(ge=0)
+    file_sha256: str
+    format: int
+    libraries: dict[str, str]
+    manifest_sha256: str
+    mean_return: float
+    options: dict[str, Any]
+    recipe: str
+    return_quantiles: dict[str, float]
+    seed: int | None
+    sha256: str
+    source: dict[str, Any] | None
+    stored: dict[str, Any]
+    timesteps: int = Field(ge=0)
+    physics: str | None = None
+
+
+_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+_NEEDED = frozenset(name for name, known in Manifest.model_fields.items() if known.is_required())
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ def describe(episodes: Episodes, header: Mapping[str, Any]) -> dict[str, Any]:
             "libraries": dict(sorted(_versions())),
             "mean_return": float(episodes.returns().mean()),
             "return_quantiles": return_quantiles(episodes),
-            "sha256": hashlib.sha256("".join(hashes[name] for name in sorted(hashes)).encode()).hexdigest(),
+            "sha256": _overall(hashes),
             "timesteps": episodes.n_timesteps,
         }
     )
@@ -145,6 +155,8 @@ def load_folder(folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[Episo
         raise DatasetError(f"{file} cannot be read ({error}); {way_out}") from error
     if hashlib.sha256(data).hexdigest() != manifest["file_sha256"]:  # before anything in it is parsed
         raise DatasetError(f"{file} is not what its manifest says; {way_out}")
+    if _overall(manifest["arrays"]) != manifest["sha256"]:
+        raise fault(folder / MANIFEST, "sha256", "is not that of its arrays", way_out)
     arrays = unpack(data, file, max_bytes)
     for name in arrays.keys() | manifest["arrays"].keys():
         if name not in arrays or array_sha256(arrays[name]) != manifest["arrays"].get(name):
@@ -170,16 +182,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = read_foreign_json(path)
     except (DatasetError, OSError) as error:
         raise DatasetError(f"{path} cannot be read ({error}); {make_anew(folder)}") from error
-    lacking = sorted(MANIFEST_TYPES.keys() - manifest.keys())
+    lacking = sorted(_NEEDED - manifest.keys())
     if lacking or manifest["format"] != FORMAT:
         what = f"lacks {lacking}" if lacking else f"has format {manifest['format']}, and {FORMAT} is read here"
         raise IncompleteManifest(f"{path} {what}; {make_anew(folder)}")
     rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     if hashlib.sha256(_json(rest, path)).hexdigest() != manifest["manifest_sha256"]:
         raise fault(path, "", "the manifest was changed after it was written", make_anew(folder))
-    for key, kind in MANIFEST_TYPES.items():
-        if not isinstance(manifest[key], kind):
-            raise fault(path, key, f"is {manifest[key]!r}", make_anew(folder))
+    try:
+        checked(_MANIFEST, manifest)
+    except Unparsable as error:
+        raise fault(path, "", error.reason, make_anew(folder)) from None
     return manifest
 
 
@@ -187,6 +200,11 @@ def info_of(manifest: Mapping[str, Any], folder: Path) -> DataInfo:
     """What a manifest says about the data in `folder`."""
     known = {name: manifest[name] for name in DataInfo.__dataclass_fields__ if name not in ("path", "physics")}
     return DataInfo(path=str(folder), physics=manifest.get("physics"), **known)
+
+
+def _overall(hashes: Mapping[str, Any]) -> str:
+    """One sha256 for those of all arrays."""
+    return hashlib.sha256("".join(str(hashes[name]) for name in sorted(hashes)).encode()).hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

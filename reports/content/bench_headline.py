@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from dsbench.measuring.bench_records import benches_of
-from dsbench.reports.content.ways import GROWING, Crossing, Curves, Way, alone, crossings, newest, overlap
+from dsbench.reports.content.ways import GROWING, Crossing, Curves, Newest, Way, alone, crossings, overlap
 
 _NAMED = 3  # that a sentence names
 
 
-def newest_headline(results: Path) -> tuple[str, ...]:
-    """The sentence of the newest bench of a folder; none where there is none."""
-    return bench_headline(newest(results).curves) if benches_of(results) else ()
+def newest_headline(bench: Newest) -> tuple[str, ...]:
+    """The sentence of the newest bench; none where there is none."""
+    return bench_headline(bench.curves) if bench.rows else ()
 
 
 def bench_headline(measured: Curves) -> tuple[str, ...]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from dsbench.measuring.bench_records import benches_of
+from dsbench.records.store import Places, Stored, stored_in
 from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.citing import Use, bibtex, citing, uses_of
 from dsbench.reports.content.contest import Task
@@ -20,9 +19,9 @@ from dsbench.reports.content.method import method, provenance
 from dsbench.reports.content.overall import Pool, overall, pool
 from dsbench.reports.content.papers import papers
 from dsbench.reports.content.tasks import task_section
-from dsbench.reports.content.ways import newest
+from dsbench.reports.content.ways import Newest, newest
 from dsbench.reports.document import Report
-from dsbench.reports.groups import Group, read_groups
+from dsbench.reports.groups import Group, groups_of
 
 _FRONTS = 8  # tasks up to which each has its own figures of score against cost
 
@@ -35,31 +34,30 @@ class Built:
     groups: Sequence[Group]
 
 
-def build(results: Path | str, families: Mapping[str, str]) -> Built:
-    """The report of all that lies in a results folder.
+def build(results: Places, families: Mapping[str, str]) -> Built:
+    """The report of all that lies in results folders and packs.
 
     Args:
         results: with runs, a bench, or both.
         families: environment -> the family of tasks that it belongs to.
 
     Raises:
-        UsageError: there is no such folder, or nothing in it.
-        CorruptFile: a file of a run is damaged.
+        UsageError: there are no such results, or nothing in them.
     """
-    folder = Path(results)
-    groups, tasks = _read(folder, families)
-    journals, pooled = Journals(folder), pool(tasks)
+    stored = stored_in(results)
+    groups, tasks = _read(stored, families)
+    journals, pooled, bench = Journals(), pool(tasks), newest(stored)
     swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
     sections = [
         overall(pooled) if len(tasks) > 1 else None,
         *(task_section(task, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
-        costs(folder),
+        costs(bench, stored.title),
         printed,
         *([gaps(groups, tasks), method(tasks), provenance(groups)] if groups else []),
-        citing(_uses(folder, groups), shown, pooled is not None),
+        citing(_uses(bench, groups), shown, pooled is not None),
     ]
-    title, sentences = f"dsbench report of {folder.resolve().name}", (*headline(tasks), *newest_headline(folder))
+    title, sentences = f"dsbench report of {stored.title}", (*headline(tasks), *newest_headline(bench))
     told = sentences or ("No run has ended with a score yet.",)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
 
@@ -69,20 +67,21 @@ def _has_fronts(task: Task, tasks: Sequence[Task], pooled: Pool | None) -> bool:
     return len(tasks) <= _FRONTS or pooled is None or task not in pooled.members
 
 
-def cited(results: Path | str, families: Mapping[str, str]) -> tuple[str, list[str]]:
-    """BibTeX of what the report of a results folder stands on, and names without one. Arguments and errors as `build`."""
-    groups, tasks = _read(Path(results), families)
-    return bibtex(_uses(Path(results), groups), papers(tasks)[1], pool(tasks) is not None)
+def cited(results: Places, families: Mapping[str, str]) -> tuple[str, list[str]]:
+    """BibTeX of what the report of results stands on, and names without one. Arguments and errors as `build`."""
+    stored = stored_in(results)
+    groups, tasks = _read(stored, families)
+    return bibtex(_uses(newest(stored), groups), papers(tasks)[1], pool(tasks) is not None)
 
 
-def _uses(folder: Path, groups: Sequence[Group]) -> set[Use]:
+def _uses(bench: Newest, groups: Sequence[Group]) -> set[Use]:
     """Of the runs, and of the bench that the report shows."""
-    measured = newest(folder).curves if benches_of(folder) else {}
     return uses_of(groups) | {
-        Use(way.backbone, row["env"] or "") for way, own in measured.items() for row in own.values()
+        Use(way.backbone, row["env"] or "") for way, own in bench.curves.items() for row in own.values()
     }
 
 
-def _read(folder: Path, families: Mapping[str, str]) -> tuple[Sequence[Group], list[Task]]:
-    groups = [] if benches_of(folder) and not (folder / "runs").is_dir() else read_groups(folder)
+def _read(stored: Stored, families: Mapping[str, str]) -> tuple[Sequence[Group], list[Task]]:
+    alone = stored.benches and not (stored.runs or stored.unreadable)
+    groups = [] if alone else groups_of(stored)
     return groups, tasks_of(groups, families)

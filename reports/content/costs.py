@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from dsbench.measuring.bench_records import benches_of
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.throughput import training
 from dsbench.reports.content.ways import (
@@ -17,7 +15,6 @@ from dsbench.reports.content.ways import (
     alone,
     bytes_cell,
     crossings,
-    newest,
     time_cell,
 )
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
@@ -33,11 +30,11 @@ _MARKED = 2  # crossovers that a figure shows
 _PARTS = ("embedding", "backbone", "head")
 
 
-def costs(results: Path) -> Section:
-    """The section of the newest bench, or one line that there is none."""
-    if not benches_of(results):
-        return Section("costs", TITLE, (f"No bench is here; measure with: dsbench bench --results {results.name}",))
-    bench = newest(results)
+def costs(bench: Newest, where: str) -> Section:
+    """The section of the newest bench, or one line that there is none in the results called `where`."""
+    if not bench.name:
+        told = (f"No bench is here; measure with: dsbench bench --results {where}",)
+        return Section("costs", TITLE, (*told, *bench.unreadable))
     curves, (train_tables, train_figures) = bench.curves, training(bench.rows)
     if not curves and not train_tables:
         return Section("costs", TITLE, ("The bench has no finished cell yet.",))
@@ -54,7 +51,7 @@ def costs(results: Path) -> Section:
         *([one] if (one := _memory_figure(alone(curves))) is not None else []),
         *train_figures,
     ]
-    return Section("costs", TITLE, (_told(bench), HOW), tuple(tables), tuple(figures))
+    return Section("costs", TITLE, (_told(bench), *bench.unreadable, HOW), tuple(tables), tuple(figures))
 
 
 def _told(bench: Newest) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from dsbench.records.journal import Journal
+from dsbench.errors import CorruptFile
+from dsbench.records.documents import check_record
 from dsbench.reports.content.contest import Contestant, Task
 from dsbench.reports.document import Figure
 from dsbench.reports.figures import Axis, Series, plot
@@ -18,10 +18,9 @@ Curve = Mapping[int, float]  # update -> score
 
 
 class Journals:
-    """What the journals of a results folder tell beyond the final rows; each is read once, when it is asked for."""
+    """What the journals of results tell beyond the final rows; each is read once, when it is asked for."""
 
-    def __init__(self, results: Path) -> None:
-        self._runs = results / "runs"
+    def __init__(self) -> None:
         self._told: dict[str, tuple[Mapping[str, Curve], Mapping[str, Any]]] = {}
 
     def curve(self, run: Run, measure: str) -> Curve:
@@ -34,11 +33,23 @@ class Journals:
 
     def _of(self, run: Run) -> tuple[Mapping[str, Curve], Mapping[str, Any]]:
         if run.run_id not in self._told:
-            journal = Journal(self._runs / run.run_id / "journal.jsonl")
-            records = [one for one in journal.read_matching(_EVALUATION, _DATA) if one.get("attempt") == run.attempt]
-            data = [one["detail"] for one in records if one.get("event") == "data" and "detail" in one]
-            self._told[run.run_id] = _curves(records), (data[-1].get("options") or {}) if data else {}
+            records = self._records(run)
+            data = [
+                one["detail"] for one in records if one.get("event") == "data" and isinstance(one.get("detail"), dict)
+            ]
+            options = data[-1].get("options") if data else None
+            self._told[run.run_id] = _curves(records), options if isinstance(options, dict) else {}
         return self._told[run.run_id]
+
+    def _records(self, run: Run) -> list[dict[str, Any]]:
+        """Of the attempt that counts; none where the journal cannot be read."""
+        if run.records is None:
+            return []
+        try:
+            found = run.records.journal_text().matching(_EVALUATION, _DATA, check=check_record)
+        except CorruptFile:
+            return []
+        return [one for one in found if one.get("attempt") == run.attempt]
 
 
 def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from dsbench.measuring.bench_records import FOLDER, made_where, read_benches
+from dsbench.errors import CorruptFile, UsageError
+from dsbench.measuring.bench_records import bench_of, made_where, table
 from dsbench.measuring.crossover import Crossover, crossover
+from dsbench.records.store import Stored
 from dsbench.reports.document import MISSING, Cell
 from dsbench.reports.notes import made
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STAR = "* some rounds were contended: others had the core."
 FLAT, GROWING = "recurrent", ("kv_cache", "window")
@@ -40,19 +38,21 @@ Curves = Mapping[Way, Mapping[int, Row]]  # context -> cell
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest bench of a results folder.
+    """The newest bench of results that can be read.
 
     Attributes:
         name: its id.
         several: whether there are older ones.
         made: its machine, versions and commit in words.
         rows: its cells; what is missing is None.
+        unreadable: of newer ones that cannot be read, why not.
     """
 
     name: str
     several: bool
     made: str
     rows: Sequence[Row]
+    unreadable: Sequence[str] = ()
 
     @property
     def curves(self) -> Curves:
@@ -69,14 +69,18 @@ def curves_of(rows: Sequence[Row]) -> Curves:
     return {way: dict(sorted(found[way].items())) for way in sorted(found)}
 
 
-def newest(results: Path) -> Newest:
+def newest(stored: Stored) -> Newest:
     """The newest bench; without rows where there is none."""
-    cells = read_benches(results)
-    names = sorted(cells["bench_id"].dropna().astype(str).unique())
-    own: pd.DataFrame = cells[cells["bench_id"].eq(names[-1])] if names else cells
-    rows = [{str(key): plain(value) for key, value in row.items()} for row in own.to_dict(orient="records")]
-    origin = made_where(results / FOLDER / names[-1]) if names else {}
-    return Newest(names[-1] if names else "", len(names) > 1, made(origin), rows)
+    unreadable: list[str] = []
+    for name, files in reversed(stored.benches):
+        try:
+            cells, origin = list(bench_of(name, files).cells.values()), made(made_where(files))
+        except (CorruptFile, UsageError) as error:
+            unreadable.append(str(error))
+            continue
+        rows = [{str(key): plain(value) for key, value in row.items()} for row in table(cells).to_dict("records")]
+        return Newest(name, len(stored.benches) > 1, origin, rows, unreadable)
+    return Newest("", False, "", (), unreadable)
 
 
 def plain(value: Any) -> Any:

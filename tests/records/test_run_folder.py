@@ -172,7 +172,7 @@ def test_a_new_attempt_never_sees_older_training_checkpoints_and_keeps_the_finis
 
 
 def test_config_and_provenance_are_written_once_and_read_back(run: RunFolder) -> None:
-    config = {"backbone": {"name": "s4"}, "train": {"lr": 1e-3, "window": None}, "seed": 0, "on": "yes"}
+    config = {"backbone": {"name": "s4", "kind": "yes"}, "train": {"lr": 1e-3, "window": None}, "seed": 0}
     assert run.read_config() is None
     assert run.write_config(config)
     assert not run.write_config({"seed": 1})
@@ -189,7 +189,7 @@ def means_the_same(data: bytes, whole: bytes) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "result-1.json", "claim.json", "provenance.json"])
+@pytest.mark.parametrize("name", ["config.yaml", "result-1.json", "claim.json", "provenance-1.json"])
 def test_a_changed_or_torn_file_is_found_and_named(run: RunFolder, name: str) -> None:
     def read_all() -> None:
         run.read_config()
@@ -197,7 +197,7 @@ def test_a_changed_or_torn_file_is_found_and_named(run: RunFolder, name: str) ->
         run.status()
 
     with run.claim():
-        run.write_config({"seed": 12345, "name": "x"})
+        run.write_config({"seed": 12345, "preset": "x"})
         run.write_provenance({"python": "3.11"})
         run.finish("ok", {"return": 0.25})
     read_all()

@@ -91,14 +91,14 @@ def make_run(
         (config[part] if part else config)[key] = value
     text = yaml.dump(config, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    run_id = re.sub(r"[^a-z0-9-]+", "_", f"{backbone}-{env}-s{seed}-{digest[:10]}".lower())
+    run_id = re.sub(r"[^a-z0-9-]+", "_", f"{backbone}-{env}-s{seed}-{digest[:10]}-made".lower()).strip("_")
     folder = results / "runs" / run_id
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_bytes(f"# dsbench run, sha256 of the lines below: {digest}\n{text}".encode())
     (folder / "provenance.json").write_bytes(seal(ORIGIN | dict(origin or {})))
     claim = {"attempt": 1, "host": "node", "pid": 7, "boot_id": None, "since": "2026-01-01T00:00:00+00:00"}
     (folder / "claim.json").write_bytes(seal(claim))
-    (folder / "journal.jsonl").write_bytes(_journal(env, seed, score, metric, dict(options or {})))
+    (folder / "journal.jsonl").write_bytes(_journal(env, seed, score, metric, dict(options or {}), status))
     if status in ("running", "interrupted"):
         return run_id
     row = {"run_id": run_id, "backbone": backbone, "env": env, "seed": seed, "attempt": 1, "status": status}
@@ -137,7 +137,7 @@ def _measured(score: float | None, metric: str, normalised: bool) -> dict[str, A
     return row | ({"score_normalised": 100 * score} if normalised and score is not None else {})
 
 
-def _journal(env: str, seed: int, score: float | None, metric: str, options: Mapping[str, Any]) -> bytes:
+def _journal(env: str, seed: int, score: float | None, metric: str, options: Mapping[str, Any], status: str) -> bytes:
     name = "return" if metric == "return_mean" else metric
     records: list[dict[str, Any]] = [{"kind": "event", "event": "data", "detail": {"env": env, "options": options}}]
     for number in range(1, LOSSES + 1):
@@ -149,6 +149,8 @@ def _journal(env: str, seed: int, score: float | None, metric: str, options: Map
             records.append(told | {"step": 100 * number, "decode": "argmax", "acting": "stateful"})
             if name != "return":
                 records.append(records[-1] | {"metric": "return"})
+    if status not in ("running", "interrupted"):
+        records.append({"kind": "event", "event": "end", "detail": {"status": status}})
     return b"".join(map(_line, records))
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from dsbench.records.encoding import seal
 from dsbench.records.journal import Journal
+from dsbench.records.store import Stored, stored_in
 from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.build import build
 from dsbench.reports.content.costs import costs
+from dsbench.reports.content.ways import newest
 from dsbench.reports.document import Table
 
 
@@ -18,6 +20,7 @@ def bench(
     results: Path, name: str, times: dict[tuple[str, str], dict[int, float]], loop: str = "model", batch: int = 1
 ) -> None:
     """A bench with these microseconds; a cell without a number is one that took too long."""
+    (results / "bench" / name).mkdir(parents=True, exist_ok=True)
     journal = Journal(results / "bench" / name / "journal.jsonl")
     for (backbone, mode), cells in times.items():
         for context, value in cells.items():
@@ -44,6 +47,7 @@ def bench(
 
 
 def train(results: Path, name: str, backbone: str, speeds: dict[int, float]) -> None:
+    (results / "bench" / name).mkdir(parents=True, exist_ok=True)
     journal = Journal(results / "bench" / name / "journal.jsonl")
     for length, speed in speeds.items():
         key = {"cell_id": f"{backbone}.train.L{length}", "backbone": backbone, "mode": "train", "length": length}
@@ -66,7 +70,7 @@ TIMES = {
 def test_the_crossover_is_where_the_lines_meet(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", {("gpt", "kv_cache"): {1: 7.0}})
     bench(tmp_path, "20260102t000000-quick", TIMES)
-    section = costs(tmp_path)
+    section = costs(newest(stored_in(tmp_path)), tmp_path.name)
     found = {table.name: table for table in section.tables}
     assert "Bench 20260102t000000-quick, the newest of several" in section.paragraphs[0]
     assert texts(found["latency-context"])[0][:6] == ["gpt", "kv cache", "model alone", "1", "100 ± 10", "200 ± 20"]
@@ -82,7 +86,7 @@ def test_the_crossover_is_where_the_lines_meet(tmp_path: Path) -> None:
 def test_the_environment_in_the_loop_and_larger_batches_stand_beside(tmp_path: Path) -> None:
     for loop, batch in (("model", 1), ("env", 1), ("model", 64)):
         bench(tmp_path, "20260101t000000-full", {("s4", "recurrent"): {1: 100.0 * batch}}, loop, batch)
-    section = costs(tmp_path)
+    section = costs(newest(stored_in(tmp_path)), tmp_path.name)
     latency, memory = section.tables
     assert [row[2:5] for row in texts(latency)] == [
         ["model alone", "1", "100 ± 10"], ["with hopper", "1", "100 ± 10"], ["model alone", "64", "6,400 ± 640"]
@@ -94,7 +98,7 @@ def test_the_environment_in_the_loop_and_larger_batches_stand_beside(tmp_path: P
 
 def test_training_speed_stands_against_the_length_of_a_row(tmp_path: Path) -> None:
     train(tmp_path, "20260101t000000-quick", "s4", {64: 2e5, 1024: 4e5})
-    section = costs(tmp_path)
+    section = costs(newest(stored_in(tmp_path)), tmp_path.name)
     (table,) = section.tables
     assert [row[2:6] for row in texts(table)] == [["64", "16", "200,000", "5.1"], ["1024", "16", "400,000", "41.0"]]
     assert texts(table)[0][7] == "3.0 MiB"
@@ -103,7 +107,7 @@ def test_training_speed_stands_against_the_length_of_a_row(tmp_path: Path) -> No
 
 def test_the_headline_says_who_is_fastest_and_what_is_not_separated(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", TIMES | {("lstm", "recurrent"): {1: 500.0, 201: 500.0, 1000: 160.0}})
-    (sentence,) = newest_headline(tmp_path)
+    (sentence,) = newest_headline(newest(stored_in(tmp_path)))
     assert "gpt KV cache (100 µs, 95 % interval 90 to 110, separated from all others) at t = 1" in sentence
     assert "s4 recurrent (150 µs, 95 % interval 135 to 165, not separated from lstm recurrent) at t = 1,000" in sentence
     assert (
@@ -114,7 +118,7 @@ def test_the_headline_says_who_is_fastest_and_what_is_not_separated(tmp_path: Pa
 
 
 def test_without_a_bench_one_line_says_how_to_make_one(tmp_path: Path) -> None:
-    section = costs(tmp_path)
+    section = costs(newest(Stored()), tmp_path.name)
     assert section.paragraphs == (f"No bench is here; measure with: dsbench bench --results {tmp_path.name}",)
     assert not section.tables and not section.figures
 
@@ -126,7 +130,7 @@ def test_a_bench_alone_makes_a_report(tmp_path: Path) -> None:
 
 def test_a_bench_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", TIMES)
-    assert not costs(tmp_path).paragraphs[0].count("commit")
+    assert not costs(newest(stored_in(tmp_path)), tmp_path.name).paragraphs[0].count("commit")
     origin = {
         "dsbench": "0.1.0",
         "machine": {"cpu_model": "Abacus 3", "cores_usable": 4},
@@ -136,7 +140,7 @@ def test_a_bench_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
     }
     (tmp_path / "bench" / "20260101t000000-quick" / "provenance.json").write_bytes(seal(origin))
     expected = "; Abacus 3, 4 cores · torch 2.13.0 · threads 1 · dsbench 0.1.0 · commit 0123456789ab."
-    assert costs(tmp_path).paragraphs[0].endswith(expected)
+    assert costs(newest(stored_in(tmp_path)), tmp_path.name).paragraphs[0].endswith(expected)
 
 
 def test_a_report_of_a_bench_alone_speaks_of_no_runs_and_cites_what_was_measured(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_where_nobody_is_asked_for_a_return_the_backbone_keeps_its_name(tmp_path
 def test_learning_curves_are_means_over_seeds_of_the_journal(tmp_path: Path) -> None:
     seeds(tmp_path, "s4", "umbrella", [0.9, 0.7], metric="success")
     (task,) = tasks_of(read_groups(tmp_path), {})
-    curves = [Journals(tmp_path).curve(run, "success") for run in task.contestants[0].runs]
+    curves = [Journals().curve(run, "success") for run in task.contestants[0].runs]
     assert curves[0] == pytest.approx({100: 0.18, 200: 0.36, 300: 0.54, 400: 0.72, 500: 0.9})
     assert curves[1][500] == pytest.approx(0.7)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.config import RunConfig, resolve, run_id
+from dsbench.config import RunConfig, naming, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher, relay
@@ -125,6 +125,25 @@ def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pyt
     behave("ok")
     assert once(tmp_path).status == "ok"
     assert stored(tmp_path)["attempt"] == 1
+
+
+def test_an_unfinished_run_is_not_gone_on_with_once_results_have_changed(
+    tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    begun = RunFolder.open(tmp_path, run_id(config()))
+    with begun.claim():
+        pass
+    monkeypatch.setattr(naming, "RESULT_VERSION", naming.RESULT_VERSION + 2)
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code, outcome.row) == ("refused", 2, None)
+    assert "\n" not in str(outcome.message)
+    for part in (str(begun.path), "result version 1,", "version 3", "delete that folder", "--force"):
+        assert part in str(outcome.message)
+    assert not (tmp_path / "starts").exists()
+    with RunFolder.open(tmp_path, run_id(config())).claim():
+        pass
+    assert launcher.state_of(config(), tmp_path) == "resumed, from the start"  # its own; the other one stays
 
 
 def test_kill_by_the_memory_killer_is_out_of_memory(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -146,7 +146,7 @@ def test_nothing_that_a_file_names_is_imported(root: Path, tmp_path: Path, monke
         ({"total_steps": 7}, "total_steps: is 7 and the data has"),
         ({"dsbench": None, "env_spec": '{"id": "Hopper-v5"}'}, "made in 'Hopper-v5', which is not the environment toy"),
         ({"dsbench": None, "env_spec": '{"id": ["CartPole-v1"]}'}, "which is not the environment toy"),
-        ({"dsbench": None, "env_spec": "nonsense"}, "env_spec: not valid JSON"),
+        ({"dsbench": None, "env_spec": "nonsense"}, "env_spec: line 1: not valid JSON"),
         ({"dsbench": {"env": "other-v0", "options": {}, "sha256": "0"}}, "made in other-v0"),
         ({"dsbench": {"env": "toy-v0", "options": {"horizon": 10}, "sha256": "0"}}, "is not what was exported"),
     ],
