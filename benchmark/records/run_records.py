@@ -179,13 +179,12 @@ class RunRecords:
         Rows of before have no seal; theirs must tell of the end.
         """
         text = self.journal_text()
-        text.check()
         if seal := row.get("journal"):
             text.check_seal(seal["lines"], seal["sha256"])
-        elif row["status"] in FINAL:
-            ends = text.matching(b'"event":"end"', check=check_record)
-            if not any(record.get("attempt") == row["attempt"] for record in ends):
-                raise text.fault("is missing" if not text.data else "was cut short: it does not tell of the run's end")
+            return
+        ends = text.matching(b'"event":"end"', check=check_record)
+        if row["status"] in FINAL and not any(record.get("attempt") == row["attempt"] for record in ends):
+            raise text.fault("is missing" if not text.data else "was cut short: it does not tell of the run's end")
 
     # ------------------------------------------------------------------ pieces
 
