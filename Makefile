@@ -12,6 +12,13 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/mypy -p dsbench
 
+# What a target made goes into its pack, where the next one finds it, and the records made here go with their checkpoints.
+# $(call packed,FOLDER,FILE,runs|bench)
+define packed
+$(DSBENCH) pack $(1) --only $(3) --out $(1)/$(2) --command "make $@"
+	rm -rf $(1)/$(3)
+endef
+
 # The table of the README with its controls: 156 runs, resumable, finished ones are skipped.
 DSBENCH = .venv/bin/dsbench
 ALL = --backbone gpt,s4,s4d,s5,mamba,mamba2,lstm,gru,rnn,mingru,linear-attention,mlp,framestack --env umbrella --seeds 3 --results results/reference
@@ -22,6 +29,7 @@ reference:
 	$(DSBENCH) sweep $(ALL) $(CONTROL) --set data.permute_returns=true
 	$(DSBENCH) sweep $(ALL) $(CONTROL) --set wrapper.condition=none
 	$(DSBENCH) sweep $(ALL) --set env.chain_length=20 --set data.episodes=50000 --set train.updates=2500 --set train.lr=2e-3
+	$(call packed,results/reference,umbrella.dsb,runs)
 	.venv/bin/python results/reference_table.py --write
 
 # The table of the tasks that need no simulator, with its controls: 390 runs of about a minute, resumable.
@@ -29,6 +37,7 @@ TASKS = umbrella,memory-len,memory-size,repeat-first,repeat-previous,door-key,gr
 
 tasks:
 	$(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control random,memoryless,framestack,bc,top10-bc,optimal --env $(TASKS) --seeds 3 --results results/reference/tasks
+	$(call packed,results/reference/tasks,tasks.dsb,runs)
 	.venv/bin/python results/tasks_table.py --write
 
 # What the labels of the tasks stand on, and key-to-door, graph-walk and the memory probe over several data sets.
@@ -43,6 +52,7 @@ studies:
 	$(DSBENCH) sweep --results results/reference/studies --seeds 3 --backbone gpt,s4d,mamba,lstm,mlp --env key-to-door --data medium --set train.objective=probe --set wrapper.condition=none
 	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph || exit 1; done
 	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=stitch || exit 1; done
+	$(call packed,results/reference/studies,studies.dsb,runs)
 	.venv/bin/python results/studies_table.py --write
 
 # The studies that ship, each at its quick size and with its page: at most 25 minutes a study on two idle cores, resumable.
@@ -50,6 +60,8 @@ QUESTIONS = latency-context umbrella-length token-layout low-budget context-limi
 
 questions:
 	for name in $(QUESTIONS); do $(DSBENCH) study $$name --size quick --results results/reference/questions || exit 1; done
+	$(DSBENCH) pack results/reference/questions --out results/reference/questions/questions.dsb --command "make questions"
+	rm -rf results/reference/questions/runs results/reference/questions/bench
 
 # Three simulated bodies, two recipes: 90 runs of a few minutes, resumable.
 MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hopper,halfcheetah,walker2d --seeds 3 --results results/reference/mujoco
@@ -57,16 +69,19 @@ MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hoppe
 mujoco:
 	$(MUJOCO) --set data.recipe=medium
 	$(MUJOCO) --set data.recipe=medium-replay
+	$(call packed,results/reference/mujoco,mujoco.dsb,runs)
 	.venv/bin/python results/mujoco_table.py --write
 
 # What a decision costs: latency, memory, size and throughput of seven backbones side by side, 10 minutes at most when idle.
 bench:
 	$(DSBENCH) bench --backbones gpt,s4,s4d,s5,mamba,mamba2,lstm --results results/reference
+	$(call packed,results/reference,bench.dsb,bench)
 	.venv/bin/python results/bench_table.py --write
 
 # The same to 4,000 timesteps, 64 rows and training rows of 16k, at most a minute a cell: 20 minutes when idle.
 bench-full:
 	$(DSBENCH) bench --full --rounds 10 --limit 60 --results results/reference/full
+	$(call packed,results/reference/full,full.dsb,bench)
 
 # docs/gallery.md and its pictures, out of everything above.
 gallery:

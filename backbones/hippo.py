@@ -9,9 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dsbench.errors import UsageError
+
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
+LARGEST = 2048  # N of a matrix that is decomposed
 INPUT_CLIP = 2.0  # the reference clips the imaginary part of V* B
 
 
@@ -36,7 +39,14 @@ def legs_normal(size: int) -> tuple[ComplexArray, ComplexArray]:
 
     S + S^T = -I, so its eigenvalues are -1/2 + i w and its eigenvectors are those of the Hermitian matrix -i S (without
     the real part). Kept: the half with negative w, ascending, as in the reference.
+
+    Raises:
+        UsageError: N is larger than `LARGEST`; the matrix takes 16 N^2 bytes, its decomposition some N^3 operations.
     """
+    if size > LARGEST:
+        raise UsageError(
+            f"d_state is {size}; expected at most {LARGEST}, since HiPPO-LegS is decomposed as a dense matrix"
+        )
     a, _ = legs(size)
     p = low_rank(size)
     skew = a + np.outer(p, p) + 0.5 * np.eye(size)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsbench.backbones.contract import Backbone, Kernel, mark_dynamics, mark_rate
-from dsbench.backbones.hippo import legs_normal
+from dsbench.backbones.hippo import LARGEST, legs_normal
 from dsbench.backbones.kernels.diagonal import DIAGONAL_SCAN, diagonal_scan
 from dsbench.backbones.residual import Block, Mixer, ResidualBackbone, ResidualBlock
 from dsbench.backbones.s4d import Discretisation, bilinear, zero_order_hold
@@ -202,6 +202,10 @@ class S5(ResidualBackbone):
 
 def initial_modes(d_state: int, blocks: int) -> tuple[Tensor, Tensor]:
     """Lambda (P,) and V (N, P) complex128: the HiPPO-LegS normal part of size N/J, J times along the diagonal."""
+    if d_state > LARGEST:
+        raise UsageError(
+            f"d_state is {d_state}; expected at most {LARGEST}, since its blocks begin as one dense matrix"
+        )
     modes, vectors = legs_normal(d_state // blocks)
     return torch.from_numpy(np.tile(modes, blocks)), torch.from_numpy(np.kron(np.eye(blocks), vectors))
 

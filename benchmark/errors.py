@@ -1,7 +1,7 @@
 """Named errors. Every message says what was given, what was expected and the way out; the exit code travels with it.
 
 Exit codes (one table for the whole tool): 0 ok, 1 some runs or checks failed, 2 bad input, 70 internal,
-73 cannot write, 75 held by another process, 130/143 interrupted and resumable.
+73 cannot write, 75 held by another process: look again later, 128 + signal: interrupted by it and resumable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that survive a crash: whole-file replacement, exclusive creation, kernel locks and hashes."""
+"""Files that survive a crash: whole-file replacement, exclusive creation and kernel locks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ import fcntl
 import json
 import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dsbench.errors import CannotWrite, CorruptFile, UsageError
+from dsbench.stopping import raise_if_asked
+from dsbench.temporaries import temporary_beside
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,118}[a-z0-9_-])?\Z")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 
 
 DATA_PLACE = "DSBENCH_DATA=DIR"  # another place for data sets
+_POLL_S = 0.1  # between two tries of a lock that is waited for
+_REASONS = {  # why the system refuses, and what is to be done before the same command is given again
+    errno.ENOSPC: ("the disk is full", "free space and "),
+    errno.EDQUOT: ("the disk is full", "free space and "),
+    errno.EROFS: ("the file system is read-only", "make it writable and "),
+    errno.ENOENT: ("its folder was removed", ""),
+}
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -30,34 +40,80 @@ def check_name(name: str, what: str = "name") -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, whole or not at all: temporary file beside it, fsync, rename, fsync of the folder."""
+    """`replace_file`, with the folders that it takes."""
     write_stream(path, [data])
 
 
 def write_stream(path: Path, parts: Iterable[bytes]) -> None:
     """The same for what is made part by part; an error of whoever makes them leaves `path` as it was."""
-    temporary = _write_temporary(path, parts)
     try:
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _discard(temporary)
         raise cannot_write(path, error) from error
-    fsync_folder(path.parent)
+    _replace(path, parts)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
+
+    Raises:
+        CannotWrite: the system refuses; so it does where the folder is gone, which is never made anew.
+    """
+    _replace(path, [data])
+
+
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
+    temporary = temporary_beside(path)
+    try:
+        _write_durably(temporary, parts)
+        os.replace(temporary, path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        _discard(temporary)
 
 
 def create_exclusive(path: Path, data: bytes) -> bool:
-    """Create `path` with `data` exactly once; False if it exists already. Atomic across processes (hard link)."""
-    temporary = _write_temporary(path, [data])
+    """Create `path` with `data` exactly once; False if it exists already. Atomic across processes (hard link).
+
+    Raises:
+        CannotWrite: as `replace_file`.
+    """
+    temporary = temporary_beside(path)
     try:
+        _write_durably(temporary, [data])
         os.link(temporary, path)
+        fsync_folder(path.parent)
     except FileExistsError:
         return False
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         _discard(temporary)
-    fsync_folder(path.parent)
     return True
+
+
+def replace_folder(beside: Path, place: Path) -> None:
+    """Rename the folder `beside` to `place`, and delete what was there; raises `OSError`.
+
+    A folder cannot be overwritten, so an old one is moved away first. Where another process puts one there meanwhile, that is
+    moved away too: the last one wins, and both end well.
+    """
+    while True:
+        old = temporary_beside(place)
+        with suppress(FileNotFoundError):
+            os.rename(place, old)
+        try:
+            os.rename(beside, place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            fsync_folder(place.parent)
+            return
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def to_json(value: Any) -> bytes:
@@ -74,16 +130,36 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive kernel lock on `path` of a data set (created if missing), waiting for it; freed even by kill -9."""
+def locked(path: Path, on_wait: Callable[[], None] = raise_if_asked) -> Iterator[None]:
+    """Hold an exclusive kernel lock on `path` of a data set (created if missing), waiting for it; freed even by kill -9.
+
+    Args:
+        path: the lock file.
+        on_wait: called again and again while another process has it; what it raises ends the waiting.
+
+    Raises:
+        CannotWrite: the file cannot be made, or its file system has no locks.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b")
     except OSError as error:
         raise cannot_write(path, error, DATA_PLACE) from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not _try_lock(file.fileno(), path):
+            on_wait()
+            time.sleep(_POLL_S)
         yield
+
+
+def _try_lock(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise cannot_write(path, error, DATA_PLACE) from error
+    return True
 
 
 def fsync_folder(folder: Path) -> None:
@@ -95,33 +171,19 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_temporary(path: Path, parts: Iterable[bytes]) -> Path:
-    temporary: Path | None = None
-    written = False
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; results are meant to be shared
-        written = True
-        return temporary
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        if temporary is not None and not written:
-            _discard(temporary)
+def _write_durably(path: Path, parts: Iterable[bytes]) -> None:
+    with path.open("xb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def cannot_write(path: Path, error: OSError, place: str = "--results DIR") -> CannotWrite:
     """The error to raise when the system refused to write `path`: why, and the way out, `place` naming another folder."""
-    reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-    return CannotWrite(f"cannot write {path}: {reason}; free space or choose another folder with {place}")
+    reason, before = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
+    return CannotWrite(
+        f"cannot write {path}: {reason}; {before}give the same command again, or choose another folder with {place}"
+    )
 
 
 def _discard(path: Path) -> None:

@@ -12,7 +12,8 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -64,7 +65,7 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self._built_in.values()
-        for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+        for point in _points(self.group):
             if point.name not in self._built_in:
                 origin = point.dist.name if point.dist else point.value
                 yield Entry(point.name, f"from {origin}", origin, point.value)
@@ -101,6 +102,12 @@ class Catalogue:
             if entry.extra is None:
                 raise
             raise MissingExtra(f"{self.kind} {name!r}", entry.extra) from error
+
+
+@cache
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of `group`, asked for once a process: finding them reads a file of every installed distribution."""
+    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
 
 
 def is_file_reference(spec: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -45,9 +46,9 @@ class Scores:
         return {name: float(np.mean(values)) for name, values in self.metrics.items()}
 
 
-def episode_seeds(root: int, split: Split, episodes: int) -> list[int]:
-    """Seeds of the episodes of a split; episode i has the same seed however many there are."""
-    return [seeds.seed_for(root, split, i) for i in range(episodes)]
+def episode_seeds(root: int, split: Split, episodes: int, first: int = 0) -> list[int]:
+    """Seeds of the episodes of a split from the `first` on; episode i has the same seed however many there are."""
+    return [seeds.seed_for(root, split, first + i) for i in range(episodes)]
 
 
 @torch.no_grad()
@@ -87,7 +88,7 @@ def evaluate(
         players.append(_Learned(actor, wanted, decode, generator))
         return players[-1]
 
-    metrics = _play(player, spec, episode_seeds(seed, split, episodes), on_step)
+    metrics = _play(player, spec, partial(episode_seeds, seed, split), episodes, on_step)
     model.train(was_training)
     if not model.discrete:
         metrics["clipped_actions"] = np.concatenate([player.clipped for player in players])
@@ -111,7 +112,7 @@ def evaluate_scripted(
         episode_draw = generator.random(MAX_ROWS)[:rows]
         return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep)
 
-    return Scores(_play(player, spec, episode_seeds(seed, split, episodes), on_step))
+    return Scores(_play(player, spec, partial(episode_seeds, seed, split), episodes, on_step))
 
 
 class _Learned:
@@ -160,13 +161,17 @@ class _Learned:
 def _play(
     player: Callable[[VectorEpisodes, int, int], Player],
     spec: EnvSpec,
-    every_seed: list[int],
+    seeds_of: Callable[[int, int], list[int]],
+    episodes: int,
     on_step: Callable[[], None],
 ) -> dict[str, np.ndarray]:
-    """Measure -> (E,) values; `player` makes one from a group's episodes, their number and the index of the first."""
+    """Measure -> (E,) values; `player` makes one from a group's episodes, their number and the index of the first.
+
+    Seeds, of so many episodes from a first one on, are drawn group by group: those of a million take long.
+    """
     parts: list[dict[str, np.ndarray]] = []
-    for begin in range(0, len(every_seed), MAX_ROWS):
-        chunk = every_seed[begin : begin + MAX_ROWS]
+    for begin in range(0, episodes, MAX_ROWS):
+        chunk = seeds_of(min(MAX_ROWS, episodes - begin), begin)
         env = checked.begin(spec, spec.vector, chunk)
         recorded = roll(spec, env, player(env, len(chunk), begin), len(chunk), on_step)
         parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})

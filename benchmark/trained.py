@@ -9,7 +9,10 @@ from typing import Any
 
 from dsbench.config import RunConfig, from_dict
 from dsbench.decision import DecisionSequence
-from dsbench.decision.policy import load_policy
+from dsbench.decision.loading import non_finite_weights
+from dsbench.decision.policy import read_policy
+from dsbench.decision.spaces import same_form
+from dsbench.envs.spec import EnvSpec
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 
@@ -24,6 +27,7 @@ class TrainedRun:
         config: its settings.
         policy: trained, on the CPU.
         meta: what the final checkpoint says beside the weights.
+        weights_note: a sentence where some weights are no numbers, None where all are.
     """
 
     path: Path
@@ -31,6 +35,7 @@ class TrainedRun:
     config: RunConfig
     policy: DecisionSequence
     meta: Mapping[str, Any]
+    weights_note: str | None = None
 
 
 def open_trained(run: str | Path) -> TrainedRun:
@@ -47,8 +52,24 @@ def open_trained(run: str | Path) -> TrainedRun:
             f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
             "expected a run that was trained here"
         )
-    policy = load_policy(run)
+    policy = read_policy(run)
     stored = folder.read_config()
     if stored is None:
         raise UsageError(f"{run} has no config.yaml, which says how its environment and data were made")
-    return TrainedRun(folder.path, row, from_dict(stored), policy, checkpoints.load("final").meta)
+    meta = checkpoints.load("final").meta
+    return TrainedRun(folder.path, row, from_dict(stored), policy, meta, non_finite_weights(policy))
+
+
+def check_task(policy: DecisionSequence, spec: EnvSpec, run: str | Path) -> None:
+    """`UsageError` where the policy is for other observations or actions than the task of the run's settings has."""
+    environment = spec.make()
+    try:
+        for kind in ("observation", "action"):
+            own, expected = getattr(policy, f"{kind}_space"), getattr(environment, f"{kind}_space")
+            if not same_form(own, expected):
+                raise UsageError(
+                    f"{run} keeps a policy for {kind}s {str(own)[:100]}, and its settings name env {spec.name!r}, which has "
+                    f"{str(expected)[:100]}; expected the policy of that env"
+                )
+    finally:
+        environment.close()

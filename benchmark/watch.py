@@ -25,7 +25,7 @@ from dsbench.errors import UsageError
 from dsbench.files import write_atomic
 from dsbench.rollout import Decode
 from dsbench.seeds import seed_for
-from dsbench.trained import open_trained
+from dsbench.trained import check_task, open_trained
 
 DECODES: dict[str, Decode] = {"argmax": "argmax", "sample": "sample"}
 MAX_FRAMES, MAX_BYTES = 150, 2_000_000
@@ -43,6 +43,7 @@ class Watched:
     timesteps: int
     target: float | None
     total: float  # return
+    weights_note: str | None = None  # where some weights are no numbers
 
 
 class _Run(NamedTuple):
@@ -53,6 +54,7 @@ class _Run(NamedTuple):
     spec: EnvSpec
     row: Mapping[str, Any]
     targets: Mapping[str, Any]
+    weights_note: str | None
 
 
 @dataclass
@@ -105,13 +107,14 @@ def watch(
         env.close()
     data, frames = _encode(film.frames)
     write_atomic(path, data)
-    return Watched(path, len(data), frames, len(rewards), asked, math.fsum(rewards))
+    return Watched(path, len(data), frames, len(rewards), asked, math.fsum(rewards), found.weights_note)
 
 
 def _load(run: str | Path) -> _Run:
     found = open_trained(run)
     spec = envs.get_spec(found.config.env.name, **found.config.env.options)
-    return _Run(found.policy, found.config, spec, found.row, found.meta.get("targets", {}))
+    check_task(found.policy, spec, run)
+    return _Run(found.policy, found.config, spec, found.row, found.meta.get("targets") or {}, found.weights_note)
 
 
 def _play(
@@ -157,7 +160,7 @@ def _actor(run: _Run) -> Actor:
     if run.row.get("acting") != "windowed":
         return Actor(run.policy, 1)
     window = run.config.eval.window or run.config.train.window or run.spec.horizon
-    return Actor(run.policy, 1, acting="windowed", window=window)
+    return Actor(run.policy, 1, acting="windowed", window=min(window, run.spec.horizon))
 
 
 def _target(run: _Run, given: float | None, first: Any) -> float | None:
@@ -173,7 +176,8 @@ def _target(run: _Run, given: float | None, first: Any) -> float | None:
     target = run.targets.get("target")
     if isinstance(target, list):
         start_of = getattr(run.spec.target, "start_of", None)
-        target = None if start_of is None else target[int(start_of(_batch(first))[0])]
+        start = len(target) if start_of is None else int(start_of(_batch(first))[0])
+        target = target[start] if start < len(target) else None
     if target is None:
         raise UsageError("this run names no return to ask for in this episode; give one with --target R")
     return float(target)

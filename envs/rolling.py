@@ -10,6 +10,7 @@ import numpy as np
 from dsbench.envs import checked
 from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
 from dsbench.episodes import Episodes, Timestep, collect
+from dsbench.stopping import raise_if_asked
 
 
 class Player(Protocol):
@@ -69,6 +70,7 @@ def roll(spec: EnvSpec, env: VectorEpisodes, player: Player, rows: int, on_step:
 
     Raises:
         EnvironmentFault: as `dsbench.envs.checked.step`.
+        Interrupted: a signal asked for an end.
     """
     alive = np.ones(rows, bool)
     steps: list[Timestep] = []
@@ -82,6 +84,7 @@ def roll(spec: EnvSpec, env: VectorEpisodes, player: Player, rows: int, on_step:
         player.receive(np.where(alive, rewards, 0).astype(np.float32), alive)
         alive = alive & ~(terminated | truncated)
         on_step()
+        raise_if_asked()
         if not alive.any():
             break
     return collect(steps)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
 
 from dsbench.episodes import Observations, map_observations
 from dsbench.errors import EnvironmentFault, UsageError
+from dsbench.stopping import raise_if_asked
+
+T = TypeVar("T")
 
 
 class LoopedEpisodes:
@@ -20,8 +24,8 @@ class LoopedEpisodes:
     """
 
     def __init__(self, make: Callable[[], gym.Env[Any, Any]], seeds: Sequence[int]) -> None:
-        self.envs = [make() for _ in seeds]
-        results = [env.reset(seed=seed) for env, seed in zip(self.envs, seeds, strict=True)]
+        self.envs = [_unless_stopped(make) for _ in seeds]
+        results = [_unless_stopped(partial(env.reset, seed=seed)) for env, seed in zip(self.envs, seeds, strict=True)]
         self._last = [observation for observation, _ in results]
         for env, (observation, info) in zip(self.envs, results, strict=True):
             _check(env, observation, info)
@@ -34,6 +38,7 @@ class LoopedEpisodes:
         rewards, terminated, truncated = np.zeros(rows, np.float32), self._over.copy(), np.zeros(rows, bool)
         infos: list[dict[str, Any]] = [{} for _ in range(rows)]
         for row in np.flatnonzero(~self._over):
+            raise_if_asked()
             self._last[row], rewards[row], terminated[row], truncated[row], infos[row] = self.envs[row].step(
                 actions[row]
             )
@@ -44,6 +49,12 @@ class LoopedEpisodes:
         self.observations = _stack(self._last)
         self.action_mask = _masks(infos, self.action_mask)
         return self.observations, rewards, terminated, truncated
+
+
+def _unless_stopped(call: Callable[[], T]) -> T:
+    """What `call` gives; hundreds of them take seconds, and a signal must not wait for all."""
+    raise_if_asked()
+    return call()
 
 
 def _check(env: gym.Env[Any, Any], observation: Any, info: Mapping[str, Any]) -> None:

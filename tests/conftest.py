@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from dsbench import stopping
 from dsbench.backbones import build, load_class
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
@@ -60,6 +62,16 @@ def make_episodes() -> Callable[..., Episodes]:
 @pytest.fixture(scope="session")
 def make_policy() -> Callable[..., DecisionSequence]:
     return policy_of
+
+
+@pytest.fixture(autouse=True)
+def _signals_mean_what_they_meant() -> Iterator[None]:
+    """A worker inside of a test process listens to its signals, and never stops to."""
+    before = {number: signal.getsignal(number) for number in stopping.STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    stopping._asked = None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -20,7 +20,10 @@ FOLDERS = {
 }
 MEASURED = ("dsbench.measuring.bench_records", "dsbench.measuring.crossover")  # what reports read of benches; no torch
 CONTROLS = "dsbench.config.controls"  # the names of what is compared, which need nothing but the foundation
-FOUNDATION = {f"dsbench.{name}" for name in ("errors", "registry", "seeds", "files", "episodes", "reading")}
+FOUNDATION = {
+    f"dsbench.{name}"
+    for name in ("errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "reading")
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

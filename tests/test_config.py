@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsbench.config import RunConfig, from_dict, resolve, run_id, to_dict
+from dsbench.config import RunConfig, from_dict, naming, resolve, run_id, to_dict
 from dsbench.config.sources import parse_override
 from dsbench.errors import UsageError
 from dsbench.files import check_name
@@ -228,6 +228,18 @@ def test_run_id_changes_with_what_can_change_a_result(override: str) -> None:
 @pytest.mark.parametrize("override", ["time_limit_s=9", "train.log_every=7", "train.checkpoint_every=3"])
 def test_run_id_stays_with_what_cannot(override: str) -> None:
     assert run_id(quick(override)) == run_id(quick())
+
+
+def test_run_id_changes_with_the_version_of_results_and_not_with_that_of_dsbench(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = run_id(quick())
+    monkeypatch.setattr("dsbench.__version__", "9.9.9")
+    assert run_id(quick()) == before
+    names = [run_id(quick(), result_version=version) for version in (1, 2, 3)]
+    assert len(set(names)) == 3
+    monkeypatch.setattr(naming, "RESULT_VERSION", 3)
+    assert run_id(quick()) == names[2]
 
 
 def test_run_id_follows_the_source_of_a_file_and_not_its_place(tmp_path: Path) -> None:

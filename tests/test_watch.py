@@ -42,7 +42,8 @@ def make_run(tmp_path: Path) -> MakeRun:
         **options: Any,
     ) -> Path:
         condition = options.pop("condition", "return")
-        config = resolve(backbone="lstm", env=env, overrides=[f"env.{key}={value}" for key, value in options.items()])
+        overrides = ["backbone.d_model=8", *(f"env.{key}={value}" for key, value in options.items())]
+        config = resolve(backbone="lstm", env=env, overrides=overrides)
         environment = envs.get_spec(env, **options).make()
         spec = policy_spec(
             observation_space=environment.observation_space, action_space=environment.action_space, backbone="lstm",

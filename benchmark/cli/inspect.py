@@ -54,6 +54,7 @@ def inspect(
             ("Memory", memory_sentence(found.memory)),
             ("", memory_sentence(found.memory_before, "Before training")),
         ]
+        pairs += [("Data", found.data_note)] if found.data_note else []
         pairs += [("Dynamics", found.reason or dynamics_sentence(found))]
     drifts = rounding_study() if rounding else []
     for drift in drifts:

@@ -20,6 +20,10 @@ def pack(
         Optional[str],  # noqa: UP045
         typer.Option("--command", metavar="TEXT", help="What made the results, for whoever reads the pack."),
     ] = None,
+    only: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--only", metavar="runs|bench", help="Leave the other where it is."),
+    ] = None,
     code: Annotated[bool, typer.Option("--code", help="Take the runs' own outside code along.")] = False,
 ) -> int:
     """Pack results into one file: final rows, settings, provenance and journals, no weights; every command reads it.
@@ -33,7 +37,7 @@ def pack(
     from dsbench.cli.summary import print_pairs
     from dsbench.records.packing import pack as write_pack
 
-    packed = write_pack(places(results), out, command, code)
+    packed = write_pack(places(results), out, command, only=only, code=code)
     print_pairs(
         [
             ("Saved", f"{packed.path} ({packed.size:,} bytes, {packed.runs} runs, {packed.benches} benches)"),

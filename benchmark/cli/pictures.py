@@ -45,6 +45,7 @@ def watch(
             ("Saved", f"{seen.path} ({seen.frames} frames, {seen.size:,} bytes)"),
             ("Episode", f"{episode}, {seen.timesteps} timesteps"),
             ("Return", f"{seen.total:g}, asked for {asked}"),
+            *([("Weights", seen.weights_note)] if seen.weights_note else []),
         ]
     )
     return 0

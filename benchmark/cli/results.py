@@ -146,11 +146,17 @@ def export_model(
     dsbench export-model results/runs/RUN_ID --out policy.onnx
     """
     from dsbench.cli.summary import print_pairs
-    from dsbench.decision.policy import load_policy
+    from dsbench.decision.loading import non_finite_weights
+    from dsbench.decision.policy import read_policy
+    from dsbench.errors import UsageError
     from dsbench.records.run_folder import RunFolder
 
     folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
-    policy = load_policy(folder.path)
+    policy = read_policy(folder.path)
+    if (wrong := non_finite_weights(policy)) is not None:
+        raise UsageError(
+            f"{folder.path}: {wrong}; expected a policy whose decisions can be told, so nothing was written"
+        )
 
     from dsbench.decision.export import BOUND, DECISIONS, Origin
     from dsbench.decision.export import export_model as write_model

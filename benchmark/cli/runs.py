@@ -130,7 +130,7 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,mamba,lstm --env umbrella --match params=100k
     """
-    from dsbench.cli.summary import SWEEP_HEADER, print_table, sweep_rows
+    from dsbench.cli.summary import print_sweep, tell_unfinished
     from dsbench.running import launcher
     from dsbench.running.progress import display
     from dsbench.running.sweep import default_jobs, expand
@@ -143,10 +143,7 @@ def sweep(
     print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)
     outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))
     print()
-    print_table(SWEEP_HEADER, sweep_rows(outcomes))
+    print_sweep(outcomes, results)
     print(f"\nNext    dsbench report {results}")
-    for outcome in outcomes:
-        if outcome.exit_code:
-            typer.echo(f"{outcome.run_id}: {outcome.status}: {outcome.message}", err=True)
-    stopped = [outcome.exit_code for outcome in outcomes if outcome.status == "interrupted" and outcome.exit_code > 128]
-    return stopped[0] if stopped else int(any(outcome.exit_code for outcome in outcomes))
+    tell_unfinished(outcomes, results)
+    return launcher.exit_code_of(outcomes)

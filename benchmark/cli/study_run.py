@@ -6,9 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
-from dsbench.cli.summary import print_table
+from dsbench.cli.summary import print_table, tell_unfinished
 from dsbench.measuring.bench_records import read_bench
 from dsbench.measuring.process import measure_apart
 from dsbench.reports.document import Report, Table
@@ -50,12 +48,8 @@ def _sweep(
     print(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}", flush=True)
     outcomes = launcher.run_all(runs, results, at_once=at_once, display=display(several=True))
     print()
-    for outcome in outcomes:
-        if outcome.exit_code:
-            typer.echo(f"{outcome.run_id}: {outcome.status}: {outcome.message}", err=True)
-    stopped = [one.exit_code for one in outcomes if one.status == "interrupted" and one.exit_code > 128]
-    code = stopped[0] if stopped else int(any(one.exit_code for one in outcomes))
-    return report_of(name, study, size, answers_of(cells, results), command), code
+    tell_unfinished(outcomes, results)
+    return report_of(name, study, size, answers_of(cells, results), command), launcher.exit_code_of(outcomes)
 
 
 def _measure(

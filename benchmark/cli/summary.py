@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ def next_commands(config: RunConfig, results: Path) -> list[str]:
     ]
 
 
+MOST_ROWS = 50  # runs that are shown one by one; more are counted, as nobody reads ten thousand lines
 SWEEP_HEADER = ("run", "status", "measure", "score", "return", "normalised", "parameters", "train s", "p50 us")
 
 
@@ -128,6 +130,30 @@ def sweep_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
             (outcome.run_id, outcome.status, *score, *(_number(row.get(key), form) for key, form in formats.items()))
         )
     return rows
+
+
+def print_sweep(outcomes: Sequence[Outcome], results: Path) -> None:
+    """A row a run where they are few, else how many ended how."""
+    if len(outcomes) <= MOST_ROWS:
+        print_table(SWEEP_HEADER, sweep_rows(outcomes))
+        return
+    counts = Counter(outcome.status for outcome in outcomes)
+    print_table(("status", "runs"), [(status, f"{count:,}") for status, count in counts.most_common()])
+    print(f"\nRuns    dsbench export {results}")
+
+
+def tell_unfinished(outcomes: Sequence[Outcome], results: Path) -> None:
+    """Every run that did not end well, and one line for all that are held by others, to stderr."""
+    from dsbench.running.launcher import held_sentence
+
+    not_begun = [outcome for outcome in outcomes if outcome.status == "interrupted" and outcome.row is None]
+    for outcome in outcomes:
+        if outcome.exit_code and outcome.status != "held" and outcome not in not_begun[1:]:
+            print(f"{outcome.run_id}: {outcome.status}: {outcome.message}", file=sys.stderr)
+    if len(not_begun) > 1:
+        print(f"and {len(not_begun) - 1:,} more: {not_begun[0].message}", file=sys.stderr)
+    if sentence := held_sentence(outcomes, results):
+        print(sentence, file=sys.stderr)
 
 
 def print_pairs(pairs: Sequence[tuple[str, str]], write: Callable[[str], None] = print) -> None:

@@ -7,7 +7,6 @@ import json
 import re
 from typing import Any
 
-import dsbench
 from dsbench.config.settings import RunConfig, to_dict
 from dsbench.registry import Catalogue, source_hash
 
@@ -36,11 +35,15 @@ LATER: dict[str, Any] = {
 }
 
 
-def run_id(config: RunConfig) -> str:
+def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
     """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
 
-    The hash covers all that can change a result, the version of dsbench, the source of ``file.py:Class`` and the content
-    of data from elsewhere included; paths, logging and time limits are left out.
+    The hash covers all that can change a result, `RESULT_VERSION`, the source of ``file.py:Class`` and the content of data
+    from elsewhere included; paths, logging, time limits and the version of dsbench are left out.
+
+    Args:
+        config: the settings.
+        result_version: under which the run is named; None is the present `RESULT_VERSION`.
 
     Raises:
         UsageError: data from elsewhere is not there.
@@ -61,7 +64,7 @@ def run_id(config: RunConfig) -> str:
         from dsbench.envs.data.source import source_hash as data_hash
 
         settings["data"]["recipe"] = data_hash(config.data.recipe)
-    settings["versions"] = {"dsbench": dsbench.__version__, "result": RESULT_VERSION}
+    settings["versions"] = _versions(RESULT_VERSION if result_version is None else result_version)
     text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     names = (_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS))
@@ -75,6 +78,11 @@ def is_named_by_settings_alone(config: RunConfig) -> bool:
 
     names = ((config.backbone.name, BACKBONES), (config.env.name, ENVS))
     return ":" not in config.data.recipe and not any(catalogue.is_reference(name) for name, catalogue in names)
+
+
+def _versions(result: int) -> dict[str, Any]:
+    # The first release hashed its own version too; frozen here, so that its runs keep their names.
+    return {"dsbench": "0.1.0", "result": 1} if result == 1 else {"result": result}
 
 
 _ANY = object()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,27 @@ def build_policy(spec: dict[str, Any]) -> DecisionSequence:
 
 
 def load_policy(run: str | Path) -> DecisionSequence:
-    """The trained policy of a finished run, in evaluation mode.
+    """The trained policy of a finished run, in evaluation mode; a warning says if some of its weights are no numbers.
 
     Args:
         run: the run's folder, ``RESULTS/runs/<run_id>``.
 
     Raises:
         UsageError: the folder holds no finished run.
-        CorruptFile: the checkpoint's hash is not what its manifest says.
+        CorruptFile: the checkpoint's hash is not what its manifest says, or what describes the policy contradicts the
+            tensors, the run's settings or the size of the file.
     """
+    from dsbench.decision.loading import non_finite_weights
+
+    policy = read_policy(run)
+    if (wrong := non_finite_weights(policy)) is not None:
+        warnings.warn(f"{run}: {wrong}", stacklevel=2)
+    return policy
+
+
+def read_policy(run: str | Path) -> DecisionSequence:
+    """As `load_policy`, without a word on the weights."""
+    from dsbench.decision.loading import policy_of
     from dsbench.records.run_folder import RunFolder
 
     folder = RunFolder(Path(run))
@@ -60,7 +73,5 @@ def load_policy(run: str | Path) -> DecisionSequence:
     if result is None or result["status"] != "ok":
         found = "no run" if result is None else f"a run with status {result['status']}"
         raise UsageError(f"{run} holds {found}; expected RESULTS/runs/<run_id> of a finished run")
-    checkpoint = folder.checkpoints_of(result["attempt"]).load("final")
-    policy = build_policy(checkpoint.meta["policy"])
-    policy.load_state_dict(checkpoint.tensors)
-    return policy.eval()
+    checkpoints = folder.checkpoints_of(result["attempt"])
+    return policy_of(checkpoints.load("final"), checkpoints.place("final"), folder.read_config()).eval()

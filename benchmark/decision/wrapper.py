@@ -97,7 +97,8 @@ class DecisionSequence(nn.Module):
         _check_layout(backbone, tokens, previous_action)
         self.backbone, self.tokens, self.combine = backbone, tokens, combine
         self.condition, self.previous_action = condition, previous_action
-        self.observation_space, self.return_scale = observation_space, return_scale
+        self.observation_space, self.action_space = observation_space, action_space
+        self.return_scale = return_scale
         d_model = backbone.d_model
         width = encoder_width or d_model
 

@@ -22,6 +22,8 @@ from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
 from dsbench.inspection.hooks import outputs_of
 
+LONGEST = 2048  # tokens of a map, which has their square
+
 
 @dataclass(frozen=True)
 class AttentionMap:
@@ -38,7 +40,7 @@ def attention_mixers(backbone: nn.Module) -> dict[str, AttentionMixer]:
 
 @torch.no_grad()
 def attention_maps(policy: DecisionSequence, episodes: Episodes, episode: int = 0) -> list[AttentionMap]:
-    """The maps of every layer on one whole episode, read as in training.
+    """The maps of every layer on one episode, whole or its first `LONGEST` tokens, read as in training.
 
     Args:
         policy: in evaluation mode.
@@ -47,7 +49,8 @@ def attention_maps(policy: DecisionSequence, episodes: Episodes, episode: int = 
     """
     mixers = attention_mixers(policy.backbone)
     projections = {name: mixer.qkv for name, mixer in mixers.items()}
-    seen = outputs_of(projections, policy, whole_batch(episodes.select([episode])))
+    begin = episodes.select([episode]).heads(max(1, LONGEST // policy.tokens_per_decision))
+    seen = outputs_of(projections, policy, whole_batch(begin))
     return [AttentionMap(name, weights(mixer, seen[name][0]).numpy()) for name, mixer in mixers.items()]
 
 

@@ -57,6 +57,7 @@ class Findings:
         reason: says why.
         half_lives: a layer each, also where the decay is a function of the token; empty for others.
         attention: a layer each; empty for what does not attend.
+        data_note: says so where it looked at a part of the run's data only; None where at all.
         memory, memory_before: effective memory length of the trained policy and of the one before its first update.
     """
 
@@ -71,6 +72,7 @@ class Findings:
     attention: list[AttentionMap]
     memory: MemoryLength
     memory_before: MemoryLength
+    data_note: str | None = None
 
 
 def look_inside(run: OpenedRun) -> Findings:
@@ -90,6 +92,7 @@ def look_inside(run: OpenedRun) -> Findings:
         attention=attention_maps(run.policy, episodes),
         memory=memory_length(run.policy, episodes, seed=config.seed),
         memory_before=memory_length(run.untrained, episodes, seed=config.seed),
+        data_note=run.extent.note,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsbench.inspection.attention import AttentionMap, mean_lag
+from dsbench.inspection.attention import LONGEST, AttentionMap, mean_lag
 from dsbench.inspection.dynamics_section import number
 from dsbench.inspection.findings import Findings
 from dsbench.inspection.memory_length import SHARE, MemoryLength
@@ -83,7 +83,8 @@ def attention_section(maps: list[AttentionMap]) -> Section:
         for each, head in heads
     )
     text = [
-        "Weights on the first episode of the data. A row is a token, a column is what it looks at; the future is blank."
+        f"Weights on the first episode of the data, of {LONGEST:,} tokens at most. A row is a token, a column is what it "
+        "looks at; the future is blank."
     ]
     if len(heads) > MAPS:
         text.append(f"Drawn are the first {MAPS} of {len(heads)} maps; all are in attention.csv.")

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import torch
 
 from dsbench import envs
 from dsbench.config import RunConfig
+from dsbench.config.settings import DataConfig
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy
 from dsbench.envs.data import best_episodes, permuted_returns
 from dsbench.envs.data.source import load_source
+from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
+from dsbench.errors import UsageError
 from dsbench.train import seeded
-from dsbench.trained import open_trained
+from dsbench.trained import check_task, open_trained
+
+EPISODES = 10_000  # at most, that are looked at; an episode is the same however many are made
+NUMBERS = 10**8  # at most, in all their observations
+LONGEST = 20_000  # timesteps of an episode, which is read whole
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a run's data is looked at, as `load_source` takes it; the note says so where it is not all."""
+
+    episodes: int
+    timesteps: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,17 +70,67 @@ class OpenedRun:
         return policy.eval()
 
     @cached_property
-    def episodes(self) -> Episodes:
-        """The data that the run learned from, made again if it is not in the cache."""
-        data = self.config.data
+    def env(self) -> EnvSpec:
+        """The task of the run's settings, which the policy must fit; `UsageError` where it does not."""
         env = envs.get_spec(self.config.env.name, **self.config.env.options)
+        check_task(self.policy, env, self.path)
+        return env
+
+    @cached_property
+    def extent(self) -> Extent:
+        """How much of the data is looked at."""
+        return extent_of(self.config.data, self.env, _entries(self.policy.observation_space))
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """The data that the run learned from, or the first of them; made again if they are not in the cache."""
+        data, extent = self.config.data, self.extent
         episodes, _ = load_source(
-            env, data.recipe, data.episodes, data.seed, timesteps=data.timesteps,
+            self.env, data.recipe, extent.episodes, data.seed, timesteps=extent.timesteps,
             allow_other_physics=data.allow_other_physics,
         )  # fmt: skip
         if data.permute_returns:
             episodes = permuted_returns(episodes, data.seed)
         return episodes if data.top_percent is None else best_episodes(episodes, data.top_percent, data.seed)
+
+
+def extent_of(data: DataConfig, env: EnvSpec, entries: int) -> Extent:
+    """As much of a run's data as `EPISODES` and `NUMBERS` allow; data from elsewhere are there already and taken whole.
+
+    Args:
+        data: what the run asked for.
+        env: its task.
+        entries: numbers in one observation.
+
+    Raises:
+        UsageError: episodes are longer than `LONGEST`, or two of them would be too much.
+    """
+    if ":" in data.recipe:
+        return Extent(data.episodes, data.timesteps)
+    most = NUMBERS // max(1, entries)  # timesteps
+    longest = min(LONGEST, most // 2)
+    if env.horizon > longest:
+        raise UsageError(
+            f"episodes of env {env.name!r} last up to {env.horizon:,} timesteps of {entries:,} numbers; inspect makes none "
+            f"that are longer than {longest:,}"
+        )
+    if data.timesteps is not None:
+        return _noted(Extent(data.episodes, min(data.timesteps, most)), data.timesteps, "timesteps")
+    return _noted(Extent(min(data.episodes, EPISODES, most // env.horizon)), data.episodes, "episodes")
+
+
+def _noted(extent: Extent, asked: int, unit: str) -> Extent:
+    looked_at = extent.episodes if extent.timesteps is None else extent.timesteps
+    if looked_at == asked:
+        return extent
+    note = f"Looked at are the first {looked_at:,} of the {asked:,} {unit} of data that the run asked for."
+    return replace(extent, note=note)
+
+
+def _entries(space: gym.Space[Any]) -> int:
+    if isinstance(space, gym.spaces.Dict):
+        return sum(_entries(part) for part in space.values())
+    return math.prod(space.shape or ())
 
 
 def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequence:
@@ -75,7 +143,13 @@ def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequen
 
 
 def open_run(run: str | Path) -> OpenedRun:
-    """The run in this folder, ready to be looked into. Raises as `dsbench.trained.open_trained`."""
+    """The run in this folder, ready to be looked into.
+
+    Raises:
+        UsageError: weights are no numbers, so that nothing could be told; or as `dsbench.trained.open_trained` raises it.
+    """
     found = open_trained(run)
+    if found.weights_note is not None:
+        raise UsageError(f"{run}: {found.weights_note}; expected a policy whose decisions can be told")
     policy = copy.deepcopy(found.policy).double().eval()
     return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"])

@@ -63,7 +63,8 @@ def report_of(found: Findings | None, drifts: Sequence[Drift] = ()) -> Report:
     if found is None:
         return Report("Rounding of a recurrence", (), tuple(sections))
     title = f"Inside {found.backbone} on {found.env}, seed {found.seed}"
-    return Report(title, (memory_sentence(found.memory),), tuple(sections))
+    headline = [memory_sentence(found.memory), *([found.data_note] if found.data_note else [])]
+    return Report(title, tuple(headline), tuple(sections))
 
 
 def summary(found: Findings | None, drifts: Sequence[Drift] = ()) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def summary(found: Findings | None, drifts: Sequence[Drift] = ()) -> dict[str, A
     if found is not None:
         content |= {
             "run_id": found.name, "backbone": found.backbone, "env": found.env, "seed": found.seed,
-            "longest_episode_tokens": found.tokens,
+            "longest_episode_tokens": found.tokens, "data_note": found.data_note,
             "memory": {"before": _memory(found.memory_before), "after": _memory(found.memory)},
             "dynamics": [
                 {"layer": each.layer, "moved": each.moved, "before": _radii(each.before), "after": _radii(each.after)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 
 from dsbench.config import RunConfig, from_dict, to_dict
 from dsbench.measuring.plan import Cell
+from dsbench.stopping import asked
 
+_LOOK_UP_S = 0.2
 _PRELOADED = {"cpu": "dsbench.measuring.preloaded", "cuda": "dsbench.measuring.memory"}
 
 
@@ -35,8 +38,12 @@ class Apart:
         process.start()
         sending.close()
         try:
-            if not receiving.poll(self.seconds_limit):
-                return {}, f"memory: not counted within {self.seconds_limit:g} s"
+            end = time.monotonic() + self.seconds_limit
+            while not receiving.poll(min(_LOOK_UP_S, max(0.0, end - time.monotonic()))):
+                if asked() is not None:
+                    return {}, "memory: stopped before it was counted"
+                if time.monotonic() >= end:
+                    return {}, f"memory: not counted within {self.seconds_limit:g} s"
             found: dict[str, Any] | str = receiving.recv()
         except EOFError:
             process.join()
@@ -44,7 +51,7 @@ class Apart:
             why = f"ended by signal {-(process.exitcode or 0)}, which the system sends when memory is short"
             return {}, f"memory: the process {why if killed else f'ended with exit code {process.exitcode}'}"
         finally:
-            if process.is_alive():
+            if process.is_alive() and asked() is None:
                 process.join(1.0)
             if process.is_alive():
                 process.kill()

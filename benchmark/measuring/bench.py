@@ -38,6 +38,7 @@ from dsbench.records.provenance import provenance
 from dsbench.running.process import available_cores
 from dsbench.running.progress import Report
 from dsbench.running.training import pick_device
+from dsbench.stopping import Interrupted, asked
 
 TWIN = "twin"  # the first cell under a second name: how far apart equals come out
 SHORT_ROWS = 256  # timesteps up to which a training step is sampled several times a round
@@ -58,16 +59,15 @@ class Measuring:
         wanted = [_known_mode(mode) for mode in request.modes] or MODES
         grid_cells = cells([contender(config, self.device) for config in self.configs.values()], request.grid)
         self.cells = [cell for cell in grid_cells if cell.mode in wanted]
-        self.stopped = False
         self.samples: dict[str, np.ndarray] = {}
         self.p50: dict[str, float] = {}
 
     def run(self, folder: Path) -> None:
-        """Measure into `folder`; returns early when `stopped` is set."""
+        """Measure into `folder`; returns early when a signal asks for an end."""
         self.folder, self.journal = folder, Journal(folder / bench_records.JOURNAL)
-        asked = self.request.to_json()
-        del asked["results"]  # where a user keeps records is nobody else's business
-        self.journal.append({**asked, "kind": "bench", "grid_kind": asked["kind"], "cells": len(self.cells)})
+        request = self.request.to_json()
+        del request["results"]  # where a user keeps records is nobody else's business
+        self.journal.append({**request, "kind": "bench", "grid_kind": request["kind"], "cells": len(self.cells)})
         self.journal.append_many({"kind": "planned", **self._columns(cell)} for cell in self.cells)
         write_atomic(folder / bench_records.PROVENANCE, seal(provenance()))
         try:
@@ -77,8 +77,15 @@ class Measuring:
                 if not self.stopped:
                     self._time(name, group, schedule)
             self._count()
+        except Interrupted:
+            pass  # while the machine itself was measured: nothing of the cells is known yet
         finally:
             bench_records.write_cells(folder)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has asked for an end."""
+        return asked() is not None
 
     # ------------------------------------------------------------------ the machine
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dsbench.measuring.clock import Clock
 from dsbench.measuring.contestants import Contestant, FloatArray, Samples, Schedule, Status
+from dsbench.running.causes import is_out_of_memory
 
 
 class Lane:
@@ -37,7 +38,7 @@ class Lane:
         except _OutOfTime as error:
             self._status, self._reason = "timeout", str(error)
         except Exception as error:
-            self._status = "out_of_memory" if _is_out_of_memory(error) else "failed"
+            self._status = "out_of_memory" if is_out_of_memory(error) else "failed"
             self._reason = f"{type(error).__name__}: {error}"  # the text alone: a traceback would keep tensors alive
 
     def set_up(self) -> None:
@@ -116,9 +117,3 @@ def contention(block: FloatArray) -> float:
 
 class _OutOfTime(Exception):
     """The time limit of a contestant has passed."""
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError by its name, as torch need not be there; on the CPU torch raises a plain RuntimeError
-    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
-    return named or isinstance(error, MemoryError) or "can't allocate memory" in str(error)

@@ -16,6 +16,7 @@ import numpy as np
 from dsbench.measuring.clock import Clock
 from dsbench.measuring.contestants import Contestant, Samples, Schedule
 from dsbench.measuring.timing import measure
+from dsbench.stopping import raise_if_asked
 
 if TYPE_CHECKING:
     import torch
@@ -122,10 +123,10 @@ def measure_peaks(
         contended=1.1 if device.type == "cpu" and torch.get_num_threads() == 1 else math.inf,
     )  # fmt: skip
     work = [
-        Contestant("memory", _copies(large, 1, device)),
-        Contestant("cache", _copies(small, CACHE_COPIES, device)),
-        *([Contestant("last", _copies(middle, LAST_CACHE_COPIES, device))] if last_bytes else ()),
-        Contestant("product", _product(size, device, dtype or torch.float32)),
+        Contestant("memory", _copies(large, 1, device), raise_if_asked),
+        Contestant("cache", _copies(small, CACHE_COPIES, device), raise_if_asked),
+        *([Contestant("last", _copies(middle, LAST_CACHE_COPIES, device), raise_if_asked)] if last_bytes else ()),
+        Contestant("product", _product(size, device, dtype or torch.float32), raise_if_asked),
     ]
     with torch.inference_mode():
         times = {

@@ -8,21 +8,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from dsbench.errors import DsbenchError, Internal, UsageError
 from dsbench.measuring.request import Request
+from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 from dsbench.running.progress import Display
+from dsbench.running.relay import AGAIN_S, Relay
+from dsbench.stopping import STOPPING
 
-WORKER = ("-P", "-m", "dsbench.measuring.worker")  # -P: a file in the current folder must not shadow a library
+# -P: a file in the current folder must not shadow a library
+WORKER = ("-P", "-m", "dsbench.running.start", "dsbench.measuring.worker")
 NAME = "bench"  # of the only thing that the display shows
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TAIL = 2000  # characters of the worker's stderr that an error shows
 
 
@@ -47,9 +49,12 @@ def measure_apart(request: Request, display: Display) -> Measured:
         asked.write_text(json.dumps(request.to_json()))
         with (place / "stderr.txt").open("wb") as stderr, display:
             process, reading = _start(request, asked, stderr)
-            with _passing_on(process, display), os.fdopen(reading, encoding="utf-8") as lines:
+            relay = Relay(partial(_stop, process, display), process.kill)
+            with relay.listening(), os.fdopen(reading, encoding="utf-8") as lines:
                 told = _follow(lines, display)
             code = process.wait()
+        if code and "folder" not in told and "error" not in told and relay.first is not None:
+            raise _nothing_measured(relay.first)
         return _outcome(told, code, (place / "stderr.txt").read_text(errors="replace"))
 
 
@@ -58,7 +63,10 @@ def _start(request: Request, asked: Path, stderr: Any) -> tuple[subprocess.Popen
     process = subprocess.Popen(
         [sys.executable, *WORKER, "--request", str(asked)],
         stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, pass_fds=[writing], process_group=0,
-        env={**os.environ, **process_environment(request.threads), "DSBENCH_PROGRESS_FD": str(writing)},
+        env={
+            **os.environ, **process_environment(request.threads), **parent_of_workers(),
+            "DSBENCH_PROGRESS_FD": str(writing),
+        },
     )  # fmt: skip
     os.close(writing)
     return process, reading
@@ -85,7 +93,7 @@ def _outcome(told: Mapping[str, Any], code: int, printed: str) -> Measured:
         error = kind(told["error"])
         error.exit_code = told["exit_code"]
         raise error
-    if "folder" not in told or code not in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM):
+    if "folder" not in told or code not in (0, *(128 + number for number in STOPPING)):
         last = " ".join(printed[-_TAIL:].split())
         kept = f"; what was measured before is in {told['folder']}" if "folder" in told else ""
         raise Internal(
@@ -94,20 +102,12 @@ def _outcome(told: Mapping[str, Any], code: int, printed: str) -> Measured:
     return Measured(Path(told["folder"]), code)
 
 
-@contextmanager
-def _passing_on(process: subprocess.Popen[bytes], display: Display) -> Iterator[None]:
-    """Signals to this process go to the one that measures; the second ends it at once."""
-    seen: list[int] = []
+def _stop(process: subprocess.Popen[bytes], display: Display, number: int) -> None:
+    process.send_signal(number)
+    display.note(f"stopping: what was measured so far is kept (Ctrl-C again after {AGAIN_S:g} s to leave at once)")
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        process.send_signal(signal.SIGKILL if seen else signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        if not seen:
-            display.note("stopping: what was measured so far is kept (once more to leave at once)")
-        seen.append(number)
 
-    before = {number: signal.signal(number, handle) for number in _STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _nothing_measured(number: int) -> DsbenchError:
+    error = DsbenchError(f"stopped by {signal.Signals(number).name} before anything was measured")
+    error.exit_code = 128 + number
+    return error

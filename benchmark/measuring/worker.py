@@ -1,22 +1,21 @@
-"""The process that measures, started by `dsbench bench` as ``python -m dsbench.measuring.worker --request FILE``.
+"""The process that measures, started by `dsbench bench` through `dsbench.running.start` with ``--request FILE``.
 
 Progress goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``, and the folder as ``{"folder": ...}``.
-Exit codes: 0 measured, 2 bad input (nothing written), 70 internal, 130/143 stopped by a signal with what was measured kept.
+Exit codes: 0 measured, 2 bad input (nothing written), 70 internal, 73 cannot write, 128 and the number of the signal that
+stopped it, with what was measured kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import torch
 
+from dsbench import stopping
 from dsbench.errors import DsbenchError, Internal
 from dsbench.files import read_json
 from dsbench.measuring.bench import Measuring
@@ -48,22 +47,14 @@ def work(request: Request, pipe: ProgressPipe) -> int:
     torch.set_num_threads(request.threads)
     pipe("prepare", 0, 1)
     measuring = Measuring(request, pipe)  # bad names and options end here, before anything is written
-    received: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        measuring.stopped = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stopping.listen()
     folder = new_folder(Path(request.results), request.kind)
     seconds = estimated_seconds(measuring.cells, request.rounds, request.seconds_limit)
     note = f"{len(measuring.cells)} cells, about {max(1, round(seconds / 60))} min where nothing else runs"
     pipe.send({"folder": str(folder), "note": f"{note}; at most {request.seconds_limit:g} s of timing a cell"})
     measuring.run(folder)
-    return 128 + received[0] if received else 0
+    stopped_by = stopping.asked()
+    return 0 if stopped_by is None else 128 + stopped_by
 
 
 if __name__ == "__main__":

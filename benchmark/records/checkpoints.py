@@ -10,24 +10,30 @@ whole checkpoint. What rots on the disk afterwards is found by its hash, and the
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, fsync_folder, write_atomic
+from dsbench.files import cannot_write, check_name, replace_file, replace_folder
+from dsbench.reading import MIB, Limits, Unparsable
 from dsbench.records.encoding import read_sealed, seal
+from dsbench.records.manifest import check_names, read_manifest
 from dsbench.records.record_files import FolderFiles
+from dsbench.records.stored_tensors import BadTensors, read_header
+from dsbench.temporaries import discard_leftovers, temporary_beside
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+_LIMITS = Limits(size=256 * MIB, depth=24, entries=10_000_000, text=MIB)  # a long training tells of each evaluation
+_LARGEST = (
+    1 << 42
+)  # bytes of tensors; what is made of them is bounded by the file, whose size its header must account for
 _ANY: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _WAY_OUT = "run the same command with --force to make the run again"
 
@@ -42,10 +48,28 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints in `folder`; one process writes."""
+    """The checkpoints in `folder`; one process writes, and where locks do not hold between hosts, a second does no harm.
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
-        self.folder, self.keep = folder, keep
+    Args:
+        folder: made at the first save; the folder that its own folder lies in must exist.
+        keep: how many of those with an update number stay.
+        root: the folder that all of it must lie in, such as the run's; `folder` if not given.
+        run_id, attempt: whose they are; noted in each, and one that names others is not believed.
+        may_write: called before anything is written; raises where that is not allowed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keep: int = 2,
+        *,
+        root: Path | None = None,
+        run_id: str | None = None,
+        attempt: int | None = None,
+        may_write: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder, self.keep, self.root, self.may_write = folder, keep, root or folder, may_write
+        self._owner = {"run_id": run_id, "attempt": attempt}
 
     def save(self, which: int | str, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Path:
         """Save under an update number (the last `keep` of these stay) or under a name (``final``; stays).
@@ -56,18 +80,20 @@ class Checkpoints:
             meta: JSON data; keys are text and numbers are finite.
 
         Raises:
-            CannotWrite: disk full or no rights; older checkpoints are untouched.
+            CannotWrite: disk full, no rights, or the folder is gone; older checkpoints are untouched.
         """
+        self.may_write()
         place = self.folder / _folder_name(which)
+        beside = temporary_beside(place)
         try:
-            self._discard_leftovers()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{place.name}.", suffix=".tmp"))
+            self.folder.parent.mkdir(exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
+            discard_leftovers(self.folder)
             try:
-                beside.chmod(self.folder.stat().st_mode & 0o777)  # mkdtemp's are private; results are shared
-                _write(beside, tensors, meta)
-                _read(beside)
-                _replace_folder(beside, place)
+                beside.mkdir()
+                _write(beside, tensors, {**meta, **{key: own for key, own in self._owner.items() if own is not None}})
+                _read(beside, self.root)
+                replace_folder(beside, place)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
         except OSError as error:
@@ -76,19 +102,30 @@ class Checkpoints:
             self._rotate(which)
         return place
 
+    def place(self, which: int | str) -> Path:
+        """The folder of the checkpoint of this update number or name, there or not."""
+        return self.folder / _folder_name(which)
+
     def load(self, which: int | str) -> Checkpoint:
         """The checkpoint of this update number or name.
 
         Raises:
             UsageError: there is none; names those that exist.
-            CorruptFile: torn or changed.
+            CorruptFile: torn or changed, not what a checkpoint holds, or that of another run, attempt or update.
         """
-        place = self.folder / _folder_name(which)
+        place = self.place(which)
         if not place.is_dir():
             known = ", ".join(self.names()) or "none"
             raise UsageError(f"no checkpoint {which!r} in {self.folder}; there are: {known}")
-        tensors, meta = _read(place)
-        return Checkpoint(which if isinstance(which, int) else None, tensors, meta)
+        tensors, meta = _read(place, self.root)
+        update = which if isinstance(which, int) else None
+        for name, expected in (*self._owner.items(), ("updates_done", update)):
+            if None not in (expected, meta.get(name)) and meta[name] != expected:
+                raise CorruptFile(
+                    f"{place / MANIFEST} is of {name} {str(meta[name])[:100]!r}, and stands where {str(expected)!r} belongs; "
+                    f"{_WAY_OUT}"
+                )
+        return Checkpoint(update, tensors, meta)
 
     def latest(self) -> Checkpoint | None:
         """The newest good checkpoint with an update number, or None if none was ever saved.
@@ -122,16 +159,9 @@ class Checkpoints:
             shutil.rmtree(self.folder / _folder_name(update), ignore_errors=True)
 
     def _rotate(self, newest: int) -> None:
-        # Higher numbers than the one just saved are damaged ones that a resumed run passed over.
-        kept = [update for update in self.updates() if update <= newest][-self.keep :]
-        for update in self.updates():
-            if update not in kept:
-                shutil.rmtree(self.folder / _folder_name(update), ignore_errors=True)
-
-    def _discard_leftovers(self) -> None:
-        if self.folder.is_dir():
-            for leftover in self.folder.glob(".*.tmp"):
-                shutil.rmtree(leftover, ignore_errors=True)
+        # Higher numbers than the one just saved are damaged ones that a resumed run passed over, or another process's.
+        for update in [update for update in self.updates() if update <= newest][: -self.keep]:
+            shutil.rmtree(self.folder / _folder_name(update), ignore_errors=True)
 
 
 def _folder_name(which: int | str) -> str:
@@ -147,33 +177,41 @@ def _write(folder: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any])
 
     stored, ties, complex_names = _storable(tensors)
     data = save(stored)
-    write_atomic(folder / TENSORS, data)
+    replace_file(folder / TENSORS, data)
     digest = hashlib.sha256(data).hexdigest()
     manifest = {"tensors_sha256": digest, "ties": ties, "complex": complex_names, "meta": dict(meta)}
-    write_atomic(folder / MANIFEST, seal(manifest))
+    replace_file(folder / MANIFEST, seal(manifest))
 
 
-def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and meta of the checkpoint in `folder`; `CorruptFile` names the file that is missing or damaged."""
+def _read(folder: Path, inside: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and meta of the checkpoint in `folder`; `CorruptFile` names the file that is missing or damaged.
+
+    Its files must really lie in `inside`, links followed.
+    """
     import torch
     from safetensors.torch import load
 
     path = folder / MANIFEST
     try:
-        manifest = read_sealed(FolderFiles(folder), MANIFEST, _ANY, _WAY_OUT)
+        files = FolderFiles(folder, inside)
+        manifest, _ = read_manifest(read_sealed(files, MANIFEST, _ANY, _WAY_OUT, _LIMITS))
         path = folder / TENSORS
-        data = path.read_bytes()
+        data = files.read(TENSORS, _LARGEST)
+        if hashlib.sha256(data).hexdigest() != manifest.tensors_sha256:
+            raise BadTensors("is damaged (its checksum does not match)")
+        header = read_header(data)
+        path = folder / MANIFEST
+        check_names(manifest, header)
     except FileNotFoundError as error:
         raise CorruptFile(f"{path} is missing; {_WAY_OUT}") from error
-    if hashlib.sha256(data).hexdigest() != manifest["tensors_sha256"]:
-        raise CorruptFile(f"{path} is damaged (its checksum does not match); {_WAY_OUT}")
+    except (BadTensors, Unparsable) as error:
+        raise CorruptFile(f"{path} {error}; {_WAY_OUT}") from error
     tensors = load(data)
-    for name in manifest["complex"]:
+    for name in manifest.complex:
         tensors[name] = torch.view_as_complex(tensors[name])
-    for name, first in manifest["ties"].items():
+    for name, first in manifest.ties.items():
         tensors[name] = tensors[first]
-    meta: dict[str, Any] = manifest["meta"]
-    return tensors, meta
+    return tensors, manifest.meta
 
 
 def _storable(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
@@ -197,14 +235,3 @@ def _storable(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[st
             copy = torch.view_as_real(copy)
         stored[name] = copy.clone(memory_format=torch.contiguous_format)
     return stored, ties, complex_names
-
-
-def _replace_folder(beside: Path, place: Path) -> None:
-    """Rename `beside` to `place`; an old checkpoint there is moved away first, since a folder cannot be overwritten."""
-    old = beside.with_name(f".{place.name}.old.tmp")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        os.rename(place, old)
-    os.rename(beside, place)
-    fsync_folder(place.parent)
-    shutil.rmtree(old, ignore_errors=True)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from dsbench.errors import UnreadableRecord, UsageError
 from dsbench.files import to_json
-from dsbench.reading import Unparsable, checked, parse_json
+from dsbench.reading import Limits, Unparsable, checked, parse_json
 from dsbench.records.documents import SMALL
 from dsbench.records.record_files import RecordFiles
 
@@ -58,7 +58,9 @@ def seal(content: dict[str, Any]) -> bytes:
     return to_json({**body, "sha256": _digest(body)})
 
 
-def read_sealed(files: RecordFiles, name: str, kind: TypeAdapter[Any], way_out: str) -> dict[str, Any]:
+def read_sealed(
+    files: RecordFiles, name: str, kind: TypeAdapter[Any], way_out: str, limits: Limits = SMALL
+) -> dict[str, Any]:
     """The content of a file written with `seal`, held against the model of its kind.
 
     Raises:
@@ -67,16 +69,16 @@ def read_sealed(files: RecordFiles, name: str, kind: TypeAdapter[Any], way_out: 
         FileNotFoundError: there is no such file.
     """
     try:
-        data = files.read(name, SMALL.size)
+        data = files.read(name, limits.size)
     except Unparsable as error:
         raise UnreadableRecord(files.place(name), error.reason, way_out) from None
-    return unseal(data, files.place(name), kind, way_out)
+    return unseal(data, files.place(name), kind, way_out, limits)
 
 
-def unseal(data: bytes, place: str, kind: TypeAdapter[Any], way_out: str) -> dict[str, Any]:
+def unseal(data: bytes, place: str, kind: TypeAdapter[Any], way_out: str, limits: Limits = SMALL) -> dict[str, Any]:
     """The content of `data`, what `seal` gave for the file at `place`. Raises as `read_sealed`."""
     try:
-        body = parse_json(data, SMALL)
+        body = parse_json(data, limits)
         if not isinstance(body, dict) or _digest(body, without="sha256") != body.get("sha256"):
             raise Unparsable("its checksum does not match")
         if type(body.get("format")) is int and body["format"] > FORMAT:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,13 @@ class Journal:
     """Append-only records of one run.
 
     Args:
-        path: the ``journal.jsonl`` file; made at the first append.
+        path: the ``journal.jsonl`` file; made at the first append, its folder is not.
         attempt: written into every record that names none.
+        may_write: called before anything is written; raises where that is not allowed.
     """
 
-    def __init__(self, path: Path, attempt: int | None = None) -> None:
-        self.path, self.attempt = path, attempt
+    def __init__(self, path: Path, attempt: int | None = None, may_write: Callable[[], None] = lambda: None) -> None:
+        self.path, self.attempt, self.may_write = path, attempt, may_write
         self._healed = False
 
     def append(self, record: Mapping[str, Any]) -> None:
@@ -45,6 +46,7 @@ class Journal:
         data = b"".join(self._line(record) for record in records)
         if not data:
             return
+        self.may_write()
         try:
             if not self._healed:
                 self.heal()
@@ -95,7 +97,6 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         is_new = not self.path.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
             before = os.fstat(descriptor).st_size

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from dsbench.errors import CannotWrite, RunHeld
@@ -16,12 +17,16 @@ _TRIES, _PAUSE_S = 10, 0.03  # a reader in `is_locked` holds the lock for micros
 
 
 @contextmanager
-def exclusive_lock(path: Path, holder: Callable[[], str]) -> Iterator[None]:
+def exclusive_lock(path: Path, holder: Callable[[], str]) -> Iterator[Callable[[], None]]:
     """Hold the lock on `path` (made if missing); freed when the process ends, however it ends.
 
     Args:
         path: the lock file.
         holder: describes who holds it, for the message.
+
+    Yields:
+        A function that raises `CannotWrite` when the file at `path` is no longer the one that is locked: its folder was
+        removed, and whoever made it anew may hold that.
 
     Raises:
         RunHeld: another open file has it.
@@ -35,9 +40,20 @@ def exclusive_lock(path: Path, holder: Callable[[], str]) -> Iterator[None]:
     try:
         if not _take(descriptor, path):
             raise RunHeld(f"{path.parent} is held by {holder()}; wait for it or stop it, then run this again")
-        yield
+        check_same = partial(_check_same, path, descriptor)
+        check_same()  # it may have been removed between opening and locking
+        yield check_same
     finally:
         os.close(descriptor)
+
+
+def identity(path: Path) -> str | None:
+    """What tells the lock file at `path` from one made anew in its place; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def is_locked(path: Path) -> bool:
@@ -55,6 +71,15 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _check_same(path: Path, descriptor: int) -> None:
+    locked, found = os.fstat(descriptor), identity(path)
+    if found != f"{locked.st_dev}:{locked.st_ino}":
+        what = "removed" if found is None else "removed and made anew by another process"
+        raise CannotWrite(
+            f"cannot write {path.parent}: it was {what} while the run was going on; give the same command again"
+        )
 
 
 def _take(descriptor: int, path: Path) -> bool:

@@ -31,10 +31,11 @@ FORMAT = 1
 MOST_BYTES, MOST_MEMBERS = 2048 * MIB, 400_000
 _MANIFEST = Limits(size=64 * MIB, depth=4, entries=400_000, text=1_000)
 _MEMORY = 64 * MIB  # of the decompressor; ours takes 9 MiB
-_KINDS = ("runs", "bench")
+KINDS = ("runs", "bench")
 _ID = r"[a-z0-9][a-z0-9._-]{0,118}"
 _FILE = (
-    r"config\.yaml|journal\.jsonl|provenance(?:-[1-9][0-9]{0,4})?\.json|(?:result|interrupted)-[1-9][0-9]{0,4}\.json"
+    r"config\.yaml|journal\.jsonl|samples\.npz|provenance(?:-[1-9][0-9]{0,4})?\.json"
+    r"|(?:result|interrupted)-[1-9][0-9]{0,4}\.json"
 )
 _CODE = r"code/[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}"
 _MEMBER = re.compile(rf"(runs|bench)/({_ID})/({_FILE}|{_CODE})\Z")
@@ -87,13 +88,13 @@ def pack_bytes(runs: Mapping[str, Files], bench: Mapping[str, Files], command: s
     """The pack of these runs and benches."""
     hashes = {
         kind: {name: files_hash(files) for name, files in members.items()}
-        for kind, members in zip(_KINDS, (runs, bench), strict=True)
+        for kind, members in zip(KINDS, (runs, bench), strict=True)
     }
     manifest = {"format": FORMAT, "kind": "dsbench pack", "command": command, **hashes}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         _add(archive, MANIFEST, seal(manifest))
-        for kind, members in zip(_KINDS, (runs, bench), strict=True):
+        for kind, members in zip(KINDS, (runs, bench), strict=True):
             for name in sorted(members):
                 for file in sorted(members[name]):
                     _add(archive, f"{kind}/{name}/{file}", members[name][file])
@@ -247,4 +248,4 @@ def _members(stream: _Stream) -> Iterator[tuple[str, bytes]]:
 def _largest(name: str) -> int:
     if name == MANIFEST:
         return _MANIFEST.size
-    return JOURNAL_SIZE if name.endswith("/journal.jsonl") else SMALL.size
+    return JOURNAL_SIZE if name.endswith(("/journal.jsonl", "/samples.npz")) else SMALL.size

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 import dsbench
+from dsbench.config import naming
 
 PACKAGES = (
     "torch", "numpy", "scipy", "pandas", "gymnasium", "bsuite", "dm-env", "minigrid", "safetensors", "transformers",
@@ -42,6 +43,7 @@ def provenance() -> dict[str, Any]:
     """Everything about this process that can change a result; JSON data. Imports torch."""
     return {
         "dsbench": dsbench.__version__,
+        "result_version": naming.RESULT_VERSION,
         "git": git_state(),
         "python": sys.version.split()[0],
         "packages": package_versions(),

@@ -28,13 +28,13 @@ class RecordFiles(Protocol):
 
 
 class FolderFiles:
-    """The files in a folder."""
+    """The files in a folder; they must really lie in `inside`, links followed, which is the folder itself if not given."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, inside: Path | None = None) -> None:
+        self.path, self._inside = path, inside or path
 
     def read(self, name: str, limit: int) -> bytes:
-        return read_regular(self.path / name, limit, inside=self.path)
+        return read_regular(self.path / name, limit, inside=self._inside)
 
     def names(self) -> list[str]:
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +20,15 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import check_name, create_exclusive, write_atomic
+from dsbench.files import cannot_write, check_name, create_exclusive, replace_file
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.documents import STATUSES
 from dsbench.records.encoding import plain, seal
 from dsbench.records.journal import Journal
-from dsbench.records.lock import exclusive_lock, is_locked
+from dsbench.records.lock import exclusive_lock, identity, is_locked
 from dsbench.records.record_files import FolderFiles
 from dsbench.records.run_records import CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, PROVENANCE_FILE, RunRecords
+from dsbench.temporaries import boot_id, discard_leftovers
 
 RETRIED = ("failed", "timeout", "out_of_memory")  # asked again, the next attempt starts from nothing
 
@@ -43,9 +44,12 @@ class RunFolder(RunRecords):
     """The folder of one run. Opening one touches nothing; what only reads needs no write rights."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path.name, FolderFiles(path))
+        is_plain = path.name not in ("", "..") and not path.is_symlink()  # resolving costs, and most are
+        super().__init__(path.name if is_plain else path.resolve().name, FolderFiles(path))
         self.path = path
         self._held: int | None = None  # the attempt that this process holds
+        # Called before anything is written: makes the folder, but once it is claimed, refuses when it is gone.
+        self._before_writing: Callable[[], None] = self._make
 
     @classmethod
     def open(cls, results: Path, run_id: str) -> RunFolder:
@@ -84,19 +88,27 @@ class RunFolder(RunRecords):
     def claim(self, force: bool = False) -> Iterator[Plan]:
         """Hold the run while the block lasts, and say what to do; a plan other than ``done`` is noted in claim.json.
 
+        From then on nothing makes the folder anew: where it was removed, whatever would be written is refused.
+
         Raises:
             RunHeld: a live process holds it.
             CannotWrite: the folder cannot be made or its file system has no locks.
         """
-        with exclusive_lock(self.path / "claim.lock", self._holder):
+        with exclusive_lock(self.path / "claim.lock", self.holder) as check_held:
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
-            self._held = plan.attempt
+            self._held, self._before_writing = plan.attempt, check_held
             try:
                 yield plan
             finally:
-                self._held = None
+                self._held, self._before_writing = None, self._make
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
 
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
@@ -105,22 +117,27 @@ class RunFolder(RunRecords):
             "attempt": plan.attempt,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "boot_id": _boot_id(),
+            "boot_id": boot_id(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_atomic(self.path / CLAIM_FILE, seal(claim))
+        discard_leftovers(self.path)
+        replace_file(self.path / CLAIM_FILE, seal(claim))
         if plan.action == "start":
             for attempt in self._attempts_with_checkpoints():
                 if attempt < plan.attempt:
                     self.checkpoints_of(attempt).drop_updates()  # never resumed again
 
-    def _holder(self) -> str:
+    def holder(self) -> str:
         """``pid 7 on node since 2026-...`` for messages."""
         try:
             claim = self.read_claim()
         except CorruptFile:
             claim = None
         return f"pid {claim['pid']} on {claim['host']} since {claim['since']}" if claim else "another process"
+
+    def identity(self) -> str | None:
+        """What tells this folder, once it was claimed, from one made anew in its place; None where there is none."""
+        return identity(self.path / "claim.lock")
 
     def is_live(self) -> bool:
         """Whether a process holds the run now."""
@@ -130,18 +147,20 @@ class RunFolder(RunRecords):
 
     def write_config(self, config: Mapping[str, Any]) -> bool:
         """Store the configuration; a stored one stays (the run id says that they agree). False if there was one."""
+        self._before_writing()
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         header = f"{HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
         return create_exclusive(self.path / CONFIG, (header + text).encode())
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
         """Store where the run was made; a stored one stays. False if there was one."""
+        self._before_writing()
         return create_exclusive(self.path / PROVENANCE_FILE, seal(dict(provenance)))
 
     @property
     def journal(self) -> Journal:
         """The journal; records that name no attempt get this one."""
-        return Journal(self.path / JOURNAL, self.attempt)
+        return Journal(self.path / JOURNAL, self.attempt, self._before_writing)
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -149,7 +168,11 @@ class RunFolder(RunRecords):
         return self.checkpoints_of(self.attempt)
 
     def checkpoints_of(self, attempt: int) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints" / str(attempt))
+        """The checkpoints of an attempt."""
+        return Checkpoints(
+            self.path / "checkpoints" / str(attempt), root=self.path, run_id=self.run_id, attempt=attempt,
+            may_write=self._before_writing,
+        )  # fmt: skip
 
     def _newest_whatever_is_damaged(self) -> int:
         """The newest attempt, 0 for none; a claim that cannot be read must not stop --force."""
@@ -173,7 +196,10 @@ class RunFolder(RunRecords):
             self.journal_records()
         except CorruptFile:
             number = len(list(self.path.glob("journal-damaged-*.jsonl"))) + 1
-            journal.rename(self.path / f"journal-damaged-{number}.jsonl")
+            try:
+                journal.rename(self.path / f"journal-damaged-{number}.jsonl")
+            except OSError as error:
+                raise cannot_write(journal, error) from error
 
     # ------------------------------------------------------------------ results
 
@@ -189,17 +215,18 @@ class RunFolder(RunRecords):
         if status not in STATUSES:
             raise UsageError(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
         if self._held is None:
-            with exclusive_lock(self.path / "claim.lock", self._holder):
+            with exclusive_lock(self.path / "claim.lock", self.holder):
                 return self._finish(status, row, attempt or self.attempt)
         return self._finish(status, row, attempt or self._held)
 
     def _finish(self, status: str, row: Mapping[str, Any], attempt: int) -> bool:
+        self._before_writing()
         content = {"reason": None, **plain(dict(row)), "run_id": self.run_id, "attempt": attempt, "status": status}
         if status != "interrupted":
             return create_exclusive(self._result_path(attempt), seal(content | self._journal_seal()))
         if self._result_path(attempt).exists():
             return False
-        write_atomic(self.path / f"interrupted-{attempt}.json", seal(content))
+        replace_file(self.path / f"interrupted-{attempt}.json", seal(content))
         return True
 
     def _journal_seal(self) -> dict[str, Any]:
@@ -211,10 +238,3 @@ class RunFolder(RunRecords):
 
     def _result_path(self, attempt: int) -> Path:
         return self.path / f"result-{attempt}.json"
-
-
-def _boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None  # macOS has none

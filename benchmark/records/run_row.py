@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dsbench.config import naming
 from dsbench.config.naming import is_named_by_settings_alone, run_id
 from dsbench.config.settings import RunConfig
 from dsbench.errors import CorruptFile, UsageError
@@ -74,4 +75,15 @@ def _is_named(records: RunRecords) -> bool:
         config = RunConfig.model_validate(records.read_config())
     except ValidationError:
         return False
-    return not is_named_by_settings_alone(config) or run_id(config) == records.run_id
+    if not is_named_by_settings_alone(config):
+        return True
+    versions = range(naming.RESULT_VERSION, 0, -1)
+    if any(run_id(config, result_version=version) == records.run_id for version in versions):
+        return True
+    made_by = (records.read_provenance() or {}).get("result_version", 1)
+    if made_by > naming.RESULT_VERSION:
+        raise UsageError(
+            f"{records.run_id} has results of version {made_by}, and this dsbench reads up to {naming.RESULT_VERSION}; "
+            "upgrade dsbench to read it"
+        )
+    return False

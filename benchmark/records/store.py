@@ -17,13 +17,13 @@ from dsbench.errors import DsbenchError, UnreadableRecord, UsageError
 from dsbench.files import check_name
 from dsbench.reading import Unparsable
 from dsbench.records.documents import JOURNAL_SIZE
-from dsbench.records.pack import SUFFIX, Pack, files_hash, is_packed, read_pack
+from dsbench.records.pack import KINDS, SUFFIX, Pack, files_hash, is_packed, read_pack
 from dsbench.records.record_files import FolderFiles, RecordFiles
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.run_records import RunRecords
 
+RUNS, BENCH = KINDS
 Places: TypeAlias = Path | str | Sequence[Path | str]
-BENCH = "bench"
 
 
 @dataclass
@@ -92,7 +92,7 @@ def _gather(place: Path, found: Stored, benches: dict[str, RecordFiles]) -> None
         _add_pack(place, found, benches)
         return
     packs = packs_in(place)
-    has_runs, has_benches = (place / "runs").is_dir(), (place / BENCH).is_dir()
+    has_runs, has_benches = (place / RUNS).is_dir(), (place / BENCH).is_dir()
     if not (packs or has_runs or has_benches):
         raise _no_results(place)
     if has_runs:
@@ -121,7 +121,7 @@ def _add_pack(path: Path, found: Stored, benches: dict[str, RecordFiles]) -> Non
 
 def run_folders(results: Path, unreadable: dict[str, str]) -> Iterator[RunFolder]:
     """The runs of a results folder, sorted by id; what is no run of it goes to `unreadable` with the reason."""
-    for path in _folders(results / "runs"):
+    for path in _folders(results / RUNS):
         try:
             check_name(path.name, "run id")
             # To find out where a path really leads is slow, and most are no links.

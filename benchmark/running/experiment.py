@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dsbench import envs
+from dsbench import envs, stopping
 from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
@@ -21,7 +21,6 @@ from dsbench.envs.data.source import check_source, load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.episodes import Episodes
-from dsbench.errors import DsbenchError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
 from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
@@ -32,25 +31,20 @@ from dsbench.running.measuring import cost_columns, cost_records, decision_costs
 from dsbench.running.progress import Report
 from dsbench.running.rows import reference_columns, score_columns, selection_columns
 from dsbench.running.training import Progress, make_trainer, pick_device, resume, save
+from dsbench.stopping import Interrupted
 from dsbench.train import Trainable, Trainer, seeded
 
 EVALUATIONS_PER_RUN = 10  # selection evaluations during training, when train.eval_every leaves it open
 
 
-class Interrupted(DsbenchError):
-    """A signal asked the run to stop; everything up to the last checkpoint is kept."""
-
-    exit_code = 143
-
-
 class Experiment:
-    """One run of `config` in `folder`.
+    """One run of `config` in `folder`, which ends by `Interrupted` soon after a signal asks for it, whatever the phase.
 
     Construction resolves everything that the user may have got wrong (names, options, spaces) before any file is written.
     """
 
     def __init__(self, config: RunConfig, report: Report) -> None:
-        self.config, self.report = config, report
+        self.config, self.tell = config, report
         self.device = pick_device(config.device)
         self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
@@ -59,7 +53,6 @@ class Experiment:
             self.model: DecisionSequence = build_policy(self.policy_spec)
         self._check_horizon(self.spec.horizon)  # of acting, where episodes may outlast those of the data
         self.evaluation = Evaluation(config, self.spec, self.model)
-        self.stop_signal: int | None = None
         self.yardsticks: dict[str, float] = {}
 
     # ------------------------------------------------------------------ phases
@@ -67,16 +60,18 @@ class Experiment:
     def run(self, folder: RunFolder) -> dict[str, Any]:
         """All phases; returns the final row (without status)."""
         episodes, info = self._data(folder)
+        stopping.raise_if_asked()
         self.model.fit_normalisers(episodes)
         self.model.to(self.device)
         targets = targets_of(self.config, self.spec, episodes, info)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
+        stopping.raise_if_asked()
         asked = {role: None if target is None else target.to_json() for role, target in targets.items()}
         folder.checkpoints.save("final", dict(self.model.state_dict()), {"policy": self.policy_spec, "targets": asked})
         row = self._row(trainer, progress, targets, scores, info) | costs
-        self.report("done", 1, 1)
+        self.tell("done", 1, 1)
         return row
 
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
@@ -112,25 +107,44 @@ class Experiment:
         trainer = make_trainer(self.config, self.trained, episodes)
         progress = resume(folder, trainer)
         eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
-        losses: list[dict[str, Any]] = []
-        while trainer.updates_done < settings.updates:
-            begin = time.perf_counter()
-            progress.last_loss = trainer.update()
-            progress.seconds += time.perf_counter() - begin
+        records: list[dict[str, Any]] = []
+        while trainer.updates_done < settings.updates or progress.evaluation_due:
+            if not progress.evaluation_due:
+                records += self._update(trainer, progress)
+                done = trainer.updates_done
+                progress.evaluation_due = done % eval_every == 0 or done == settings.updates
             done = trainer.updates_done
-            last = done == settings.updates
-            self.report("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
-            if done % settings.log_every == 0 or last:
-                losses.append(metric_record(phase="train", step=done, metric="loss", value=progress.last_loss))
-            if done % eval_every == 0 or last:
-                losses += self._selection(progress, done, target)
-            if done % settings.checkpoint_every == 0 or last or self.stop_signal is not None:
-                folder.journal.append_many([*losses, event_record("checkpoint", step=done)])
-                losses = []
+            if progress.evaluation_due:
+                records += self._selection_unless_stopped(progress, done, target)
+            stopped = stopping.asked() is not None
+            if done % settings.checkpoint_every == 0 or done == settings.updates or stopped:
+                folder.journal.append_many([*records, event_record("checkpoint", step=done)])
+                records = []
                 save(folder, trainer, progress, self.policy_spec)
-            if self.stop_signal is not None:
-                raise Interrupted(f"interrupted after update {done} of {settings.updates}; the same command continues")
+            if stopped:
+                raise Interrupted
         return trainer, progress
+
+    def _update(self, trainer: Trainer, progress: Progress) -> list[dict[str, Any]]:
+        """One update; its record where one is due."""
+        settings, begin = self.config.train, time.perf_counter()
+        progress.last_loss = trainer.update()
+        progress.seconds += time.perf_counter() - begin
+        done = trainer.updates_done
+        self.tell("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
+        if done % settings.log_every and done < settings.updates:
+            return []
+        return [metric_record(phase="train", step=done, metric="loss", value=progress.last_loss)]
+
+    def _selection_unless_stopped(self, progress: Progress, step: int, target: Target | None) -> list[dict[str, Any]]:
+        """`_selection`; where a signal ends it, it stays due and the updates before it are kept."""
+        try:
+            stopping.raise_if_asked()
+            records = self._selection(progress, step, target)
+        except Interrupted:
+            return []
+        progress.evaluation_due = False
+        return records
 
     def _selection(self, progress: Progress, step: int, target: Target | None) -> list[dict[str, Any]]:
         """Score the weights of now; the records are for the journal, the scores for the choice of the best weights."""
@@ -156,12 +170,10 @@ class Experiment:
                 scores[decode][role], records = self.evaluation.at_the_end(target, decode, on_step)
                 folder.journal.append_many(records)
                 done += 1
-                self._raise_if_stopped()
         for target in sweep:
             on_step()
             folder.journal.append_many(self.evaluation.in_the_sweep(target, on_step))
             done += 1
-            self._raise_if_stopped()
         self.report("evaluate", total, total)
         return scores
 
@@ -172,6 +184,7 @@ class Experiment:
         def on_step() -> None:
             nonlocal done
             done += 1
+            stopping.raise_if_asked()
             if done % 100 == 0:
                 self.report("measure", done, total)
 
@@ -183,6 +196,11 @@ class Experiment:
 
     # ------------------------------------------------------------------ pieces
 
+    def report(self, phase: str, done: int, total: int, message: str = "") -> None:
+        """Tell how far the run is, and end it where a signal asked for that."""
+        self.tell(phase, done, total, message)
+        stopping.raise_if_asked()
+
     @property
     def trained(self) -> Trainable:
         """What the trainer updates."""
@@ -191,10 +209,6 @@ class Experiment:
     def _check_horizon(self, longest: int) -> None:
         if isinstance(self.model.time, TableTime):
             self.model.time.check_horizon(longest)
-
-    def _raise_if_stopped(self) -> None:
-        if self.stop_signal is not None:
-            raise Interrupted("interrupted after training; the same command continues")
 
     def _row(
         self,

@@ -9,22 +9,20 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from dsbench.config import RunConfig
+from dsbench.config import RunConfig, naming, run_id
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
-from dsbench.records.run_folder import RunFolder
+from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
+from dsbench.running.relay import AGAIN_S, Relay
 from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
 
 _TICK_S = 0.2
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(config: RunConfig, results: Path | str = "results", *, force: bool = False) -> dict[str, Any]:
@@ -55,8 +53,11 @@ def run_all(
 ) -> list[Outcome]:
     """Do these runs, finished ones skipped; one outcome a run, in order.
 
-    After SIGINT or SIGTERM no further run begins, the running ones save a checkpoint, and what did not begin is
-    ``interrupted``. A second signal ends the workers and this process at once.
+    After SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 no further run begins, the running ones save a checkpoint, and what did
+    not begin is ``interrupted``. Repeats do nothing, since schedulers and terminals send several; only SIGINT again, more than
+    five seconds later, ends the workers and this process at once.
+
+    Runs that another process holds are looked at again when all else is done; ``held`` are those that it still holds then.
     """
     batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
     with batch.display, batch.signals():
@@ -64,9 +65,10 @@ def run_all(
 
 
 def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
-    """One line: is the run new, resumed or done?"""
+    """One line: is the run new, resumed or done? `UsageError` as `check_version` raises it."""
     folder = folder_of(config, results)
     plan = folder.plan(force)
+    check_version(config, results, plan, force)
     if plan.action == "resume":
         updates = folder.checkpoints_of(plan.attempt).updates()
         return (
@@ -77,6 +79,25 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
 
 
+def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> None:
+    """A run that began under an earlier `RESULT_VERSION` would end as a mixture of two: it is not gone on with.
+
+    Raises:
+        UsageError: there is such a run, unfinished, and nothing was begun under the present version.
+    """
+    if force or plan != Plan("start", 1):
+        return
+    for version in range(1, naming.RESULT_VERSION):
+        earlier = RunFolder.open(results, run_id(config, result_version=version))
+        if earlier.plan().action == "resume":
+            made_by = (earlier.read_provenance() or {}).get("dsbench", "of that time")
+            raise UsageError(
+                f"{earlier.path} is unfinished and began under result version {version}, while this dsbench gives results "
+                f"of version {naming.RESULT_VERSION}; finish it with dsbench {made_by}, delete that folder, or use --force "
+                "to make the run anew"
+            )
+
+
 def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     """The outcome of a run that is not ok, as an error; with its folder, the message says where to read more."""
     message = outcome.message or f"{outcome.run_id} ended without a result"
@@ -84,10 +105,32 @@ def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
-    kind = {2: UsageError, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
+    kind = {2: UsageError, 73: CannotWrite, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
     error = kind(message)
     error.exit_code = outcome.exit_code
     return error
+
+
+def exit_code_of(outcomes: Sequence[Outcome]) -> int:
+    """One code for all: 128 and the signal that stopped them, 73 cannot write, 1 some failed, 75 some are still held, 0."""
+    codes = {outcome.exit_code for outcome in outcomes if outcome.status != "held"} - {0}
+    stopped = [outcome.exit_code for outcome in outcomes if outcome.status == "interrupted" and outcome.exit_code > 128]
+    if stopped:
+        return stopped[0]
+    if codes:
+        return CannotWrite.exit_code if CannotWrite.exit_code in codes else 1
+    return RunHeld.exit_code if any(outcome.status == "held" for outcome in outcomes) else 0
+
+
+def held_sentence(outcomes: Sequence[Outcome], results: Path) -> str | None:
+    """How many runs other processes hold, and which processes; None when there are none."""
+    held = [outcome.run_id for outcome in outcomes if outcome.status == "held"]
+    if not held:
+        return None
+    holders = sorted({RunFolder.open(results, run_id).holder() for run_id in held})
+    shown = ", ".join(holders[:3]) + (f" and {len(holders) - 3} others" if len(holders) > 3 else "")
+    runs = "1 run is" if len(held) == 1 else f"{len(held)} runs are"
+    return f"{runs} held by {shown}; give the same command again later to see how they ended"
 
 
 class _Batch:
@@ -107,46 +150,56 @@ class _Batch:
         self._at_once, self._worker = max(1, at_once), worker
         self._running: dict[int, WorkerProcess] = {}
         self._outcomes: dict[int, Outcome] = {}
-        self._stopped_by: int | None = None
+        self._relay = Relay(self._stop, self._leave)
         self._selector = selectors.DefaultSelector()
 
     def work(self) -> list[Outcome]:
-        waiting = list(range(len(self._configs)))
+        waiting, held = list(range(len(self._configs))), len(self._configs) + 1
         try:
-            while waiting or self._running:
-                while waiting and len(self._running) < self._at_once:
-                    self._begin(waiting.pop(0))
-                if self._running:
-                    self._selector.select(_TICK_S)
-                    self._attend()
+            while waiting and len(waiting) < held:  # as long as others let go of some
+                held = len(waiting)
+                self._work_through(waiting)
+                waiting = [index for index, outcome in self._outcomes.items() if outcome.status == "held"]
         finally:
             for worker in self._running.values():  # only after an error of our own: leave nobody behind
                 worker.stop(signal.SIGTERM)
             self._selector.close()
         return [self._outcomes[index] for index in range(len(self._configs))]
 
+    def _work_through(self, waiting: list[int]) -> None:
+        while waiting or self._running:
+            while waiting and len(self._running) < self._at_once:
+                self._begin(waiting.pop(0))
+            if self._running:
+                self._selector.select(_TICK_S)
+                self._attend()
+
     def _begin(self, index: int) -> None:
         """Start the worker of this run, or write down why it needs none."""
         config = self._configs[index]
         folder = folder_of(config, self._results)
-        if self._stopped_by is not None:
+        if self._relay.first is not None:
             message = "not begun; the same command continues"
-            self._outcomes[index] = Outcome(folder.run_id, "interrupted", 128 + self._stopped_by, None, message)
+            self._outcomes[index] = Outcome(folder.run_id, "interrupted", 128 + self._relay.first, None, message)
             return
         try:
             plan = folder.plan(self._force)
             if plan.action == "done":
                 self._outcomes[index] = _stored(folder)
                 return
+            check_version(config, self._results, plan, self._force)
             _check_free(folder)
             _check_writable(self._results)
             worker = WorkerProcess(config, folder, plan, force=self._force, command=self._worker)
-        except DsbenchError as error:
-            status = "held" if isinstance(error, RunHeld) else "refused"
-            self._outcomes[index] = Outcome(folder.run_id, status, error.exit_code, None, str(error))
+        except (DsbenchError, OSError) as error:
+            known = error if isinstance(error, DsbenchError) else _cannot_start(error)
+            status = "held" if isinstance(known, RunHeld) else "refused"
+            self._outcomes[index] = Outcome(folder.run_id, status, known.exit_code, None, str(known))
             return
         self._running[index] = worker
         self._selector.register(worker.pipe, selectors.EVENT_READ)
+        if self._relay.first is not None:  # the signal came while it was started
+            worker.stop(self._relay.first)
 
     def _attend(self) -> None:
         for index, worker in list(self._running.items()):
@@ -166,26 +219,18 @@ class _Batch:
             if len(self._configs) > 1:
                 self.display.note(_ended(outcome, len(self._outcomes), len(self._configs)))
 
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """Pass SIGINT and SIGTERM on to the workers while the block lasts."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may handle signals; a library user's own handling stays
-            return
-        before = {number: signal.signal(number, self._on_signal) for number in _STOPPING}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def signals(self) -> AbstractContextManager[None]:
+        """Pass the first stop on to the workers while the block lasts."""
+        return self._relay.listening()
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        again, self._stopped_by = self._stopped_by is not None, number
+    def _stop(self, number: int) -> None:
         for worker in list(self._running.values()):
-            worker.stop(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        if again:
-            os._exit(128 + number)
-        self.display.note("stopping: saving a checkpoint (once more to leave at once)")
+            worker.stop(number)
+        self.display.note(f"stopping: saving a checkpoint (Ctrl-C again after {AGAIN_S:g} s to leave at once)")
+
+    def _leave(self) -> None:
+        for worker in list(self._running.values()):
+            worker.kill()
 
 
 def _stored(folder: RunFolder) -> Outcome:
@@ -197,9 +242,12 @@ def _stored(folder: RunFolder) -> Outcome:
 def _check_free(folder: RunFolder) -> None:
     """`RunHeld` at once, before torch is loaded for nothing; the worker's own claim is what counts."""
     if folder.is_live():
-        claim = folder.read_claim() or {}
-        holder = f"pid {claim.get('pid', '?')} on {claim.get('host', '?')} since {claim.get('since', '?')}"
-        raise RunHeld(f"{folder.path} is held by {holder}; wait for it or stop it, then run this again")
+        raise RunHeld(f"{folder.path} is held by {folder.holder()}; wait for it or stop it, then run this again")
+
+
+def _cannot_start(error: OSError) -> CannotWrite:
+    """A full temporary folder, no memory for another process, and their like."""
+    return CannotWrite(f"cannot start a worker: {error}; mend that and give the same command again")
 
 
 def _check_writable(results: Path) -> None:

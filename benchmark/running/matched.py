@@ -12,9 +12,10 @@ from typing import Any
 from dsbench.config import RunConfig, to_dict
 from dsbench.config.matching import parse_match
 from dsbench.errors import DsbenchError, Internal, UsageError
+from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 
-SIZING = ("-P", "-m", "dsbench.running.sizing")
+SIZING = ("-P", "-m", "dsbench.running.start", "dsbench.running.sizing")
 MEASURED = {"params": "parameters_total", "state": "state_bytes"}  # column of what is matched
 _PARTS = ("match", "backbone", "env", "wrapper")  # all that a model's size depends on
 
@@ -62,7 +63,7 @@ def _ask(settings: Sequence[Mapping[str, Any]]) -> list[int]:
         input=json.dumps(settings),
         capture_output=True,
         text=True,
-        env={**os.environ, **process_environment(1)},
+        env={**os.environ, **process_environment(1), **parent_of_workers()},
     )
     if shown.returncode:
         last = (shown.stderr.strip().splitlines() or ["no word"])[-1]

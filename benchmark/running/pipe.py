@@ -10,6 +10,9 @@ import sys
 import time
 from typing import Any
 
+from dsbench import stopping
+
+PARENT = "DSBENCH_PARENT"  # process id of the launcher, for its worker
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MIN_REPORT_SECONDS = 0.1  # between two progress lines of one phase
 
@@ -44,6 +47,15 @@ class ProgressPipe:
 
 
 def end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the launcher dies, so that no orphan holds the run (Linux; elsewhere nothing)."""
+    """Have the kernel send a stop when the launcher dies, so that no orphan holds the run (Linux; elsewhere nothing)."""
+    heard = [number for number in (signal.SIGTERM, *stopping.STOPPING) if number in stopping.not_ignored()]
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, next(iter(heard), signal.SIGKILL))
+    parent = os.environ.pop(PARENT, None)  # what this process starts has another
+    if parent is not None and os.getppid() != int(parent):  # it died before the kernel knew
+        os._exit(128 + signal.SIGTERM)
+
+
+def parent_of_workers() -> dict[str, str]:
+    """Variables by which a worker that this process starts knows its parent."""
+    return {PARENT: str(os.getpid())}

@@ -31,6 +31,7 @@ from dsbench.records.tables import metric_record
 from dsbench.running.experiment import Experiment
 from dsbench.running.progress import Report
 from dsbench.running.training import Progress
+from dsbench.stopping import raise_if_asked
 from dsbench.train import seeded
 
 HELD_OUT = 10_000  # episodes that the answers are scored on; rare successes need many
@@ -91,13 +92,14 @@ class ProbeExperiment(Experiment):
         episodes = self._asked(episodes)
         answers = self.probe.label(episodes)
         histories = episodes.heads(self.probe.timestep + 1)
+        raise_if_asked()
         self.model.fit_normalisers(histories)
         with seeded(self.device, self.config.seed, "probe"):
             self.answerer = Answerer(self.model, self.probe.timestep, answers).to(self.device)
         trainer, progress = self._train(folder, histories, None)
         scores = self._score(folder)
         parameters = count_parameters(self.model)
-        self.report("done", 1, 1)
+        self.tell("done", 1, 1)
         return {
             "question": self.probe.question,
             "data_sha256": info.sha256,
@@ -143,6 +145,7 @@ class ProbeExperiment(Experiment):
         histories = episodes.heads(self.probe.timestep + 1)
         parts = []
         for first in range(0, len(histories), ROWS):
+            raise_if_asked()
             batch = whole_batch(histories.select(range(first, min(first + ROWS, len(histories)))))
             parts.append(self.answerer.logits(batch.to(self.device))[0].sigmoid().cpu().numpy())
         return np.concatenate(parts).astype(np.float64)

@@ -26,7 +26,6 @@ class ScriptedExperiment:
         if behaviour is None:
             raise UsageError(f"no optimal policy of env {self.spec.name!r} is known; --policy random can be played")
         self.behaviour = behaviour
-        self.stop_signal: int | None = None
 
     def run(self, folder: RunFolder) -> dict[str, Any]:
         """Play the evaluation episodes; returns the final row (without status)."""

@@ -1,14 +1,14 @@
 """The worker of ``match``: finds widths by building models on torch's meta device, where they take no memory.
 
-Started by `dsbench.running.matched` as ``python -m dsbench.running.sizing``: configurations as a JSON list on stdin; the
-last line on stdout is a list with a width, or an error, for each.
+Started by `dsbench.running.matched` through `dsbench.running.start`: configurations as a JSON list on stdin; the last line on
+stdout is a list with a width, or an error, for each.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -80,9 +80,10 @@ def _answer(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"d_model": width.d_model, "size": width.size}
 
 
-def main() -> None:
+def main(argv: Sequence[str] = ()) -> int:
     print("\n" + json.dumps([_answer(settings) for settings in json.load(sys.stdin)]))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dsbench.batches import BatchSampler
 from dsbench.config import RunConfig
+from dsbench.decision.loading import WAY_OUT, describe_stored
 from dsbench.episodes import Episodes
-from dsbench.errors import UsageError
+from dsbench.errors import CorruptFile, UsageError
+from dsbench.records.checkpoints import MANIFEST, TENSORS, Checkpoint
 from dsbench.records.run_folder import RunFolder
+from dsbench.records.stored_tensors import contradiction
 from dsbench.records.tables import event_record
-from dsbench.train import Trainable, Trainer
+from dsbench.train import MOMENTS, Trainable, Trainer
 
 
 @dataclass
@@ -23,6 +29,7 @@ class Progress:
     seconds: float = 0.0
     last_loss: float | None = None
     history: list[dict[str, float]] | None = None  # one entry an evaluation: step, selection and eval scores
+    evaluation_due: bool = False  # a signal came before the weights of now were scored
 
 
 def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes) -> Trainer:
@@ -43,16 +50,51 @@ def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes) -> Tra
 
 
 def resume(folder: RunFolder, trainer: Trainer) -> Progress:
-    """Take up the run's latest checkpoint, if there is one."""
+    """Take up the run's latest checkpoint, if there is one.
+
+    Raises:
+        CorruptFile: all are damaged, or the latest is of something else than what is trained here.
+    """
     latest = folder.checkpoints.latest()
-    if latest is None:
+    if latest is None or latest.update is None:
         return Progress()
     for warning in latest.warnings:
         folder.journal.append(event_record("warning", detail=warning))
-    meta = latest.meta
+    place = folder.checkpoints.place(latest.update)
+    meta = _resumable(latest, place, trainer.config.updates)
+    describe_stored(latest, place, folder.read_config())
+    if (wrong := contradiction(_needed(trainer, latest.tensors), latest.tensors)) is not None:
+        raise CorruptFile(f"{place / TENSORS} is not what is trained here: {wrong}; {WAY_OUT}")
     trainer.load(dict(latest.tensors), meta["updates_done"], meta["tokens_seen"])
     folder.journal.append(event_record("resume", step=trainer.updates_done))
-    return Progress(**meta["progress"])
+    progress = meta["progress"]
+    return Progress(progress.get("seconds", 0.0), progress.get("last_loss"), progress.get("history"))
+
+
+def _resumable(latest: Checkpoint, place: Path, updates: int) -> dict[str, Any]:
+    """The meta of a checkpoint that a training can go on from; `CorruptFile` if it is not such a one."""
+    missing = [name for name in ("updates_done", "tokens_seen", "progress") if latest.meta.get(name) is None]
+    if missing:
+        raise CorruptFile(f"{place / MANIFEST} does not say {missing[0]}, which a training goes on from; {WAY_OUT}")
+    if latest.meta["updates_done"] > updates:
+        raise CorruptFile(
+            f"{place / MANIFEST} is after {latest.meta['updates_done']} updates of a training of {updates}; {WAY_OUT}"
+        )
+    return latest.meta
+
+
+def _needed(trainer: Trainer, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name -> a tensor of the type and shape that a checkpoint has to hold under it.
+
+    A parameter that never had a gradient has no moments: they are needed all or not at all.
+    """
+    needed = {f"model/{name}": tensor for name, tensor in trainer.model.state_dict().items()}
+    for name, parameter in trainer.model.named_parameters():
+        moments: dict[str, Tensor] = {f"optimizer/{moment}/{name}": parameter for moment in MOMENTS}
+        moments[f"optimizer/step/{name}"] = torch.zeros(())
+        if not moments.keys().isdisjoint(found):
+            needed |= moments
+    return needed
 
 
 def save(folder: RunFolder, trainer: Trainer, progress: Progress, policy: dict[str, Any]) -> None:

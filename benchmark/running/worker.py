@@ -1,10 +1,10 @@
 """The worker process of one run: claims the folder, runs the experiment, writes the final row.
 
-Started by the launcher as ``python -m dsbench.running.worker --results DIR --config FILE``. It alone writes the journal.
+Started by the launcher, through `dsbench.running.start`, with ``--results DIR --config FILE``. It alone writes the journal.
 Progress goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
 
-Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 75 held by another
-process, 130/143 interrupted by a signal (resumable).
+Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 73 the machine does not
+let it write (resumable), 75 held by another process, 128 and the number of a signal that interrupted it (resumable).
 """
 
 from __future__ import annotations
@@ -15,24 +15,27 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
+from dsbench import stopping
 from dsbench.config import RunConfig, run_id
-from dsbench.errors import DsbenchError
-from dsbench.files import read_json
+from dsbench.errors import CannotWrite, DsbenchError
+from dsbench.files import read_json, replace_file
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
-from dsbench.running.experiment import Experiment, Interrupted
+from dsbench.running.causes import is_machine_fault, is_out_of_memory
+from dsbench.running.experiment import Experiment
 from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
 from dsbench.running.rows import identity_columns
 from dsbench.running.scripted import ScriptedExperiment
+from dsbench.stopping import Interrupted
 from dsbench.train import Diverged
 
 
@@ -46,10 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     pipe = ProgressPipe.from_environment()
     try:
         return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
-    except DsbenchError as error:
-        pipe.send({"error": str(error), "exit_code": error.exit_code})
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
+    except Exception as error:
+        known = _machine_fault(error) if is_machine_fault(error) else error
+        if not isinstance(known, DsbenchError):
+            raise
+        pipe.send({"error": str(known), "exit_code": known.exit_code})
+        print(f"Error: {known}", file=sys.stderr)
+        return known.exit_code
 
 
 def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> int:
@@ -59,9 +65,11 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
     pipe("prepare", 0, 1)
     experiment = experiment_for(config, pipe)  # bad names and options end here, before anything is written
     folder = RunFolder.open(results, run_id(config))
+    stopping.listen()
     with folder.claim(force=force) as plan:
         if plan.action == "done":
             return 0 if folder.status() == "ok" else 1
+        pipe.send({"attempt": plan.attempt, "folder": folder.identity()})
         folder.write_config(config.model_dump(mode="json"))
         folder.write_provenance(provenance())
         return _attempt(experiment, folder)
@@ -75,43 +83,55 @@ def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedEx
 
 
 def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
-    received = _stop_on_signals(experiment)
-    folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
     base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id)}
     try:
+        folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
         row = experiment.run(folder)
-    except Interrupted as error:
-        folder.journal.append(event_record("interrupted", detail=str(error)))
-        return 128 + (received[0] if received else signal.SIGTERM)
+        return _finish(folder, "ok", base | row | {"reason": None})
+    except Interrupted:
+        return _stopped(folder, base)
     except Diverged as error:
         return _finish(folder, "diverged", base | {"reason": str(error)})
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
     except Exception as error:
-        (folder.path / "error.txt").write_text(traceback.format_exc())
+        if is_machine_fault(error):
+            fault = _machine_fault(error)
+            _note_interruption(folder, base, str(fault))
+            raise fault from error
+        if stopping.asked() is not None:  # the same signal may have hit what the run needs
+            return _stopped(folder, base)
+        if is_out_of_memory(error):
+            return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
+        replace_file(folder.path / "error.txt", traceback.format_exc().encode())
         return _finish(folder, "failed", base | {"reason": _one_line(error)})
-    return _finish(folder, "ok", base | row | {"reason": None})
 
 
 def _finish(folder: RunFolder, status: str, row: dict[str, Any]) -> int:
+    """Write the final row, unless another process that the locks did not keep out has; the exit code of what stands."""
     folder.journal.append(event_record("end", detail={"status": status}))
     folder.finish(status, row)
-    return 0 if status == "ok" else 1
+    stored = folder.latest_result() or {}
+    return 0 if stored.get("status") == "ok" else 1
 
 
-def _stop_on_signals(experiment: Experiment | ScriptedExperiment) -> list[int]:
-    """The first SIGINT or SIGTERM asks the experiment to stop at the next update; a second one ends the process."""
-    received: list[int] = []
+def _stopped(folder: RunFolder, base: dict[str, Any]) -> int:
+    number = signal.Signals(stopping.asked() or signal.SIGTERM)
+    updates = folder.checkpoints.updates()
+    where = f" after update {updates[-1]}" if updates else ""
+    _note_interruption(folder, base, f"stopped by {number.name}; the same command continues{where}")
+    return 128 + number
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        experiment.stop_signal = number
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    return received
+def _note_interruption(folder: RunFolder, base: dict[str, Any], reason: str) -> None:
+    """Say why the attempt has no result yet, where that can be written; it resumes without."""
+    with suppress(DsbenchError, OSError):
+        folder.journal.append(event_record("interrupted", detail=reason))
+        folder.finish("interrupted", base | {"reason": reason})
+
+
+def _machine_fault(error: Exception) -> CannotWrite:
+    if isinstance(error, CannotWrite):
+        return error
+    return CannotWrite(f"the machine does not let the run go on ({_one_line(error)}); mend that and run it again")
 
 
 def _one_line(error: BaseException) -> str:

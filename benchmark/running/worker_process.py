@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, run_id, to_dict
-from dsbench.errors import CannotWrite, DsbenchError
-from dsbench.files import write_atomic
+from dsbench.errors import CannotWrite, DsbenchError, RunHeld
+from dsbench.files import replace_file
 from dsbench.records.run_folder import Plan, RunFolder
+from dsbench.running.causes import CRASHES, says_out_of_memory
+from dsbench.running.cgroup import memory_kills
+from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 from dsbench.running.rows import identity_columns
+from dsbench.stopping import STOPPING
 
-WORKER = ("-P", "-m", "dsbench.running.worker")  # -P: a file in the current folder must not shadow a library
+# -P: a file in the current folder must not shadow a library
+WORKER = ("-P", "-m", "dsbench.running.start", "dsbench.running.worker")
 GRACE_S = 20.0  # between the time limit's SIGTERM and SIGKILL; a checkpoint fits in
 _TAIL = 64 * 1024  # bytes of the worker's stderr that are kept
 
@@ -32,7 +37,7 @@ class Outcome:
     """How asking for a run ended."""
 
     run_id: str
-    status: str  # one of records.STATUSES, "held" or "refused"
+    status: str  # one of records.STATUSES, "held" (look again later) or "refused"
     exit_code: int
     row: Mapping[str, Any] | None = None
     message: str | None = None  # one line for the user when something went wrong
@@ -58,7 +63,8 @@ class WorkerProcess:
         self.error: dict[str, Any] | None = None  # a DsbenchError of the worker, as it reported it
         self._files = tempfile.TemporaryDirectory(prefix="dsbench-")
         self._stderr = Path(self._files.name) / "stderr.txt"
-        self._oom_kills = _oom_kills()
+        self._memory_kills = memory_kills()
+        self._claimed: str | None = None  # the identity of the folder, once the worker has claimed it
         self._asked_to_stop: int | None = None
         self._overdue: str | None = None  # why it is being ended
         self._kill_at = 0.0
@@ -74,6 +80,7 @@ class WorkerProcess:
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
         environment = {**os.environ, **process_environment(self.config.threads), "DSBENCH_PROGRESS_FD": str(write_end)}
+        environment |= parent_of_workers()
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *arguments, *(["--force"] if force else [])],
@@ -100,22 +107,30 @@ class WorkerProcess:
                 event = json.loads(line)
                 if "error" in event:
                     self.error = event
+                elif "attempt" in event:
+                    self.attempt, self._claimed = int(event["attempt"]), event["folder"]
                 elif "phase" in event:
                     events.append(event)
                     self._last_word, self._phase = time.monotonic(), str(event["phase"])
         return events
 
     def stop(self, number: int) -> None:
-        """Pass a signal on; the worker saves a checkpoint and ends. A second call ends it at once."""
-        again, self._asked_to_stop = self._asked_to_stop is not None, number
-        self._signal(signal.SIGKILL if again else number)
+        """Pass a signal on, once; the worker saves a checkpoint and ends."""
+        if self._asked_to_stop is None and self._overdue is None:
+            self._asked_to_stop = number
+            self._signal(number)
+
+    def kill(self) -> None:
+        """End it at once, and all that it started; what is saved stays."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def enforce_limits(self) -> None:
-        """SIGTERM when its time is over or it has long said nothing, SIGKILL when that did not help."""
+        """A stop when its time is over or it has long said nothing, SIGKILL when that did not help."""
         now = time.monotonic()
         if self._overdue is not None:
             if now >= self._kill_at:
-                self._signal(signal.SIGKILL)
+                self.kill()
             return
         self._overdue = self._limit_passed(now)
         if self._overdue is not None:
@@ -136,6 +151,7 @@ class WorkerProcess:
     def outcome(self) -> Outcome:
         """How it ended (waits for that). Writes the final status when the worker could not."""
         code = self.process.wait()
+        self.kill()  # whoever it started and left behind
         self.read()
         try:
             return self._explain(code)
@@ -144,46 +160,68 @@ class WorkerProcess:
             self._files.cleanup()
 
     def _explain(self, code: int) -> Outcome:
-        row = self.folder.result(self.attempt)
-        if self.error is not None:
-            status = "held" if self.error.get("exit_code") == 75 else "refused"
-            return self._outcome(status, int(self.error.get("exit_code", 1)), None, str(self.error["error"]))
+        row = self._stored()
         if row is not None and row["status"] != "interrupted":  # the worker's own word
             return self._outcome(row["status"], 0 if row["status"] == "ok" else 1, row, row.get("reason"))
-        status, reason = self._cause_of_death(code)
-        if status == "failed":
+        if self.error is not None:
+            return self._ended_by_error(str(self.error["error"]), int(self.error.get("exit_code", 1)))
+        if row is not None and self._overdue is None and code - 128 in STOPPING:  # it has noted the stop itself
+            return self._outcome("interrupted", code, row, row["reason"])
+        outcome = self._noted(*self._cause_of_death(code))
+        if outcome.status == "failed":
             self._keep_stderr()
+        return outcome
+
+    def _ended_by_error(self, message: str, exit_code: int) -> Outcome:
+        if exit_code == CannotWrite.exit_code and self._claimed is not None:
+            return self._noted("interrupted", message, exit_code)
+        status = "held" if exit_code == RunHeld.exit_code else "refused"
+        return self._outcome(status, exit_code, None, message)
+
+    def _noted(self, status: str, reason: str, exit_code: int) -> Outcome:
+        """An end that the worker could not write down itself, written where that is possible, and told in any case."""
         row = {**identity_columns(self.config, self.folder.run_id), "reason": reason}
-        with suppress(DsbenchError):  # held again or a full disk: the outcome is told all the same
-            self.folder.finish(status, row, self.attempt)
-        exit_code = 128 + (self._asked_to_stop or signal.SIGTERM) if status == "interrupted" else 1
+        begun = self._claimed is not None
+        with suppress(DsbenchError, OSError):  # held by another meanwhile, or the disk is full
+            if self._is_ours() and (begun or status != "interrupted"):
+                self.folder.finish(status, row, self.attempt)
         return self._outcome(status, exit_code, {**row, "status": status}, reason)
 
-    def _cause_of_death(self, code: int) -> tuple[str, str]:
-        number = -code if code < 0 else code - 128 if code > 128 else 0
-        if self._overdue is not None:
-            return "timeout", self._overdue
+    def _stored(self) -> dict[str, Any] | None:
+        with suppress(DsbenchError, OSError):
+            if self._is_ours():
+                return self.folder.result(self.attempt)
+        return None
+
+    def _is_ours(self) -> bool:
+        """Whether the folder is not one made anew by another process after that of this run was removed."""
+        return self._claimed in (None, self.folder.identity())
+
+    def _cause_of_death(self, code: int) -> tuple[str, str, int]:
+        """Status, reason and exit code."""
+        number = -code if code < 0 else code - 128 if code - 128 in STOPPING else 0
         if self._asked_to_stop is not None:
-            return "interrupted", "interrupted; the same command continues"
-        if number in (signal.SIGINT, signal.SIGTERM):
-            return "interrupted", f"ended by {signal.Signals(number).name} from outside; the same command continues"
-        if number == signal.SIGKILL:
-            before, after = self._oom_kills, _oom_kills()
-            if before is not None and before == after:
-                return "interrupted", "killed from outside (SIGKILL); the same command continues"
-            return "out_of_memory", "killed by the system, most likely for memory; try a smaller train.batch_size"
+            return "interrupted", "interrupted; the same command continues", 128 + self._asked_to_stop
+        if self._overdue is not None:
+            return "timeout", self._overdue, 1
+        if number == signal.SIGKILL and self._memory_kills != memory_kills():
+            return "out_of_memory", "killed by the system for memory; try a smaller train.batch_size", 1
+        if number in set(signal.Signals) - set(CRASHES):
+            name = signal.Signals(number).name
+            return "interrupted", f"ended by {name} from outside; the same command continues", 128 + number
         lines = self._stderr_tail().strip().splitlines() or [""]
-        if "MemoryError" in lines[-1]:
-            return "out_of_memory", lines[-1]
-        if number in set(signal.Signals):
-            return "failed", f"the worker crashed ({signal.Signals(number).name})"
+        if says_out_of_memory(lines[-1]):
+            return "out_of_memory", lines[-1], 1
+        if number in CRASHES:
+            return "failed", f"the worker crashed ({signal.Signals(number).name})", 1
         if any(line.startswith("Traceback ") for line in lines):
-            return "failed", lines[-1]
+            return "failed", lines[-1], 1
         last = f"; the last that it printed: {lines[-1]}" if lines[-1] else ""
-        return "failed", (
+        reason = (
             f"the worker ended with exit code {code} in phase {self._phase!r} without saying why; the environment or a "
             f"library may end the process{last}"
         )
+        return "failed", reason, 1
 
     def _outcome(self, status: str, exit_code: int, row: Mapping[str, Any] | None, reason: str | None) -> Outcome:
         return Outcome(self.folder.run_id, status, exit_code, row, None if status == "ok" else reason)
@@ -193,11 +231,14 @@ class WorkerProcess:
 
     def _keep_stderr(self) -> None:
         with suppress(DsbenchError):
-            write_atomic(self.folder.path / "error.txt", self._stderr_tail().encode())
+            if self._is_ours():
+                replace_file(self.folder.path / "error.txt", self._stderr_tail().encode())
 
     def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
+        # The worker alone: what it started would die before it, and it would take that for a failure.
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
 
 def folder_of(config: RunConfig, results: Path) -> RunFolder:
@@ -207,15 +248,3 @@ def folder_of(config: RunConfig, results: Path) -> RunFolder:
             f"cannot write into {str(results)!r}: {blocking} is a file; choose a folder with --results DIR"
         )
     return RunFolder.open(results, run_id(config))
-
-
-def _oom_kills() -> int | None:
-    """How often Linux has killed a process for memory since it started; None where that is not counted."""
-    total, counted = 0, False
-    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
-        with suppress(OSError, ValueError):
-            for line in Path(path).read_text().splitlines():
-                name, _, value = line.partition(" ")
-                if name == "oom_kill":
-                    total, counted = total + int(value), True
-    return total if counted else None

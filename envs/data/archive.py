@@ -9,11 +9,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from dsbench.envs.data.faults import fault, make_anew
 from dsbench.errors import DatasetError
+from dsbench.stopping import raise_if_asked
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 NOT_AN_ARCHIVE = (
@@ -31,8 +33,19 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3
             with archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+                np.lib.format.write_array(_Interruptible(file), np.ascontiguousarray(arrays[name]), allow_pickle=False)
     return buffer.getvalue()
+
+
+class _Interruptible:
+    """A file that is written in parts, between which a signal can end the writing: compressing takes long."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        raise_if_asked()
+        return self._file.write(data)
 
 
 def unpack(data: bytes, file: Path, max_bytes: int) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from dsbench.envs.data.generate import generate
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.files import locked
+from dsbench.stopping import raise_if_asked
 
 IMPORTED = "imported"  # folder of the sets that came from elsewhere; no environment is called so
 
@@ -49,7 +50,7 @@ def load_or_generate(
     """
     spec.recipe(recipe)
     folder = cache_folder(spec, recipe, n_episodes, seed, cache_dir, timesteps=timesteps)
-    with locked(lock_of(folder)):
+    with locked(lock_of(folder), on_wait=lambda: _waiting(on_block)):
         if not _is_current(folder):
             header = _header(spec, recipe, n_episodes, seed, timesteps)
             del header["format"]
@@ -84,6 +85,12 @@ def data_folder() -> Path:
 def lock_of(folder: Path) -> Path:
     """The file that is locked while `folder` is looked at or written."""
     return folder.parent / f".{folder.name}.lock"
+
+
+def _waiting(on_block: Callable[[int], None]) -> None:
+    """Another process makes the set; whoever asked is told that nothing hangs, and may be asked to stop."""
+    on_block(0)
+    raise_if_asked()
 
 
 def _is_current(folder: Path) -> bool:

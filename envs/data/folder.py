@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -25,8 +24,9 @@ from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_
 from dsbench.envs.data.report import return_quantiles
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError
-from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, to_json
+from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, replace_folder, to_json
 from dsbench.reading import Document, Unparsable, checked
+from dsbench.temporaries import discard_leftovers, temporary_beside
 
 FORMAT = 2
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
@@ -101,9 +101,10 @@ def store_folder(folder: Path, episodes: Episodes, header: Mapping[str, Any]) ->
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        discard_leftovers(folder.parent)
+        temporary = temporary_beside(folder)
         try:
-            temporary.chmod(0o755)
+            temporary.mkdir()
             data = pack(episodes.arrays())
             manifest = describe(episodes, header) | {"file_sha256": hashlib.sha256(data).hexdigest()}
             manifest |= {"manifest_sha256": hashlib.sha256(to_json(manifest)).hexdigest()}
@@ -112,10 +113,7 @@ def store_folder(folder: Path, episodes: Episodes, header: Mapping[str, Any]) ->
             if file_sha256(temporary / ARRAYS) != manifest["file_sha256"]:
                 raise OSError(None, "what was written does not read back as it was")
             fsync_folder(temporary)
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.rename(temporary, folder)
-            fsync_folder(folder.parent)
+            replace_folder(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:

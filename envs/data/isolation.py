@@ -7,15 +7,17 @@ and time, and hands over plain arrays through a file; when it dies, the data set
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +28,8 @@ from dsbench.envs.data.contract import RawData
 from dsbench.envs.data.faults import GIB, fault
 from dsbench.envs.data.minari_episodes import unflattened
 from dsbench.episodes import observation_leaves
-from dsbench.errors import DatasetError, UsageError
+from dsbench.errors import CannotWrite, DatasetError, UsageError
+from dsbench.stopping import raise_if_asked
 
 Progress = Callable[[int, int], None]
 ARRAYS = ("actions", "rewards", "terminated", "truncated", "starts", "action_mask")
@@ -34,6 +37,7 @@ PLAIN = ("names", "flat", "dropped_episodes", "dropped_timesteps", "warnings", "
 CPU_SECONDS, BYTES_PER_SECOND = 60, 5_000_000  # time for a file: a minute, and more by its size
 WALL_FACTOR = 20  # times the time of computing may pass: waiting for a disk, or for ever for a lock, computes nothing
 WAY_OUT = "get the file again"
+_LOOK_UP_S = 0.2
 
 
 def read_isolated(file: Path, read: Callable[[Progress], RawData], max_bytes: int, on_episode: Progress) -> RawData:
@@ -59,16 +63,22 @@ def read_isolated(file: Path, read: Callable[[Progress], RawData], max_bytes: in
         os.close(theirs)
         status = None
         try:
-            with os.fdopen(ours, "r") as lines:
-                for line in lines:
-                    done, _, total = line.partition(" ")
+            with os.fdopen(ours, "rb", buffering=0) as told:
+                for line in _lines(told):
+                    done, _, total = line.partition(b" ")
                     on_episode(int(done), int(total))
+            raise_if_asked()  # the signal may have been the child's as well
             status = os.waitpid(child, 0)[1]
         finally:
             if status is None:  # interrupted
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == CannotWrite.exit_code:
+            raise CannotWrite(
+                f"cannot hand over what is in {file}: the disk of {tempfile.gettempdir()} is full; free space there or set "
+                "TMPDIR to another folder"
+            )
         if status != 0:
             ended = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"code {os.WEXITSTATUS(status)}"
             raise fault(file, "", f"so damaged that the process reading it ended by {ended}", WAY_OUT)
@@ -88,6 +98,8 @@ def _child(read: Callable[[Progress], RawData], out: IO[bytes], pipe: int, max_b
             out.write(json.dumps({kind: str(error)}).encode() + b"\n")
         out.flush()
         code = 0
+    except OSError as error:
+        code = CannotWrite.exit_code if error.errno in (errno.ENOSPC, errno.EDQUOT) else 1
     finally:
         os._exit(code)
 
@@ -97,15 +109,35 @@ def _limit(max_bytes: int, size: int) -> None:
     faulthandler.disable()
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_CORE, 0)
     seconds = CPU_SECONDS + size // BYTES_PER_SECOND
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    _lower(resource.RLIMIT_CPU, seconds)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process
     signal.alarm(WALL_FACTOR * seconds)
     if sys.platform == "linux":
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         memory = mapped + 4 * max_bytes + GIB
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        _lower(resource.RLIMIT_AS, memory)
+
+
+def _lower(which: int, limit: int) -> None:
+    """Set a limit, unless there is a stricter one: no process may ask for more than its hard limit, nor takes back a user's."""
+    stricter = min((one for one in resource.getrlimit(which) if one != resource.RLIM_INFINITY), default=limit)
+    lowest = min(limit, stricter)
+    resource.setrlimit(which, (lowest, lowest))
+
+
+def _lines(told: IO[bytes]) -> Iterator[bytes]:
+    """Lines until the other end is closed; looks up between them, since the child may be busy with one for long."""
+    rest = b""
+    while True:
+        while not select.select([told], [], [], _LOOK_UP_S)[0]:
+            raise_if_asked()
+        block = told.read(1 << 16)
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+        if not block:
+            return
 
 
 def _tell(pipe: int, done: int, total: int) -> None:

@@ -50,7 +50,7 @@ def made(spec: dict[str, Any]) -> DecisionSequence:
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A results folder with one finished run."""
-    config, spec = resolve(backbone="lstm", env="umbrella"), spec_of("lstm")
+    config, spec = resolve(backbone="lstm", env="umbrella", overrides=["backbone.d_model=8"]), spec_of("lstm")
     folder = RunFolder.open(tmp_path, run_id(config))
     with folder.claim():
         folder.write_config(to_dict(config))

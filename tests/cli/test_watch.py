@@ -17,7 +17,7 @@ from dsbench.records.run_folder import RunFolder
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A results folder with one finished run on umbrella."""
-    config = resolve(backbone="gru", env="umbrella")
+    config = resolve(backbone="gru", env="umbrella", overrides=["backbone.d_model=8"])
     seen = get_spec("umbrella").make().observation_space
     spec = policy_spec(
         observation_space=seen, action_space=spaces.Discrete(2), backbone="gru", d_model=8, backbone_options={}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dsbench import stopping
 from dsbench.measuring import bench
 from dsbench.measuring.bench import Measuring
 from dsbench.measuring.bench_records import NOT_REACHED, new_folder, read_bench
@@ -32,7 +34,8 @@ def test_what_was_measured_before_a_signal_is_kept(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(bench, "measure_peaks", lambda device, generator: Peaks(1e10, 1e11, 2**20, 1e11))
 
     def report(phase: str, done: int, total: int, message: str = "") -> None:
-        measuring.stopped |= done >= 1500  # more than the longest warm-up of three contestants
+        if done >= 1500:  # more than the longest warm-up of three contestants
+            monkeypatch.setattr(stopping, "_asked", signal.SIGTERM)
 
     measuring = Measuring(request(tmp_path), report)
     folder = new_folder(tmp_path, "quick")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,35 @@ def test_a_full_disk_leaves_the_older_checkpoint(
     assert latest is not None
     assert latest.update == 1
     assert [place.name for place in checkpoints.folder.iterdir()] == ["update-00000001"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import torch
+from dsbench import temporaries
+from dsbench.records.checkpoints import Checkpoints
+temporaries._place = lambda: sys.argv[2] * 12
+checkpoints = Checkpoints(Path(sys.argv[1]))
+for update in range(1, 60):
+    checkpoints.save(update, {"w": torch.full((1000,), float(update))}, {})
+    checkpoints.save("final", {"w": torch.full((1000,), float(update))}, {})
+"""
+
+
+def test_two_hosts_that_save_into_one_folder_do_each_other_no_harm(checkpoints: Checkpoints) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(checkpoints.folder), host], stderr=subprocess.PIPE, text=True
+        )
+        for host in "ab"
+    ]
+    assert [process.communicate()[1] for process in processes] == ["", ""]
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert (latest.update, latest.warnings) == (59, ())
+    assert torch.equal(checkpoints.load("final").tensors["w"], torch.full((1000,), 59.0))
+    assert [place.name for place in checkpoints.folder.iterdir() if place.name.endswith(".tmp")] == []
 
 
 def test_meta_with_a_number_that_is_not_finite_loses_no_meaning_silently(checkpoints: Checkpoints) -> None:

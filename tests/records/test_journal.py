@@ -43,7 +43,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_records_read_back_as_written(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "deep" / "journal.jsonl", attempt=3)
+    journal = Journal(tmp_path / "journal.jsonl", attempt=3)
     journal.append(RECORDS[0])
     journal.append_many(RECORDS[1:])
     assert journal.read() == [{**record, "attempt": 3} for record in RECORDS]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import dsbench
+from dsbench.config import naming
 from dsbench.records import provenance
 
 
@@ -21,6 +22,7 @@ def test_it_is_json_and_names_code_machine_and_threads(monkeypatch: pytest.Monke
     found = provenance.provenance()
     text = json.dumps(found, allow_nan=False)
     assert found["dsbench"] == dsbench.__version__
+    assert found["result_version"] == naming.RESULT_VERSION
     assert found["environment"]["OMP_WAIT_POLICY"] == "PASSIVE"
     assert "hunter2" not in text
     assert found["torch"]["threads"] >= 1

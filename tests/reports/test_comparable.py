@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,11 +142,10 @@ def test_ms_and_success_are_shown_in_the_unit_of_print_and_not_compared() -> Non
     }
 
 
-def test_no_run_on_data_of_ours_is_comparable_with_anything(tmp_path: Path) -> None:
+def test_no_run_on_data_of_ours_is_comparable_with_anything() -> None:
     """Real runs of the reference results, one a task, against all that is printed."""
-    for path in TASKS.glob("runs/gpt-*-s0-*"):
-        shutil.copytree(path, tmp_path / "runs" / path.name)
-    table = runs_table(tmp_path)
+    table = runs_table(TASKS)
+    table = table[table["run_id"].str.startswith("gpt-") & table["seed"].eq(0)]
     assert table["env"].nunique() > 10 and set(table["status"]) == {"ok"}
     for _, found in table.iterrows():
         for score in published_scores():

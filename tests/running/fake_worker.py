@@ -1,7 +1,8 @@
 """A worker that obeys ``FAKE_WORKER`` and needs no torch: what a parent may meet, on demand.
 
 ``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``exit`` (without a word), ``usage``, ``hang`` (ends at a
-signal, as after a checkpoint) or ``deaf`` (ignores signals). Each start adds a line to RESULTS/starts.
+signal, as after a checkpoint), ``deaf`` (ignores signals), ``full`` (the disk is) or ``removed`` (the folder is, then it dies).
+Each start adds a line to RESULTS/starts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from dsbench.config import from_dict, run_id, to_dict
 from dsbench.records.run_folder import RunFolder
+from dsbench.stopping import STOPPING, not_ignored
 
 
 def main() -> int:
@@ -36,18 +39,25 @@ def main() -> int:
         send(error="backbone 's4' has no option 'x'.", exit_code=2)
         return 2
     folder = RunFolder.open(arguments.results, run_id(config))
-    with folder.claim(force=arguments.force):
+    with folder.claim(force=arguments.force) as plan:
+        send(attempt=plan.attempt, folder=folder.identity())
         with (arguments.results / "starts").open("a") as file:
             file.write(f"{folder.run_id} {os.environ['OMP_WAIT_POLICY']} {os.environ['OMP_NUM_THREADS']}\n")
         if behaviour == "hang":
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in not_ignored():
                 signal.signal(number, lambda got, _frame: sys.exit(128 + got))
         if behaviour == "deaf":
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPPING:
                 signal.signal(number, signal.SIG_IGN)
         folder.write_config(to_dict(config))
         print("noise of a library")
         send(phase="train", done=1, total=2, message="loss 0.5")
+        if behaviour == "full":
+            send(error="cannot write journal.jsonl: the disk is full", exit_code=73)
+            return 73
+        if behaviour == "removed":
+            shutil.rmtree(folder.path)
+            os.kill(os.getpid(), signal.SIGXCPU)
         if behaviour == "raise":
             raise RuntimeError("a wheel came off")
         if behaviour == "memory":

@@ -7,22 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from dsbench.config import RunConfig, resolve, run_id
+from dsbench.config import RunConfig, naming, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
-from dsbench.running import launcher
+from dsbench.running import launcher, relay
+from dsbench.running.progress import Silent
 from dsbench.running.worker_process import Outcome
 
 WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
 DRIVER = """
 import sys
 from pathlib import Path
-from dsbench.running import launcher
+from dsbench.running import launcher, relay
 from dsbench.config import resolve
+relay.AGAIN_S = float(sys.argv[4])
 configs = [resolve(backbone="s4", env="umbrella", seed=seed) for seed in range(int(sys.argv[2]))]
 outcomes = launcher.run_all(configs, Path(sys.argv[1]), worker=[sys.argv[3]])
 print([(one.status, one.exit_code) for one in outcomes])
@@ -113,18 +116,39 @@ def test_a_failed_run_is_retried_as_the_next_attempt(tmp_path: Path, behave) -> 
 
 def test_kill_from_outside_is_resumable(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     behave("kill")
-    monkeypatch.setattr("dsbench.running.worker_process._oom_kills", lambda: 3)
-    assert once(tmp_path).status == "interrupted"
+    monkeypatch.setattr("dsbench.running.worker_process.memory_kills", lambda: 3)
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 137)
+    assert "SIGKILL" in str(stored(tmp_path)["reason"])
     assert RunFolder.open(tmp_path, run_id(config())).plan().action == "resume"
     behave("ok")
     assert once(tmp_path).status == "ok"
     assert stored(tmp_path)["attempt"] == 1
 
 
+def test_an_unfinished_run_is_not_gone_on_with_once_results_have_changed(
+    tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    begun = RunFolder.open(tmp_path, run_id(config()))
+    with begun.claim():
+        pass
+    monkeypatch.setattr(naming, "RESULT_VERSION", naming.RESULT_VERSION + 2)
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code, outcome.row) == ("refused", 2, None)
+    assert "\n" not in str(outcome.message)
+    for part in (str(begun.path), "result version 1,", "version 3", "delete that folder", "--force"):
+        assert part in str(outcome.message)
+    assert not (tmp_path / "starts").exists()
+    with RunFolder.open(tmp_path, run_id(config())).claim():
+        pass
+    assert launcher.state_of(config(), tmp_path) == "resumed, from the start"  # its own; the other one stays
+
+
 def test_kill_by_the_memory_killer_is_out_of_memory(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     behave("kill")
     counts = iter([3, 4])
-    monkeypatch.setattr("dsbench.running.worker_process._oom_kills", lambda: next(counts))
+    monkeypatch.setattr("dsbench.running.worker_process.memory_kills", lambda: next(counts))
     assert once(tmp_path).status == "out_of_memory"
 
 
@@ -175,6 +199,82 @@ def test_a_results_folder_that_is_a_file_is_refused(tmp_path: Path, behave) -> N
             once(results)
 
 
+def test_a_full_disk_is_an_interruption_with_73(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("full")
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 73)
+    assert isinstance(launcher.error_of(outcome), CannotWrite)
+    assert stored(tmp_path)["reason"] == outcome.message == "cannot write journal.jsonl: the disk is full"
+    behave("ok")
+    assert once(tmp_path).status == "ok"
+    assert stored(tmp_path)["attempt"] == 1
+
+
+def test_a_folder_that_is_gone_when_its_worker_dies_stays_gone(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("removed")
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 128 + signal.SIGXCPU)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_where_an_interruption_cannot_be_noted_it_is_told_all_the_same(
+    tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    def refuse(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    behave("kill")
+    monkeypatch.setattr(RunFolder, "finish", refuse)
+    monkeypatch.setattr("dsbench.running.worker_process.memory_kills", lambda: None)
+    assert once(tmp_path).exit_code == 137
+
+
+def test_a_full_temporary_folder_is_one_sentence(tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    outcome = once(tmp_path)
+    assert (outcome.status, outcome.exit_code, outcome.row) == ("refused", 73, None)
+
+
+def test_a_sweep_looks_again_at_what_another_process_held(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    configs = [config(seed=seed) for seed in range(4)]
+    folders = [RunFolder.open(tmp_path, run_id(one)) for one in configs]
+    with ExitStack() as until_own_work_is_done, folders[3].claim():
+        for folder in folders[:2]:
+            until_own_work_is_done.enter_context(folder.claim())
+
+        class ThenLetGo(Silent):
+            def end(self, name: str) -> None:  # the other one finishes the first, and dies over the second
+                if name == folders[2].run_id:
+                    folders[0].finish("ok", {"accuracy": 0.5})
+                    until_own_work_is_done.close()
+
+        outcomes = launcher.run_all(configs, tmp_path, worker=WORKER, display=ThenLetGo())
+        assert [outcome.status for outcome in outcomes] == ["ok", "ok", "ok", "held"]
+        assert (outcomes[0].row or {})["accuracy"] == 0.5
+        assert launcher.exit_code_of(outcomes) == 75
+        sentence = launcher.held_sentence(outcomes, tmp_path)
+    assert str(sentence).startswith(f"1 run is held by pid {os.getpid()} on ")
+    assert len(starts(tmp_path)) == 2
+    assert launcher.exit_code_of(launcher.run_all(configs, tmp_path, worker=WORKER)) == 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ([("ok", 0)], 0),
+        ([("ok", 0), ("held", 75)], 75),
+        ([("failed", 1), ("held", 75)], 1),
+        ([("failed", 1), ("interrupted", 73), ("held", 75)], 73),
+        ([("interrupted", 73), ("interrupted", 143), ("interrupted", 143)], 143),
+        ([("refused", 2), ("ok", 0)], 1),
+    ],
+)
+def test_the_exit_code_of_many_runs(ends: list[tuple[str, int]], code: int) -> None:
+    assert launcher.exit_code_of([Outcome("run", status, one) for status, one in ends]) == code
+
+
 def test_one_bad_run_does_not_stop_the_others(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
     behave("ok", "crash", "raise")
     configs = [config(seed=seed) for seed in range(4)]
@@ -199,10 +299,14 @@ def test_a_signal_interrupts_all_and_the_same_call_continues(
     assert once(tmp_path).status == "ok"
 
 
-def test_a_second_signal_leaves_at_once(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+def test_repeats_do_nothing_until_a_person_insists(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
     behave("deaf")
-    process = driver(tmp_path, runs=1)
+    process = driver(tmp_path, runs=1, again_s=0.5)
     process.send_signal(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT):
+        process.send_signal(number)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGTERM)  # no person sends that
     time.sleep(0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -211,10 +315,30 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path, behave) -> None:  # type
     wait_for(lambda: not folder.is_live())  # the worker was killed too
 
 
-def driver(results: Path, runs: int) -> subprocess.Popen[str]:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_of_schedulers_and_terminals_mean_stop_too(tmp_path: Path, behave, number: signal.Signals) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    process = driver(tmp_path, runs=1)
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0].strip() == f"[('interrupted', {128 + number})]"
+
+
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("hang")
+    process = driver(tmp_path, runs=1, before=("nohup",))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGUSR1)
+    assert process.communicate(timeout=20)[0].strip() == f"[('interrupted', {128 + signal.SIGUSR1})]"
+
+
+def driver(
+    results: Path, runs: int, before: tuple[str, ...] = (), again_s: float = relay.AGAIN_S
+) -> subprocess.Popen[str]:
     """`run_all` in a process of its own, its first worker under way."""
-    command = [sys.executable, "-c", DRIVER, str(results), str(runs), *WORKER]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [*before, sys.executable, "-c", DRIVER, str(results), str(runs), *WORKER, str(again_s)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for((results / "starts").exists)
     time.sleep(0.1)  # the fake worker sets its handlers just after
     return process

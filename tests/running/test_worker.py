@@ -23,7 +23,9 @@ from dsbench.envs.targets import Target
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
+from dsbench.stopping import STOPPING
 
+ROOT = Path(__file__).parents[2]
 SMALL = [
     "env.chain_length=3", "env.n_distractor=1", "backbone.d_model=8", "device=cpu", "train.batch_size=8",
     "train.updates=300", "train.eval_every=100", "train.checkpoint_every=20", "wrapper.embedding_dropout=0.1",
@@ -192,6 +194,48 @@ def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
     assert not (bench.folder("held").path / "config.yaml").exists()
 
 
+def test_two_hosts_without_common_locks_end_well_both(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(bench.settings))
+    shown = subprocess.run(
+        [sys.executable, "-m", "tests.running.two_hosts", str(tmp_path / "results"), str(file)],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "DSBENCH_DATA": str(tmp_path / "data")},
+    )  # fmt: skip
+    assert shown.stdout.split() == ["0", "0"], shown.stderr
+    folder = RunFolder.open(tmp_path / "results", run_id(from_dict(bench.settings)))
+    assert_same(bench.folder("whole"), folder)
+    assert scores(bench.folder("whole")) == scores(folder)
+
+
+def test_a_storm_of_signals_keeps_the_checkpoint(bench: Bench) -> None:
+    folder = bench.folder("storm")
+    process = bench.start("storm")
+    while not folder.checkpoints.updates() and process.poll() is None:
+        time.sleep(0.002)
+    before = folder.checkpoints.updates()
+    for number in (signal.SIGUSR2, *STOPPING, *STOPPING):
+        process.send_signal(number)
+        time.sleep(0.005)
+    process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGUSR2
+    events = [record["event"] for record in folder.journal.read() if record["kind"] == "event"]
+    assert events[-2:] == ["checkpoint", "interrupted"]
+    assert folder.checkpoints.updates()[-1] > before[-1]
+    assert bench.finish("storm")[0] == 0
+    assert_same(bench.folder("whole"), folder)
+
+
+def test_memory_that_is_refused_is_out_of_memory(tmp_path: Path) -> None:
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    bench = Bench(tmp_path, f"{tmp_path / 'hungry.py'}:Hungry")
+    code, errors = bench.finish("results")
+    assert (code, errors) == (1, "")
+    row = bench.folder("results").latest_result()
+    assert row is not None
+    assert (row["status"], row["attempt"]) == ("out_of_memory", 1)
+    assert "can't allocate memory" in row["reason"]
+
+
 def test_a_wrong_option_ends_with_2_and_writes_nothing(tmp_path: Path) -> None:
     code, errors = Bench(tmp_path, overrides=("backbone.n_layer=1",)).finish("refused")
     assert code == 2
@@ -218,6 +262,16 @@ def test_what_is_wrong_is_known_before_a_file_is_written(
         Experiment(config, lambda *_: None)
 
 
+HUNGRY = """
+import torch
+from dsbench.backbones.mlp import MLP
+
+class Hungry(MLP):
+    def forward(self, *arguments):
+        if self.training:
+            torch.empty(2**60, dtype=torch.uint8)
+        return super().forward(*arguments)
+"""
 DIVERGES = """
 from torch import nn
 from dsbench.backbones import Backbone
