@@ -73,10 +73,12 @@ class FinalRow(Document):
     @model_validator(mode="after")
     def _columns_are_of_their_type(self) -> FinalRow:
         for name, value in (self.model_extra or {}).items():
+            if value is None:
+                continue
             is_text = name in TEXTS or name.endswith("_reason")
-            if value is not None and not isinstance(value, str if is_text else (bool, int, float)):
+            if not isinstance(value, str if is_text else (float, int)):
                 raise ValueError(f"{name[:60]} is {str(value)[:60]!r}; expected {'text' if is_text else 'a number'}")
-            if isinstance(value, float) and abs(value) > LARGEST:
+            if not is_text and not -LARGEST <= value <= LARGEST:
                 raise ValueError(f"{name[:60]} is {value!r}; expected a number between ±{LARGEST:g}")
         if self.success_metric is not None and (self.success_metric in TEXTS or self.success_metric == "attempt"):
             raise ValueError(f"success_metric is {self.success_metric!r}, which is no measure")

@@ -97,6 +97,7 @@ class JournalText:
         later = self.count - lines
         end = self.good if not later else sum(len(line) + 1 for number, line in self._lines() if number <= lines)
         if self._hash(end) != sha256:
+            self.check()  # which names the line
             raise self.fault("is not the one that its run ended with")
         self.check(end)
 

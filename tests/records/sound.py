@@ -14,7 +14,7 @@ import yaml
 from dsbench.config import RunConfig, to_dict
 from dsbench.config.naming import run_id
 from dsbench.records.encoding import seal
-from dsbench.records.pack import pack_bytes
+from dsbench.records.pack import is_packed, pack_bytes
 from dsbench.records.run_records import HEADER
 from tests.records.forging import Sound
 from tests.reports.synthetic import ORIGIN
@@ -100,7 +100,7 @@ def bench_files() -> Files:
     """A bench of three backbones, decisions and training."""
     records: list[dict[str, Any]] = [
         {"backbones": ["gpt", "s4"], "env": "umbrella", "grid": {}, "kind": "bench", "modes": [], "overrides": [], "match": None,
-         "threads": 1, "device": "auto", "rounds": 10, "seconds_limit": 60.0, "grid_kind": "quick", "cells": 9},
+         "threads": 1, "device": "auto", "rounds": 10, "seconds_limit": 60.0, "grid_kind": "quick", "cells": 14},
         {"kind": "machine", "memory_bytes_per_second": 2.5e10, "noise_floor": 0.01, "cache_bytes": 2**20},
     ]  # fmt: skip
     ways = [("gpt", "kv_cache", 1.0), ("gpt", "window", 4.0), ("s4", "recurrent", 0.0), ("lstm", "recurrent", 0.0)]
@@ -157,7 +157,8 @@ def sound_results() -> Sound:
         ]
     )
     first, before, stopped = (name for name in runs if "-s1-" in name or "-s2-" in name or name.startswith("lstm"))
-    packed = dict([run_files("s5", score=0.65)])
+    name, own = run_files("s5", score=0.65)
+    packed = {name: {file: data for file, data in own.items() if is_packed(file)}}
     files = {f"runs/{name}/{file}": data for name, own in runs.items() for file, data in own.items()}
     files |= {f"bench/{BENCH}/{file}": data for file, data in bench_files().items()}
     files |= {"some.dsb": pack_bytes(packed, {})}
