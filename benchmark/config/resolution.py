@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dsbench.config.errors import problems, usage_error
-from dsbench.config.presets import DEFAULT, TASKS, get_preset
+from dsbench.config.presets import DEFAULT, TASKS, Preset, get_preset
 from dsbench.config.settings import LEARNED, SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.errors import UnknownName, UsageError
@@ -45,9 +45,9 @@ def resolve(
         path, value = parse_override(text)
         given = _merge(given, _nested(path, value))
         lines = lines.without(path)
-    asked = _with_policy(_merge(from_file, _with_size(given)))
+    asked = _with_policy(_merge(from_file, _with_size(given)), lines)
     _check_width_is_free(asked, given)
-    chosen = get_preset(preset or asked.get("preset") or DEFAULT)
+    chosen = _preset(preset or asked.get("preset") or DEFAULT, lines)
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
         asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
     env_name = _name_of(asked.get("env"))
@@ -56,6 +56,13 @@ def resolve(
     for layer in (chosen.settings, chosen.per_env.get(env_name, {}), per_backbone):
         settings = _merge(settings, layer)
     return from_dict({**_merge(settings, _with_size(asked)), "preset": chosen.name}, lines)
+
+
+def _preset(name: str, lines: Lines) -> Preset:
+    try:
+        return get_preset(name)
+    except UsageError as error:
+        raise UsageError(f"{lines.place('preset')}{error}") from None
 
 
 def _with_size(asked: dict[str, Any]) -> dict[str, Any]:
@@ -76,16 +83,16 @@ def _check_width_is_free(asked: Mapping[str, Any], given: Mapping[str, Any]) -> 
         )
 
 
-def _with_policy(asked: dict[str, Any]) -> dict[str, Any]:
+def _with_policy(asked: dict[str, Any], lines: Lines) -> dict[str, Any]:
     """A scripted policy stands where the backbone would, so that runs and tables name it."""
     policy = asked.get("policy", LEARNED)
     if isinstance(policy, str) and policy not in (LEARNED, *SCRIPTED):
-        raise UnknownName("policy", policy, (LEARNED, *SCRIPTED))
+        raise UnknownName("policy", policy, (LEARNED, *SCRIPTED), where=lines.place("policy").removesuffix(": "))
     if policy not in SCRIPTED:
         return asked
     named = _name_of(asked.get("backbone"))
     if named not in ("", policy):
-        raise UsageError(f"policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}")
+        raise UsageError(f"{lines.place('policy')}policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}")
     return asked | {"backbone": {"name": policy}}
 
 
