@@ -8,12 +8,37 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any, Self
+
+from dsbench.text import message_line
+
+_LISTED = 50  # lines of one message
 
 
 class DsbenchError(Exception):
-    """Base of all errors whose message is meant for the user; the CLI prints it without a traceback."""
+    """Base of all errors whose message is meant for the user; the CLI prints it without a traceback.
+
+    Args:
+        lines: the message; further ones make a list below it. What a value in one of them holds makes neither another
+            line nor a code of the terminal, and a value too long to be read is cut.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        more = [f"  and {len(lines) - _LISTED:,} more"] if len(lines) > _LISTED else []
+        super().__init__("\n".join([*map(message_line, lines[:_LISTED]), *more]))
+
+    @classmethod
+    def told(cls, message: str, exit_code: int | None = None) -> Self:
+        """An error of this kind again, out of its text, as a process tells it to its parent."""
+        error = cls.__new__(cls)
+        DsbenchError.__init__(error, *message.split("\n"))
+        error.exit_code = cls.exit_code if exit_code is None else exit_code
+        return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class UsageError(DsbenchError):
@@ -87,3 +112,11 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         given, folded = given.removeprefix(family), {key.removeprefix(family): folded[key] for key in folded}
     close = difflib.get_close_matches(given, list(folded), n=1, cutoff=0.5)
     return f"Did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def _again(kind: type[DsbenchError], arguments: tuple[str, ...], attributes: dict[str, Any]) -> DsbenchError:
+    """The error that was pickled; kinds whose arguments are not their message could not be made anew otherwise."""
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(attributes)
+    return error

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -72,6 +73,43 @@ def _replace(path: Path, parts: Iterable[bytes]) -> None:
         raise cannot_write(path, error) from error
     finally:
         _discard(temporary)
+
+
+def write_below(folder: Path, name: str, data: bytes) -> Path:
+    """`write_atomic` to ``folder/name``; `CannotWrite` where `name` or a link on the way leads out of `folder`."""
+    _check_inside((folder / name).parent, folder)
+    write_atomic(folder / name, data)
+    return folder / name
+
+
+def stays_inside(path: Path, root: Path) -> None:
+    """Nothing for a `path` that is not below `root`; of one that is, `CannotWrite` where a link leads it out of there.
+
+    A folder from elsewhere may hold links, and what is written into it must not end up in another place.
+    """
+    if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root)):
+        _check_inside(path, root)
+
+
+def _check_inside(path: Path, root: Path) -> None:
+    place = Path(os.path.realpath(path))
+    if not place.is_relative_to(os.path.realpath(root)):
+        raise CannotWrite(
+            f"cannot write into {path}: it leads to {place}, out of {root}; remove the link or choose another folder"
+        )
+
+
+def open_own(path: Path, flags: int) -> int:
+    """A descriptor of the regular file at `path`; it is made if missing where `flags` say so.
+
+    Raises:
+        OSError: a link, a pipe or a device is in its place, which are not followed or waited for, or as `os.open`.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
 
 
 def create_exclusive(path: Path, data: bytes) -> bool:
@@ -142,7 +180,7 @@ def locked(path: Path, on_wait: Callable[[], None] = raise_if_asked) -> Iterator
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
+        file = os.fdopen(open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT), "a+b")
     except OSError as error:
         raise cannot_write(path, error, DATA_PLACE) from error
     with file:
@@ -180,6 +218,11 @@ def _write_durably(path: Path, parts: Iterable[bytes]) -> None:
 
 def cannot_write(path: Path, error: OSError, place: str = "--results DIR") -> CannotWrite:
     """The error to raise when the system refused to write `path`: why, and the way out, `place` naming another folder."""
+    if error.errno == errno.ELOOP:
+        return CannotWrite(
+            f"cannot write {path}: it is a link, and nothing is written through one; remove it or choose another folder "
+            f"with {place}"
+        )
     reason, before = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
     return CannotWrite(
         f"cannot write {path}: {reason}; {before}give the same command again, or choose another folder with {place}"

@@ -6,19 +6,17 @@ used. Importing a module never changes a catalogue.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dsbench.errors import MissingExtra, UnknownName, UsageError, suggestion
+from dsbench.errors import MissingExtra, UnknownName, UsageError
+from dsbench.outside import loading, trust
+from dsbench.outside.source import Source
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class Entry:
     source: str  # paper or library it comes from
     target: str  # "package.module:attribute"
     extra: str | None = None  # optional-dependency group that it needs
+    libraries: tuple[str, ...] = ()  # distributions that make an environment's data, beside numpy and gymnasium
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,7 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self._built_in.values()
-        for point in _points(self.group):
-            if point.name not in self._built_in:
-                origin = point.dist.name if point.dist else point.value
-                yield Entry(point.name, f"from {origin}", origin, point.value)
+        yield from self._installed().values()
 
     def names(self) -> list[str]:
         return [entry.name for entry in self]
@@ -92,10 +88,16 @@ class Catalogue:
         raise UnknownName(self.kind, name, names, where=f"dsbench list {self.kind}s")
 
     def load(self, name: str) -> Any:
-        """The object behind a name of this catalogue, ``package.module:attribute`` or ``path/file.py:attribute``."""
-        if self.is_reference(name):
-            return load_object(name)
-        entry = self.entry(name)
+        """The object behind a name of this catalogue, ``package.module:attribute`` or ``path/file.py:attribute``.
+
+        Raises:
+            Untrusted: the name stands for code from outside that the user did not name.
+        """
+        if self.is_outside(name):
+            source = trust.find(name)
+            trust.check(source)
+            return loading.load(source)
+        entry = self._own(name) or self.entry(name)
         try:
             return load_object(entry.target)
         except ModuleNotFoundError as error:
@@ -103,64 +105,70 @@ class Catalogue:
                 raise
             raise MissingExtra(f"{self.kind} {name!r}", entry.extra) from error
 
+    def named(self, name: str) -> None:
+        """The user gave this name on the command line or in Python: if it stands for code from outside, that may run."""
+        if self.is_outside(name):
+            trust.named(name)
+
+    def is_outside(self, name: str) -> bool:
+        """Whether a name stands for code that neither dsbench nor an installed entry point offers by name."""
+        return self.is_reference(name) and self._own(name) is None
+
+    def source(self, name: str) -> Source | None:
+        """The code from outside that a name stands for, entry points included; None for what dsbench offers itself.
+
+        Raises:
+            UsageError: the file or module is not there.
+        """
+        if self.is_outside(name):
+            return trust.find(name)
+        point = None if name in self._built_in else self._installed().get(name)
+        return None if point is None else _source_of_point(point.target)
+
+    def _own(self, reference: str) -> Entry | None:
+        """The entry whose target is named in its place."""
+        if not reference.startswith("dsbench."):
+            return None
+        members = (entry for family in self._families.values() for entry in family.members())
+        return next((entry for entry in (*self._built_in.values(), *members) if entry.target == reference), None)
+
+    def _installed(self) -> dict[str, Entry]:
+        entries: dict[str, Entry] = {}
+        for point in installed_points(self.group):
+            if point.name not in self._built_in:
+                origin = point.dist.name if point.dist else point.value
+                entries.setdefault(point.name, Entry(point.name, f"from {origin}", origin, point.value))
+        return entries
+
+
+def _source_of_point(target: str) -> Source | None:
+    """Code of an entry point; None where it is too much to be read: it is installed and trusted all the same."""
+    try:
+        return trust.find(target)
+    except UsageError:
+        return None
+
+
+def load_object(target: str) -> Any:
+    """Import ``package.module:attribute`` of dsbench itself or of an installed entry point."""
+    place, _, attribute = target.partition(":")
+    try:
+        return getattr(_import(place, target), attribute)
+    except AttributeError:
+        raise UsageError(f"{place} has no {attribute!r}, which the entry point {target!r} names") from None
+
 
 @cache
-def _points(group: str) -> tuple[EntryPoint, ...]:
-    """Entry points of `group`, asked for once a process: finding them reads a file of every installed distribution."""
+def installed_points(group: str) -> tuple[EntryPoint, ...]:
+    """Entry points of a group, by name. Asked once a process: it reads every installed distribution."""
     return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
 
 
-def is_file_reference(spec: str) -> bool:
-    """True for ``path/file.py:attribute``."""
-    return ":" in spec and spec.rpartition(":")[0].endswith(".py")
-
-
-def load_object(spec: str) -> Any:
-    """Import ``package.module:attribute`` or ``path/file.py:attribute``; `UsageError` names what is missing."""
-    place, _, attribute = spec.rpartition(":")
-    if not place or not attribute:
-        raise UsageError(f"{spec!r} names no object; expected package.module:Class or path/file.py:Class")
-    module = _load_file(Path(place)) if place.endswith(".py") else _import(place, spec)
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        public = [name for name in vars(module) if not name.startswith("_")]
-        raise UsageError(f"{place} has no {attribute!r}. {suggestion(attribute, public)}".rstrip()) from None
-
-
-def source_hash(spec: str) -> str | None:
-    """sha256 of the file behind ``path/file.py:attribute``; None for anything that is not a file reference."""
-    if not is_file_reference(spec):
-        return None
-    path = Path(spec.rpartition(":")[0])
-    if not path.is_file():
-        raise UsageError(f"no file {str(path)!r} to load {spec.rpartition(':')[2]!r} from")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _import(name: str, spec: str) -> ModuleType:
+def _import(name: str, target: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # Only the named module itself missing is the user's mistake; a module that it imports is another matter.
-        if error.name and (name == error.name or name.startswith(error.name + ".")) and not name.startswith("dsbench."):
-            raise UsageError(f"cannot import {name!r} (from {spec!r}): no module named {error.name!r}") from None
+        # Only the named module itself missing is the entry point's mistake; a module that it imports is another matter.
+        if error.name and f"{name}.".startswith(f"{error.name}.") and not name.startswith("dsbench."):
+            raise UsageError(f"cannot import {name!r} (from {target!r}): no module named {error.name!r}") from None
         raise
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"no file {str(path)!r}; expected path/file.py:Class")
-    name = "dsbench_user_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    if name in sys.modules:
-        return sys.modules[name]
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    assert module_spec is not None and module_spec.loader is not None  # a .py file always has a loader
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module  # dataclasses and inspect.getsource look the module up by name
-    try:
-        module_spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

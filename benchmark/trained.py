@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, from_dict
+from dsbench.config.outside_code import BACKBONE, ENV
 from dsbench.decision import DecisionSequence
-from dsbench.decision.loading import non_finite_weights
+from dsbench.decision.loading import described_backbone, non_finite_weights
 from dsbench.decision.policy import read_policy
 from dsbench.decision.spaces import same_form
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import UsageError
+from dsbench.outside.source import Source
+from dsbench.outside.trust import using
 from dsbench.records.run_folder import RunFolder
+from dsbench.run_code import code_of_run, name_in
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class TrainedRun:
         policy: trained, on the CPU.
         meta: what the final checkpoint says beside the weights.
         weights_note: a sentence where some weights are no numbers, None where all are.
+        sources: its own code from outside, for `dsbench.outside.trust.using`.
     """
 
     path: Path
@@ -35,13 +40,18 @@ class TrainedRun:
     config: RunConfig
     policy: DecisionSequence
     meta: Mapping[str, Any]
-    weights_note: str | None = None
+    weights_note: str | None
+    sources: Mapping[str, Source]
 
 
-def open_trained(run: str | Path) -> TrainedRun:
+def open_trained(run: str | Path, *, trust_code: bool = False) -> TrainedRun:
     """The run in this folder.
 
+    Args:
+        trust_code: code from outside that the run names may be run.
+
     Raises:
+        Untrusted: it names code from outside that the user never did.
         UsageError: no such run, not finished, nothing trained was kept in it, or its settings are gone.
     """
     folder = RunFolder(Path(run))
@@ -52,12 +62,16 @@ def open_trained(run: str | Path) -> TrainedRun:
             f"{run} keeps no trained policy (scripted actions, a probe, or checkpoints left out); "
             "expected a run that was trained here"
         )
-    policy = read_policy(run)
+    policy = read_policy(run, trust_code=trust_code)
     stored = folder.read_config()
     if stored is None:
         raise UsageError(f"{run} has no config.yaml, which says how its environment and data were made")
-    meta = checkpoints.load("final").meta
-    return TrainedRun(folder.path, row, from_dict(stored), policy, meta, non_finite_weights(policy))
+    final = checkpoints.load("final")
+    sources = code_of_run(folder, BACKBONE, described_backbone(final), trust_code=trust_code)
+    sources |= code_of_run(folder, ENV, name_in(stored, ENV), trust_code=trust_code)
+    with using(sources):
+        config = from_dict(stored)
+    return TrainedRun(folder.path, row, config, policy, final.meta, non_finite_weights(policy), sources)
 
 
 def check_task(policy: DecisionSequence, spec: EnvSpec, run: str | Path) -> None:

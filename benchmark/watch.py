@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dsbench import envs
 from dsbench.config import RunConfig
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.envs.catalogue import spec_of
 from dsbench.envs.drawing import PALE, WIDTH, Canvas, picture_of
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Observations, map_observations
 from dsbench.errors import UsageError
 from dsbench.files import write_atomic
+from dsbench.outside.trust import using
 from dsbench.rollout import Decode
 from dsbench.seeds import seed_for
 from dsbench.trained import check_task, open_trained
@@ -80,6 +81,7 @@ def watch(
     episode: int = 0,
     target: float | None = None,
     decode: str | None = None,
+    trust_code: bool = False,
 ) -> Watched:
     """Play one of the run's evaluation episodes again and write it as a GIF, whole or not at all.
 
@@ -89,6 +91,7 @@ def watch(
         episode: which evaluation episode.
         target: return to ask for; the run's own if not given.
         decode: ``argmax`` or ``sample``; the run's first one if not given.
+        trust_code: code from outside that the run names may be run.
 
     Raises:
         UsageError: no such run, not finished, nothing trained in it, or an argument that does not fit it.
@@ -99,7 +102,7 @@ def watch(
     if decode is not None and decode not in DECODES:
         raise UsageError(f"--decode is {decode!r}; expected {' or '.join(DECODES)}")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame draws into memory here, and complains without a screen
-    found = _load(run)
+    found = _load(run, trust_code)
     env = found.spec.make(render_mode="rgb_array")
     try:
         film, asked, rewards = _play(found, env, episode, target, DECODES[decode or found.config.eval.decode[0]])
@@ -110,9 +113,10 @@ def watch(
     return Watched(path, len(data), frames, len(rewards), asked, math.fsum(rewards), found.weights_note)
 
 
-def _load(run: str | Path) -> _Run:
-    found = open_trained(run)
-    spec = envs.get_spec(found.config.env.name, **found.config.env.options)
+def _load(run: str | Path, trust_code: bool) -> _Run:
+    found = open_trained(run, trust_code=trust_code)
+    with using(found.sources):
+        spec = spec_of(found.config.env.name, found.config.env.options)
     check_task(found.policy, spec, run)
     return _Run(found.policy, found.config, spec, found.row, found.meta.get("targets") or {}, found.weights_note)
 

@@ -6,12 +6,18 @@ The object behind a name is a function ``(**options) -> EnvSpec``; its keyword a
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from dsbench.envs.marking import check_callable
+from dsbench.envs.origin import Origin, requirements
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import UsageError, suggestion
-from dsbench.registry import Catalogue, Entry, source_hash
+from dsbench.outside.source import Source
+from dsbench.registry import Catalogue, Entry
+
+_ALWAYS = ("numpy", "gymnasium")  # what every environment's data is made with
 
 ENVS = Catalogue(
     "env",
@@ -21,18 +27,21 @@ ENVS = Catalogue(
             "credit assignment under return noise: only the first action counts, the rewards between are coin flips",
             "bsuite umbrella_length and umbrella_distract (Osband et al. 2020, arXiv:1908.03568)",
             "dsbench.envs.tasks.umbrella:umbrella",
+            libraries=("bsuite",),
         ),
         Entry(
             "memory-len",
             "memory: a bit shown at the start is asked for at the end",
             "bsuite memory_len (Osband et al. 2020, arXiv:1908.03568)",
             "dsbench.envs.tasks.memory:memory_len",
+            libraries=("bsuite",),
         ),
         Entry(
             "memory-size",
             "memory: of several bits shown at the start one is asked for",
             "bsuite memory_size (Osband et al. 2020, arXiv:1908.03568)",
             "dsbench.envs.tasks.memory:memory_size",
+            libraries=("bsuite",),
         ),
         Entry(
             "repeat-first",
@@ -40,6 +49,7 @@ ENVS = Catalogue(
             "popgym RepeatFirst (Morad et al. 2023, arXiv:2303.01859)",
             "dsbench.envs.tasks.repeat:repeat_first",
             extra="popgym",
+            libraries=("popgym",),
         ),
         Entry(
             "repeat-previous",
@@ -47,12 +57,14 @@ ENVS = Catalogue(
             "popgym RepeatPrevious (Morad et al. 2023, arXiv:2303.01859)",
             "dsbench.envs.tasks.repeat:repeat_previous",
             extra="popgym",
+            libraries=("popgym",),
         ),
         Entry(
             "door-key",
             "credit assignment: fetch the key, open the door, walk to the goal; only the goal pays",
             "minigrid DoorKey (Chevalier-Boisvert et al. 2023, arXiv:2306.13831)",
             "dsbench.envs.tasks.door_key:door_key",
+            libraries=("minigrid",),
         ),
         Entry(
             "graph-walk",
@@ -90,6 +102,7 @@ ENVS = Catalogue(
             "gymnasium Hopper-v5 and -v4, data as D4RL makes it (Fu et al. 2020, arXiv:2004.07219)",
             "dsbench.envs.tasks.mujoco:hopper",
             extra="mujoco",
+            libraries=("mujoco",),
         ),
         Entry(
             "halfcheetah",
@@ -97,6 +110,7 @@ ENVS = Catalogue(
             "gymnasium HalfCheetah-v5 and -v4, data as D4RL makes it (Fu et al. 2020, arXiv:2004.07219)",
             "dsbench.envs.tasks.mujoco:halfcheetah",
             extra="mujoco",
+            libraries=("mujoco",),
         ),
         Entry(
             "walker2d",
@@ -104,6 +118,7 @@ ENVS = Catalogue(
             "gymnasium Walker2d-v5 and -v4, data as D4RL makes it (Fu et al. 2020, arXiv:2004.07219)",
             "dsbench.envs.tasks.mujoco:walker2d",
             extra="mujoco",
+            libraries=("mujoco",),
         ),
         Entry(
             "key-to-door",
@@ -123,6 +138,7 @@ ENVS = Catalogue(
             "D4RL antmaze-umaze (Fu et al. 2020, arXiv:2004.07219) in gymnasium-robotics",
             "dsbench.envs.tasks.antmaze:antmaze_umaze",
             extra="robotics",
+            libraries=("gymnasium-robotics", "mujoco"),
         ),
         Entry(
             "antmaze-umaze-diverse",
@@ -130,6 +146,7 @@ ENVS = Catalogue(
             "D4RL antmaze-umaze-diverse (Fu et al. 2020, arXiv:2004.07219) in gymnasium-robotics",
             "dsbench.envs.tasks.antmaze:antmaze_umaze_diverse",
             extra="robotics",
+            libraries=("gymnasium-robotics", "mujoco"),
         ),
     ],
     group="dsbench.envs",
@@ -137,8 +154,32 @@ ENVS = Catalogue(
 
 
 def get_spec(name: str, **options: Any) -> EnvSpec:
-    """The environment called `name` under these options; `UsageError` names an unknown option and the closest one."""
-    make = ENVS.load(name)
+    """The environment called `name` under these options, for a name that the user gives: code from outside may run.
+
+    Args:
+        name: of the catalogue, ``package.module:attribute`` or ``path/file.py:attribute``.
+
+    Raises:
+        UsageError: an unknown option, with the closest one, or something that makes no environment.
+    """
+    ENVS.named(name)
+    return spec_of(name, options)
+
+
+def spec_of(name: str, options: Mapping[str, Any]) -> EnvSpec:
+    """The same for a name that may have come from a file.
+
+    Raises:
+        Untrusted: it stands for code from outside that the user did not name.
+        UsageError: as of `get_spec`.
+    """
+    make, source = ENVS.load(name), ENVS.source(name)
+    if isinstance(make, EnvSpec):
+        if options:
+            raise UsageError(f"env {name!r} is an EnvSpec and has no options; leave out {', '.join(options)}")
+        return replace(make, origin=_origin_of(name, options, source))
+    if ENVS.is_outside(name) and source is not None and not _is_ours(make):
+        check_callable(name, make, source)
     known = inspect.signature(make).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for option in options:
@@ -148,4 +189,18 @@ def get_spec(name: str, **options: Any) -> EnvSpec:
     spec = make(**options)
     if not isinstance(spec, EnvSpec):
         raise UsageError(f"{name!r} returned {spec!r}; expected a function that returns an EnvSpec")
-    return replace(spec, source_sha256=source_hash(name))
+    return replace(spec, origin=_origin_of(name, options, source))
+
+
+def _is_ours(make: Any) -> bool:
+    """Whether a user's module passes on one of the catalogue's own functions."""
+    target = f"{getattr(make, '__module__', '')}:{getattr(make, '__qualname__', '')}"
+    return any(entry.target == target for entry in ENVS if entry.target.startswith("dsbench."))
+
+
+def _origin_of(name: str, options: Mapping[str, Any], source: Source | None) -> Origin:
+    libraries = _ALWAYS if ENVS.is_reference(name) else (*_ALWAYS, *ENVS.entry(name).libraries)
+    if source is None:
+        return Origin(name, dict(options), libraries=requirements(libraries))
+    reference = source.digest if ENVS.is_outside(name) else name
+    return Origin(reference, dict(options), source.label, requirements(libraries, source.libraries))

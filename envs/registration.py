@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from dsbench.envs.catalogue import ENVS, get_spec
+from dsbench.envs.catalogue import ENVS, spec_of
 
 VERSION = 0  # of the ids of all tasks but those whose version is that of their physics
 PHYSICS = {
@@ -19,8 +19,8 @@ PHYSICS = {
 
 
 def make(task: str, render_mode: str | None = None, **options: Any) -> gym.Env[Any, Any]:
-    """One environment of the task under these options; faults as in `get_spec`."""
-    return get_spec(task, **options).make(render_mode)
+    """One environment of the task under these options; faults as in `spec_of`."""
+    return spec_of(task, options).make(render_mode)
 
 
 def _register() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from dsbench.envs.foreign import Foreign
+from dsbench.envs.origin import Origin
 from dsbench.envs.targets import Quantile, TargetRule
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import UnknownName, UsageError
@@ -112,7 +113,7 @@ class EnvSpec:
         draws_per_timestep: uniform draws that a `Behaviour` gets; one more than the dimensions of continuous actions.
         simulator: name and version of each library that defines the physics, the environment's id for a version of it;
             kept with the data.
-        source_sha256: of the user's file that it comes from, set by `get_spec`; cached data of another version is not its own.
+        origin: who made it and how it was asked for, set by `get_spec`; data sets are kept under it.
     """
 
     id: str
@@ -140,7 +141,7 @@ class EnvSpec:
     foreign: Foreign = Foreign()  # noqa: RUF009  frozen, without state
     draws_per_timestep: int = 2
     simulator: Mapping[str, str] = field(default_factory=dict)
-    source_sha256: str | None = None
+    origin: Origin = Origin()  # noqa: RUF009  frozen, without state
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dsbench.reports.document import Figure
 from dsbench.reports.palette import INK, Style, styles
-from dsbench.reports.svg import drawing, printable, render
+from dsbench.reports.svg import drawing, label, render
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches; small, so that the letters are still read on a phone
 _LETTER, _HANDLE = 0.069, 0.5  # width of one letter and of one sample line of the legend, inches
@@ -123,10 +123,10 @@ def heatmap(
     with _drawing(name, height=4.2) as (canvas, axes):
         image = axes.imshow(np.asarray(values, dtype=float), cmap="cividis", aspect="auto", interpolation="none")
         bar = canvas.colorbar(image, ax=axes)
-        bar.set_label(printable(colour_label))
+        bar.set_label(label(colour_label))
         bar.outline.set_visible(False)
-        axes.set_xlabel(printable(x.label))
-        axes.set_ylabel(printable(y.label))
+        axes.set_xlabel(label(x.label))
+        axes.set_ylabel(label(y.label))
         return _figure(canvas, name, title, caption)
 
 
@@ -176,8 +176,8 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
 
 
 def _axis(axes: Axes, x: Axis, y: Axis) -> None:
-    axes.set_xlabel(printable(x.label))
-    axes.set_ylabel(printable(y.label))
+    axes.set_xlabel(label(x.label))
+    axes.set_ylabel(label(y.label))
     axes.grid(True)
     axes.set_axisbelow(True)
     limits = axes.dataLim
@@ -235,7 +235,7 @@ def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
         axes.axvline(mark.x, color=INK, linewidth=1.0, linestyle=(0, (2, 2)), alpha=0.7)
         share = axes.transAxes.inverted().transform(axes.transData.transform((mark.x, axes.get_ylim()[0])))[0]
         axes.annotate(
-            printable(mark.text), (mark.x, 1.0), (0, 2 + 12 * place), textcoords="offset points",
+            label(mark.text), (mark.x, 1.0), (0, 2 + 12 * place), textcoords="offset points",
             xycoords=axes.get_xaxis_transform(), ha="right" if share > _EDGE else "left", va="bottom", fontsize=9,
         )  # fmt: skip
 
@@ -244,9 +244,9 @@ def _legend(canvas: Canvas, lines: Sequence[Line2D], names: Sequence[str]) -> No
     """Above the axes, in as many columns as fit; one curve needs none, for the title names it."""
     if len(names) < 2:
         return
-    words = [printable(name) for name in names]
+    words = [label(name) for name in names]
     columns = max(1, min(len(words), int(_WIDTH / (_HANDLE + _LETTER * max(map(len, words))))))
     canvas.set_figheight(canvas.get_figheight() + _ROW * math.ceil(len(words) / columns))
     legend = canvas.legend(lines, ["x"] * len(words), loc="outside upper left", ncols=columns)
-    for label, word in zip(legend.get_texts(), words, strict=True):
-        label.set_text(word)  # afterwards, for matplotlib drops a label that begins with an underscore
+    for shown, word in zip(legend.get_texts(), words, strict=True):
+        shown.set_text(word)  # afterwards, for matplotlib drops a label that begins with an underscore

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.copies import rows_of
 from dsbench.records.run_records import RunRecords
-from dsbench.records.run_row import COLUMNS, UNREADABLE, unreadable_row
+from dsbench.records.run_row import COLUMNS, UNREADABLE, short_source, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.records.tables import BEFORE
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
 _NO_SETTINGS = {*COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
 _RESULT = "result."
+# Role of code or data from outside -> the column that tells its versions apart; the last two are part of the task.
+SOURCES = {"backbone": "source", "env": "env source", "data": "data.content"}
 
 
 class Elsewhere(NamedTuple):
@@ -77,7 +79,8 @@ def groups_of(stored: Stored) -> list[Group]:
         )
     gathered: dict[tuple[Any, ...], list[Run]] = {}
     for run in _runs(stored):
-        gathered.setdefault((run.backbone, run.env, *sorted(run.settings.items(), key=_by_name)), []).append(run)
+        who = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
+        gathered.setdefault((*who, *sorted(run.settings.items(), key=_by_name)), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
     groups = [_group(members, names) for members in gathered.values()]
     return sorted(groups, key=lambda group: _sort_key(group, names))
@@ -87,12 +90,23 @@ def _by_name(setting: tuple[str, Any]) -> str:
     return setting[0]
 
 
+def _name(name: str | None, has_source: bool) -> str | None:
+    """What tells it apart: of code whose hash is known, what is taken of it and not where it lay."""
+    return name.rpartition(":")[2] if name is not None and has_source else name
+
+
 def _runs(stored: Stored) -> list[Run]:
     known: dict[bytes, dict[str, Any]] = {}
     told = [_told(name, copies, known) for name, copies in stored.runs.items()]
     told += [(unreadable_row(name, reason), {}, (), None) for name, reason in sorted(stored.unreadable.items())]
-    mixed = len({origin["dsbench"] for _, origin, _, _ in told if "dsbench" in origin}) > 1
-    return [_run(row, origin, mixed, elsewhere, records) for row, origin, elsewhere, records in told]
+    mixed = len({_result_version(origin) for origin in known.values()}) > 1
+    makers: dict[Any, set[str]] = {}
+    for row, origin, _, _ in told:
+        makers.setdefault(row["env"], set()).update({origin["data_made_with"]} if origin.get("data_made_with") else ())
+    return [
+        _run(row, origin, mixed, len(makers[row["env"]]) > 1, elsewhere, records)
+        for row, origin, elsewhere, records in told
+    ]
 
 
 def _told(
@@ -122,6 +136,7 @@ def _run(
     row: Mapping[str, Any],
     provenance: Mapping[str, Any],
     mixed: bool,
+    other_data: bool,
     elsewhere: Sequence[Elsewhere],
     records: RunRecords | None,
 ) -> Run:
@@ -129,8 +144,11 @@ def _run(
     settings = {name: cell for name, cell in known.items() if name not in _NO_SETTINGS and not name.startswith(_RESULT)}
     if row["backbone"] is not None:
         settings = BEFORE | settings
-    if mixed and "dsbench" in provenance:
-        settings["dsbench"] = provenance["dsbench"]  # another version may give other numbers
+    if mixed:
+        settings["result_version"] = _result_version(provenance)  # another version gives other numbers
+    if other_data and "data_made_with" in provenance:
+        settings["data.made_with"] = provenance["data_made_with"]  # other versions may make other episodes of a seed
+    settings |= _sources(known, provenance)
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
         attempt=row["attempt"] or 1,
@@ -141,6 +159,20 @@ def _run(
         elsewhere=elsewhere,
         records=records,
     )
+
+
+def _result_version(provenance: Mapping[str, Any]) -> int:
+    """Which numbers the same settings gave then; runs that do not say are of the first version."""
+    version = provenance.get("result_version", 1)
+    return version if isinstance(version, int) else 1
+
+
+def _sources(row: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What tells runs of other code from outside, or of other data from a path, apart: no setting does."""
+    told = provenance.get("sources")
+    beside = told if isinstance(told, Mapping) else {}
+    found = {role: row.get(f"{_RESULT}sources.{role}", beside.get(role)) for role in SOURCES}
+    return {SOURCES[role]: short_source(text) for role, text in found.items() if isinstance(text, str)}
 
 
 def _differing(representatives: Sequence[Run]) -> list[str]:

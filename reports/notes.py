@@ -9,6 +9,7 @@ from typing import Any
 from dsbench.reports.contention import contention_note
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.statistics import few_seeds
+from dsbench.text import markdown_code, markdown_text
 
 LEGEND = (
     "Mean over n seeds ± half of the 95 % interval (Student's t over seeds); n counts the seeds that ended ok, a "
@@ -31,20 +32,16 @@ def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
     for title, listed in (
         ("Learned from data of other physics:", _other_physics(runs)),
         ("Runs without a result:", _without_result(runs)),
-        ("Made on:", machines(runs)),
+        ("Made on:", [markdown_text(line) for line in machines(runs)]),
     ):
         lines += ["", title, "", *(f"- {line}" for line in listed)] if listed else []
     return lines
 
 
-def code(text: str) -> str:
-    """`text` on one line as Markdown code, so that nothing in it is taken for markup."""
-    return "`" + " ".join(text.split()).replace("`", "'") + "`"
-
-
 def _without_result(runs: Sequence[Run]) -> list[str]:
     return [
-        f"{code(run.run_id)} {run.status}" + (f": {code(run.reason)}" if run.reason else "")
+        f"{markdown_code(run.run_id)} {markdown_text(run.status)}"
+        + (f": {markdown_code(run.reason)}" if run.reason else "")
         for run in sorted(runs, key=lambda run: run.run_id)
         if run.status != "ok"
     ]
@@ -55,8 +52,8 @@ def _other_physics(runs: Sequence[Run]) -> list[str]:
     told: dict[str, list[str]] = {}
     for run in sorted(runs, key=lambda run: run.run_id):
         if note := run.result.get("physics_note"):
-            told.setdefault(str(note), []).append(code(run.run_id))
-    return [f"{note}: {', '.join(those)}" for note, those in sorted(told.items())]
+            told.setdefault(str(note), []).append(markdown_code(run.run_id))
+    return [f"{markdown_text(note)}: {', '.join(those)}" for note, those in sorted(told.items())]
 
 
 def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
@@ -65,7 +62,7 @@ def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
         several = [seed for seed, count in counts.items() if count > 1]
         if several:
             return (
-                f"Several runs with the same settings and seed (the first: {code(str(group.backbone))}, seed "
+                f"Several runs with the same settings and seed (the first: {markdown_code(str(group.backbone))}, seed "
                 f"{several[0]}) come from different sources; they are averaged and count as one seed."
             )
     return None

@@ -11,11 +11,13 @@ import base64
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Report
+from dsbench.text import printable
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FILTERED_FROM = 5  # rows; below that a text box is more to read than the table
@@ -26,7 +28,9 @@ _NAME, _SENTENCE = 32, 48  # letters
 def page(report: Report) -> str:
     """The whole page; the same report gives the same text."""
     style, script = (_read(name) for name in ("page.css", "page.js"))
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_shown
+    )
     return environment.get_template("page.html").render(
         report=report,
         table_numbers=_counted([table.name for section in report.sections for table in section.tables]),
@@ -42,6 +46,11 @@ def page(report: Report) -> str:
         long_from=_LONG_FROM,
         zip=zip,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Every text of the report without characters that are not drawn; what is ours, `Markup`, as it stands."""
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
 def _read(name: str) -> str:

@@ -12,7 +12,9 @@ import matplotlib.style
 from matplotlib.figure import Figure as Canvas
 
 from dsbench.reports.palette import INK
+from dsbench.text import printable
 
+_LETTERS = 60  # of a name in a picture
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SETTINGS = {
     "svg.fonttype": "none",
@@ -66,10 +68,10 @@ def render(canvas: Canvas, name: str, title: str) -> tuple[str, bytes]:
     return _adapted(text.getvalue(), f"fig-{name}", title), picture.getvalue()
 
 
-def printable(text: str) -> str:
-    """One line without the characters that XML forbids, cut where a picture would burst."""
-    plain = "".join(mark if mark.isprintable() else " " for mark in text).strip()
-    return plain if len(plain) <= 60 else plain[:59] + "…"
+def label(text: str) -> str:
+    """One line without the characters that XML forbids or that turn its direction, cut where a picture would burst."""
+    plain = printable(text).strip()
+    return plain if len(plain) <= _LETTERS else plain[: _LETTERS - 1] + "…"
 
 
 def _adapted(svg: str, prefix: str, title: str) -> str:
@@ -82,7 +84,7 @@ def _adapted(svg: str, prefix: str, title: str) -> str:
     svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", _FONT)
     svg = re.sub(r'(?<= )(d|x|y|transform)="([^"]*)"', _rounded, svg)
     svg = re.sub(r'<style type="text/css">.*?</style>', f"<style>{_ALONE.format(name=prefix)}</style>", svg, count=1)
-    name = escape(printable(title), quote=True)
+    name = escape(label(title), quote=True)
     return svg.replace("<svg ", f'<svg id="{prefix}" role="img" aria-label="{name}" fill="currentColor" ', 1)
 
 

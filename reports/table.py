@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from dsbench.records.store import Places
 from dsbench.reports.contention import undisturbed
 from dsbench.reports.groups import Group, Run, read_groups
-from dsbench.reports.notes import code, notes
+from dsbench.reports.notes import notes
 from dsbench.reports.statistics import Estimate, estimate
+from dsbench.text import markdown_code, markdown_text
 
 FAILURES = ("diverged", "failed", "timeout", "out_of_memory")  # every other status but ok is of an unfinished run
 MISSING = "–"
@@ -70,7 +71,8 @@ COLUMNS = (
 def rows(results: Places) -> list[dict[str, Any]]:
     """A dictionary of JSON values for each group of runs that differ in their seed alone.
 
-    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, measure, n (seeds that
+    Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, source
+    (of the backbone's code from outside, or None), measure, n (seeds that
     ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
     key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
 
@@ -89,10 +91,11 @@ def markdown(results: Places) -> str:
     head = ["backbone", "env", "setting", "n", "failures", "measure", *(column.heading for column in shown)]
     lines = [head, [":--"] * 3 + ["--:"] * 2 + [":--"] + ["--:"] * len(shown)]
     for group, one in zip(groups, estimates, strict=True):
-        name, env = (_escaped(text or MISSING) for text in (group.backbone, group.env))
-        setting = _escaped(code(group.setting)) if group.setting else MISSING
+        name, env = (markdown_text(text or MISSING) for text in (group.backbone, group.env))
+        setting = _in_cell(markdown_code(group.setting)) if group.setting else MISSING
         numbers = [_cell(one[column.key], column, len(seeds_ok(group))) for column in shown]
-        lines.append([name, env, setting, str(len(seeds_ok(group))), _failures(group), _measure(group), *numbers])
+        told = [markdown_text(text) for text in (_failures(group), _measure(group))]
+        lines.append([name, env, setting, str(len(seeds_ok(group))), *told, *numbers])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups])]) + "\n"
 
@@ -105,7 +108,7 @@ def seeds_ok(group: Group) -> list[int | None]:
 def _measure(group: Group) -> str:
     """The measure in words; '–' where no run has ended ok."""
     named = {measure_of(run) for run in group.runs if run.status == "ok"}
-    return _escaped(", ".join(sorted(named)).replace("_", " ")) if named else MISSING
+    return ", ".join(sorted(named)).replace("_", " ") if named else MISSING
 
 
 def _row(group: Group) -> dict[str, Any]:
@@ -115,6 +118,7 @@ def _row(group: Group) -> dict[str, Any]:
         "env": group.env,
         "setting": group.setting,
         "settings": dict(group.differs),
+        "source": group.runs[0].settings.get("source"),
         "measure": _measure(group),
         "n": len(seeds_ok(group)),
         "seeds": seeds_ok(group),
@@ -160,6 +164,6 @@ def _failures(group: Group) -> str:
     return f"{total} ({listed})" if listed else "0"
 
 
-def _escaped(text: str) -> str:
-    """Text inside a cell: a bar would end it."""
-    return " ".join(text.split()).replace("|", "\\|")
+def _in_cell(code: str) -> str:
+    """Code inside a cell: a bar would end it."""
+    return code.replace("|", "\\|")

@@ -7,12 +7,13 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsbench.files import write_atomic
+from dsbench.files import write_below
 from dsbench.reports.document import Report
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.markdown import markdown, table_csv
 from dsbench.reports.page import page
 from dsbench.reports.table import COLUMNS, measure_of
+from dsbench.text import csv_cell
 
 _RUN_COLUMNS = ("run_id", "backbone", "env", "seed", "setting", "status", "measure", "metric", "value")
 
@@ -28,13 +29,13 @@ def write(report: Report, groups: Sequence[Group], out: Path) -> list[Path]:
     """
     for section in report.sections:
         for figure in section.figures:
-            write_atomic(out / "figures" / f"{figure.name}.svg", figure.svg.encode())
-            write_atomic(out / "figures" / f"{figure.name}.png", figure.png)
+            write_below(out, f"figures/{figure.name}.svg", figure.svg.encode())
+            write_below(out, f"figures/{figure.name}.png", figure.png)
         for table in section.tables:
-            write_atomic(out / "tables" / f"{table.name}.csv", table_csv(table))
-    write_atomic(out / "tables" / "runs.csv", runs_csv(groups))
-    write_atomic(out / "report.md", markdown(report).encode())
-    write_atomic(out / "report.html", page(report).encode())
+            write_below(out, f"tables/{table.name}.csv", table_csv(table))
+    write_below(out, "tables/runs.csv", runs_csv(groups))
+    write_below(out, "report.md", markdown(report).encode())
+    write_below(out, "report.html", page(report).encode())
     return [out / "report.html", out / "report.md", out / "figures", out / "tables"]
 
 
@@ -48,7 +49,7 @@ def runs_csv(groups: Sequence[Group]) -> bytes:
         identity = [run.run_id, run.backbone, run.env, run.seed, setting, run.status]
         measure = measure_of(run) if run.status == "ok" else None
         for metric, value in _metrics(run) or [(None, None)]:
-            writer.writerow(["" if cell is None else cell for cell in (*identity, measure, metric, value)])
+            writer.writerow(["" if cell is None else csv_cell(cell) for cell in (*identity, measure, metric, value)])
     return text.getvalue().encode()
 
 

@@ -13,12 +13,12 @@ from dsbench.cli.results import families
 from dsbench.files import write_atomic
 from dsbench.reports.content.build import build
 from dsbench.reports.document import Figure, Report
-from dsbench.reports.markdown import escaped
 from dsbench.studies.answers import answers_of
 from dsbench.studies.grid import cells_of
 from dsbench.studies.latency import bench_report, measured_before, request_of
 from dsbench.studies.page import report_of
 from dsbench.studies.study_file import load_study
+from dsbench.text import markdown_text
 
 REFERENCE = ROOT / "results" / "reference"
 DOCS = ROOT / "docs"
@@ -92,8 +92,8 @@ def _chosen(report: Report, wall: Wall) -> Iterator[Figure]:
 def _asked(name: str, pictures: dict[str, bytes]) -> Iterator[str]:
     """A study: its title, what it says, its figure if it has one, and where its page is."""
     report = _answered(name)
-    yield f"### {escaped(report.title)}"
-    yield "\n".join(f"- {escaped(sentence)}" for sentence in report.headline)
+    yield f"### {markdown_text(report.title)}"
+    yield "\n".join(f"- {markdown_text(sentence)}" for sentence in report.headline)
     figures = [figure for section in report.sections for figure in section.figures]
     yield from (_hung(replace(figure, title=""), "study", pictures) for figure in figures)
     yield f"[The page](../results/reference/questions/studies/{name}-{SIZE}/study.md)"
@@ -114,8 +114,9 @@ def _hung(figure: Figure, prefix: str, pictures: dict[str, bytes]) -> str:
     """The Markdown that shows a picture, which is put to the others."""
     stem = f"{prefix}-{figure.name}"
     pictures |= {f"{stem}.svg": figure.svg.encode(), f"{stem}.png": figure.png}
-    heading = f"### {escaped(figure.title)}\n\n" if figure.title else ""
-    return f"{heading}![{escaped(figure.caption)}](figures/{stem}.svg)\n\n{escaped(figure.caption)} ([PNG](figures/{stem}.png))"
+    heading = f"### {markdown_text(figure.title)}\n\n" if figure.title else ""
+    caption = markdown_text(figure.caption)
+    return f"{heading}![{caption}](figures/{stem}.svg)\n\n{caption} ([PNG](figures/{stem}.png))"
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ MEASURED = ("dsbench.measuring.bench_records", "dsbench.measuring.crossover")  #
 CONTROLS = "dsbench.config.controls"  # the names of what is compared, which need nothing but the foundation
 FOUNDATION = {
     f"dsbench.{name}"
-    for name in ("errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "reading")
-}
+    for name in (
+        "errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "outside", "reading", "text",
+    )
+}  # fmt: skip
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -52,7 +54,7 @@ def forbidden(module: str, imported: str) -> bool:
     """Whether `module` may not import `imported`, by the arrows of the architecture."""
     if inside(imported, "dsbench.cli") and not inside(module, "dsbench.cli") and module != "dsbench.__main__":
         return True
-    if module in FOUNDATION:
+    if any(inside(module, own) for own in FOUNDATION):
         return inside(imported, "torch") or (
             inside(imported, "dsbench")
             and imported not in FOUNDATION | {"dsbench"}

@@ -18,7 +18,7 @@ import torch
 from dsbench.backbones.check import states, training, views
 from dsbench.backbones.check.probe import CheckFailed, Probe
 from dsbench.backbones.contract import Backbone, options_of
-from dsbench.backbones.factory import build, load_class
+from dsbench.backbones.factory import load_class, make_backbone
 from dsbench.errors import UsageError, suggestion
 
 Status = Literal["passed", "failed", "excused", "stale_excuse"]
@@ -161,7 +161,7 @@ def check_backbone(
 def _maker(backbone: Source, d_model: int, options: dict[str, Any]) -> tuple[str, Callable[[], Backbone]]:
     if isinstance(backbone, str):
         options = _without_dropout(load_class(backbone), options)
-        return backbone, lambda: build(backbone, d_model, **options)
+        return backbone, lambda: make_backbone(backbone, d_model, options)
     if isinstance(backbone, type):
         if not issubclass(backbone, Backbone):
             raise UsageError(f"{backbone!r} is not a subclass of dsbench.backbones.Backbone; only such can be checked")

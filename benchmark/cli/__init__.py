@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from dsbench.errors import DsbenchError, Internal
+from dsbench.errors import DsbenchError, Internal, UsageError
+from dsbench.text import complain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,21 +41,22 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from dsbench.cli.app import app
+    from dsbench.outside.trust import command_line
 
     # typer carries its own copy of click, which is not public; this is its UsageError
     parser_error: Any = typer.BadParameter.__bases__[0]
     try:
-        result = typer.main.get_command(app)(arguments, prog_name="dsbench", standalone_mode=False)
+        with command_line(["dsbench", *arguments]):
+            result = typer.main.get_command(app)(arguments, prog_name="dsbench", standalone_mode=False)
     except typer.Abort:
         return 130
     except parser_error as error:
-        print(f"Error: {' '.join(error.format_message().split())}   (dsbench --help)", file=sys.stderr)
-        return 2
+        raise UsageError(f"{' '.join(error.format_message().split())}   (dsbench --help)") from None
     return result if isinstance(result, int) else 0
 
 
 def _report(error: DsbenchError, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"Error: {error}", file=sys.stderr)
+    complain(*f"Error: {error}".split("\n"))
     return error.exit_code

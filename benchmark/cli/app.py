@@ -8,6 +8,7 @@ import typer
 
 import dsbench
 from dsbench.cli import bench, browse, data, inspect, packs, pictures, results, runs, studies
+from dsbench.text import say
 
 app = typer.Typer(
     name="dsbench",
@@ -23,7 +24,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        print(f"dsbench {dsbench.__version__}")
+        say(f"dsbench {dsbench.__version__}")
         raise typer.Exit
 
 

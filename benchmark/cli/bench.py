@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
+from dsbench.text import json_text, say
+
 if TYPE_CHECKING:
     from dsbench.measuring.plan import Grid
+
+MOST_ROUNDS, _LARGEST = 1_000_000, 9_999_999  # rounds of the timing; contexts, rows and lengths
+_COUNT = re.compile(r"\d{1,7}", re.ASCII)
 
 
 def bench(
@@ -52,13 +58,15 @@ def bench(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=4096)] = 1,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of the timing; half of training.")] = 20,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, max=MOST_ROUNDS, help="Rounds of the timing; half of training.")
+    ] = 20,
     limit: Annotated[
         float, typer.Option("--limit", metavar="SECONDS", min=0.1, help="Longest timing of one cell.")
     ] = 120.0,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")] = Path(
-        "results"
-    ),
+    results: Annotated[
+        Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where records are kept.")
+    ] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> int:
     """Measure latency, throughput, memory and size of backbones side by side; minutes.
@@ -75,24 +83,28 @@ def bench(
 
     dsbench bench --full
     """
+    from dsbench.cli.arguments import finite
     from dsbench.measuring import bench_records
+    from dsbench.measuring.code_asked import code_asked, name_asked
     from dsbench.measuring.plan import FULL, QUICK
     from dsbench.measuring.process import measure_apart
     from dsbench.measuring.request import Request
+    from dsbench.outside.trust import using
     from dsbench.running.progress import Silent, display
 
     grid = _grid(FULL if full else QUICK, context, batch, length)
     request = Request(
         backbones=tuple(_names(backbones)), env=env, grid=grid, kind="full" if full else "quick", results=str(results),
         modes=tuple(_names(modes)), overrides=tuple(set_ or ()), match=match, threads=threads, device=device, rounds=rounds,
-        seconds_limit=limit,
+        seconds_limit=finite("--limit", limit),
     )  # fmt: skip
-    measured = measure_apart(request, Silent() if as_json else display())
+    name_asked(request)
+    with using(code_asked(request)):
+        measured = measure_apart(request, Silent() if as_json else display())
     found = bench_records.read_bench(measured.folder)
     if as_json:
-        print(
-            json.dumps({"folder": str(measured.folder), "machine": found.machine, "cells": list(found.cells.values())})
-        )
+        cells = list(found.cells.values())
+        say(json_text({"folder": str(measured.folder), "machine": found.machine, "cells": cells}, indent=None))
     else:
         from dsbench.cli.bench_tables import show
 
@@ -117,10 +129,9 @@ def _grid(grid: Grid, context: str | None, batch: str | None, length: str | None
 def _numbers(text: str, option: str, least: int) -> tuple[int, ...]:
     from dsbench.errors import UsageError
 
-    try:
-        numbers = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        numbers = []
-    if not numbers or numbers[0] < least:
-        raise UsageError(f"{option} is {text!r}; expected whole numbers from {least} on, separated by commas")
-    return tuple(numbers)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(_COUNT.fullmatch(part) for part in parts) or min(map(int, parts)) < least:
+        raise UsageError(
+            f"{option} is {text!r}; expected whole numbers from {least} to {_LARGEST:,}, separated by commas"
+        )
+    return tuple(sorted(set(map(int, parts))))

@@ -22,6 +22,7 @@ from dsbench.cli.bench_cells import (
 from dsbench.cli.summary import print_pairs, print_table
 from dsbench.measuring.bench_records import CELLS, SAMPLES, Bench
 from dsbench.measuring.crossover import at, crossover
+from dsbench.text import say
 
 PARTS = ("embedding", "backbone", "head", "trainable")
 PAPER = "decision-s4/4/latency"  # id of the published table
@@ -65,7 +66,7 @@ def _decisions(bench: Bench, loop: str, batch: int) -> None:
         )  # fmt: skip
     header = ("backbone", "mode", "kernel", *(f"t={t}" for t in contexts), "p90 / p99 at last t", "x limit")
     print_table(header, lines)
-    print()
+    say()
 
 
 def _crossovers(bench: Bench, batch: int) -> None:
@@ -86,7 +87,7 @@ def _crossovers(bench: Bench, batch: int) -> None:
         *(f"against {name} {MODE_NAMES[mode]}" for name, mode in rivals),
     )
     print_table(header, lines)
-    print()
+    say()
 
 
 def _beside_the_paper(bench: Bench) -> None:
@@ -118,8 +119,9 @@ def _beside_the_paper(bench: Bench) -> None:
         *(f"ours: {name} {MODE_NAMES[mode]}" for name, mode in rivals),
     )
     print_table(header, lines)
-    print(
-        "Published: other hardware, trained policies of other sizes. Ours between measured contexts: straight lines.\n"
+    say(
+        "Published: other hardware, trained policies of other sizes. Ours between measured contexts: straight lines.",
+        "",
     )
 
 
@@ -140,7 +142,7 @@ def _training(bench: Bench) -> None:
     names = [f"L={length} B={batches[length]}" for length in lengths]
     header = ("backbone", "kernel", *zipped([f"ms {n}" for n in names], [f"tokens/s {n}" for n in names]))
     print_table((*header, "peak allocated, last L"), lines)
-    print()
+    say()
 
 
 def _sizes(bench: Bench) -> None:
@@ -164,7 +166,7 @@ def _sizes(bench: Bench) -> None:
         "peak allocated", "peak RSS growth", "off the size asked for",
     )  # fmt: skip
     print_table(header, lines)
-    print()
+    say()
 
 
 def _sanity(bench: Bench) -> None:
@@ -195,7 +197,7 @@ def _sanity(bench: Bench) -> None:
     contended = sum(row["contended_rounds"] or 0 for row in bench.rows())
     pairs.append(("contended", f"{contended} of {rounds} rounds, others had the core; times with * had some"))
     print_pairs(pairs)
-    print()
+    say()
 
 
 def _failures(bench: Bench) -> None:
@@ -206,7 +208,7 @@ def _failures(bench: Bench) -> None:
             ("cell", "status", "reason"),
             [(r["cell_id"], r["status"], " ".join(str(r["reason"]).split())[:120]) for r in failed],
         )
-        print()
+        say()
 
 
 def _curves(bench: Bench, batch: int) -> dict[tuple[str, str], dict[int, float]]:
@@ -226,4 +228,4 @@ def _grouped(rows: Sequence[Row], *names: str) -> dict[tuple[Any, ...], list[Row
 
 
 def _title(text: str) -> None:
-    print(text)
+    say(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+
+from dsbench.cli.arguments import a_path
+from dsbench.text import json_text, say
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies")
@@ -41,12 +43,14 @@ def list_names(
         raise UnknownName("kind of thing", kind, [*KINDS, PUBLISHED])
     found = {name: _entries(name, env) for name in ([kind] if kind else KINDS)}
     if as_json:
-        print(json.dumps(found[kind] if kind else found, indent=2))
+        say(*json_text(found[kind] if kind else found).split("\n"))
         return 0
     for name, entries in found.items():
-        print(f"{name.upper()}" if kind is None else "", end="\n" if kind is None else "")
+        if kind is None:
+            say(name.upper())
         print_table(tuple(entries[0]), [tuple(_cell(value) for value in entry.values()) for entry in entries])
-        print(end="\n" if kind is None else "")
+        if kind is None:
+            say()
     return 0
 
 
@@ -67,14 +71,14 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
     if kind == "studies":
         return [{"name": name, "summary": load_study(name)[1].title} for name in shipped()]
     if kind == "recipes":
-        specs = [get_spec(name) for name in ([env] if env else ENVS.names())]
+        specs = [get_spec(name) for name in ([env] if env is not None else ENVS.names())]
         return [
             {"env": spec.name, "name": name, "summary": recipe.summary}
             for spec in specs
             for name, recipe in spec.recipes.items()
         ]
     if kind == "envs":
-        return [_env_line(name) for name in ([env] if env else ENVS.names())]
+        return [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
     return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
 
 
@@ -118,26 +122,38 @@ def check(
 
     dsbench check mine.py:MyBackbone --set n_layers=1
     """
+    from pydantic import ValidationError
+
     from dsbench.backbones.check import check_backbone
     from dsbench.cli.summary import print_table
+    from dsbench.config.errors import problems, usage_error
+    from dsbench.config.settings import BackboneConfig
     from dsbench.config.sources import parse_override
+    from dsbench.errors import UsageError
 
     options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
-    d_model = options.pop("d_model", 8)
-    report = check_backbone(backbone, d_model=d_model, options=options)
+    if "name" in options:
+        raise UsageError(f"--set name is given beside {backbone!r}; expected options of the backbone alone")
+    try:
+        asked = BackboneConfig.model_validate({"name": backbone, "d_model": 8, **options})
+    except ValidationError as error:
+        raise usage_error(problems(error, BackboneConfig)) from None
+    report = check_backbone(asked.name, d_model=asked.d_model, options=asked.options)
     if as_json:
-        print(json.dumps({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}, indent=2))
+        say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
         return int(not report.ok)
     rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
     print_table(("check", "status", "seconds", "detail"), rows)
     failed = sum(not one.ok for one in report.results)
     verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
-    print(f"\n{report.backbone}: {verdict}")
+    say("", f"{report.backbone}: {verdict}")
     return int(not report.ok)
 
 
 def doctor(
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder to try.")] = Path("results"),
+    results: Annotated[Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Folder to try.")] = Path(
+        "results"
+    ),
     as_json: AsJson = False,
 ) -> int:
     """Show what is usable here, with the install line of what is missing.
@@ -153,7 +169,7 @@ def doctor(
 
     found: list[dict[str, Any]] = examine(results)
     if as_json:
-        print(json.dumps(found, indent=2))
+        say(*json_text(found).split("\n"))
         return 0
     print_pairs([(str(item["what"]), f"{item['found']}{_way_out(item)}") for item in found])
     return 0

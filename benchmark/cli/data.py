@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Annotated, Optional
@@ -10,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from dsbench.cli.data_asked import data_asked, load_asked, spec_asked
+from dsbench.text import json_text, say
 
 app = typer.Typer(
     name="data",
@@ -87,10 +87,10 @@ def list_sets(as_json: AsJson = False) -> int:
 
     found = stored_sets(data_folder())
     if as_json:
-        print(json.dumps(found, indent=2))
+        say(*json_text(found).split("\n"))
         return 0
     if not found:
-        print(f"no data in {data_folder()}; make some with dsbench data make")
+        say(f"no data in {data_folder()}; make some with dsbench data make")
         return 0
     header = ("set", "env", "recipe", "episodes", "timesteps", "bytes", "mean return")
     rows = [
@@ -103,7 +103,7 @@ def list_sets(as_json: AsJson = False) -> int:
         for one in found
     ]  # fmt: skip
     print_table(header, rows)
-    print(f"\nin {data_folder()}")
+    say("", f"in {data_folder()}")
     return 0
 
 
@@ -130,7 +130,7 @@ def show(
     episodes, info = load_folder(folder)
     manifest = read_manifest(folder)
     if as_json:
-        print(json.dumps({**manifest, "path": str(folder), "verified": True}, indent=2))
+        say(*json_text({**manifest, "path": str(folder), "verified": True}).split("\n"))
         return 0
     pairs = described(info) + beside_published(info, episodes)
     pairs += [("options", settings(info.options)), ("made with", settings(info.libraries))]
@@ -173,6 +173,7 @@ def import_(
 
     dsbench data import minari:dsbench/umbrella/mixed-v0 --env umbrella --name mine --drop-bad-episodes
     """
+    from dsbench.cli.arguments import finite
     from dsbench.cli.data_summary import described, reported
     from dsbench.cli.summary import print_pairs
     from dsbench.envs.data.faults import GIB
@@ -193,7 +194,7 @@ def import_(
             force=force,
             drop_bad_episodes=drop_bad_episodes,
             download=download,
-            max_bytes=int(max_gb * GIB),
+            max_bytes=int(finite("--max-gb", max_gb) * GIB),
             max_episode_steps=max_episode_steps,
             sha256=sha256,
             allow_other_physics=allow_other_physics,
@@ -247,5 +248,5 @@ def export(
                 place,
                 lambda done: shown.event("data", {"phase": "exporting", "done": done, "total": total}),
             )
-    print(f"Saved   {folder} ({info.episodes:,} episodes)")
+    say(f"Saved   {folder} ({info.episodes:,} episodes)")
     return 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
+from dsbench.cli.runs import TrustCode
 from dsbench.errors import UsageError
 
 
@@ -20,9 +23,14 @@ def inspect(
     ] = False,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="DIR", help="Folder to write to; by default inspect in the run's folder."),
+        typer.Option(
+            "--out", parser=a_path, metavar="DIR", help="Folder to write to; by default inspect in the run's folder."
+        ),
     ] = None,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    results: Annotated[
+        Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
+    ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Look inside a trained policy: how far back it reaches, eigenvalues and kernels, attention; one page and its numbers.
 
@@ -37,6 +45,7 @@ def inspect(
     if run is None and not rounding:
         raise UsageError("dsbench inspect was given no run; expected its id or folder, or --rounding alone")
     from dsbench.cli.summary import print_pairs
+    from dsbench.files import stays_inside
     from dsbench.inspection.dynamics_section import dynamics_sentence
     from dsbench.inspection.findings import look_inside
     from dsbench.inspection.other_sections import memory_sentence
@@ -46,9 +55,13 @@ def inspect(
     from dsbench.records.run_folder import RunFolder
 
     pairs, found, folder = [], None, out or Path("rounding")
+    stays_inside(folder, results)
     if run is not None:
-        opened = open_run((RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)).path)
-        found, folder = look_inside(opened), out or opened.path / "inspect"
+        place = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+        opened = open_run(place.path, trust_code=trust_code)
+        folder = out or opened.path / "inspect"
+        stays_inside(folder, opened.path)
+        found = look_inside(opened)
         pairs += [("Run", f"{found.backbone} on {found.env}, seed {found.seed}")]
         pairs += [
             ("Memory", memory_sentence(found.memory)),

@@ -7,15 +7,21 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
+
 Places = Annotated[
     Optional[list[Path]],  # noqa: UP045  (typer reads the annotation)
-    typer.Argument(metavar="RESULTS...", help="Results folders and packs (*.dsb), any number; ./results by default."),
+    typer.Argument(
+        parser=a_path, metavar="RESULTS...", help="Folders and packs (*.dsb), any number; ./results by default."
+    ),
 ]
 
 
 def pack(
     results: Places = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.dsb", help="The pack to write.")] = Path("results.dsb"),
+    out: Annotated[Path, typer.Option("--out", parser=a_path, metavar="FILE.dsb", help="The pack to write.")] = Path(
+        "results.dsb"
+    ),
     command: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--command", metavar="TEXT", help="What made the results, for whoever reads the pack."),

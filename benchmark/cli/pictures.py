@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from dsbench.cli.arguments import a_path
+from dsbench.cli.runs import TrustCode
 
 
 def watch(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
     out: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads the annotation)
-        typer.Option("--out", metavar="FILE", help="File to write, .gif; by default RUN_ID.gif here."),
+        typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .gif; by default RUN_ID.gif here."),
     ] = None,
     episode: Annotated[int, typer.Option("--episode", min=0, help="Which of the evaluation episodes.")] = 0,
     target: Annotated[
@@ -23,7 +27,10 @@ def watch(
         Optional[str],  # noqa: UP045
         typer.Option("--decode", metavar="argmax|sample", help="By default the run's first one."),
     ] = None,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    results: Annotated[
+        Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
+    ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Play an episode of a trained policy and write it as a GIF, with the return-to-go on every frame.
 
@@ -34,11 +41,14 @@ def watch(
     dsbench watch results/runs/RUN_ID --episode 3 --target 5 --out episode.gif
     """
     from dsbench.cli.summary import print_pairs
+    from dsbench.files import stays_inside
     from dsbench.records.run_folder import RunFolder
     from dsbench.watch import watch as play
 
-    folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
-    seen = play(folder.path, out, episode=episode, target=target, decode=decode)
+    if out is not None:
+        stays_inside(out.parent, results)
+    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+    seen = play(folder.path, out, episode=episode, target=target, decode=decode, trust_code=trust_code)
     asked = "none" if seen.target is None else f"{seen.target:g}"
     print_pairs(
         [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
+
+from dsbench.text import json_text, say
 
 
 def list_published(env: str | None, as_json: bool) -> int:
@@ -21,7 +22,7 @@ def list_published(env: str | None, as_json: bool) -> int:
     scores = published_scores(env)
     if as_json:
         texts = [{"caveats": {key: book.caveats[key] for key in one.caveats}} for one in scores]
-        print(json.dumps([asdict(one) | text for one, text in zip(scores, texts, strict=True)], indent=2))
+        say(*json_text([asdict(one) | text for one, text in zip(scores, texts, strict=True)]).split("\n"))
         return 0
 
     def cells(one: PublishedScore) -> tuple[str, ...]:
@@ -36,10 +37,10 @@ def list_published(env: str | None, as_json: bool) -> int:
     for headings, rows in (((NORMALISED,), normalised), (("measure (↓ less is better)", "value"), others)):
         if rows:
             print_table(("env", "data", "method", *headings, "seeds", "source", "caveats"), rows)
-            print()
+            say()
     used = [key for key in book.caveats if any(key in one.caveats for one in scores)]
     print_table(("caveat", "what it says"), [(key, book.caveats[key]) for key in used])
-    print()
+    say()
     sources = [key for key in book.sources if any(key == one.source for one in scores)]
     print_table(("source", "what it is"), [(key, book.sources[key].text) for key in sources])
     return 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli.arguments import a_path
 from dsbench.cli.packs import Places, places
+from dsbench.cli.runs import TrustCode
+from dsbench.text import complain, json_text, say
 
 
 def report(
@@ -17,7 +19,10 @@ def report(
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--out", metavar="DIR|FILE.md", help="Folder for the whole report, or a file for the table alone."
+            "--out",
+            parser=a_path,
+            metavar="DIR|FILE.md",
+            help="Folder for the whole report, or a file for the table alone.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable table.")] = False,
@@ -34,19 +39,21 @@ def report(
 
     dsbench report paper.dsb results --out report
     """
+    from dsbench.files import stays_inside, write_atomic
     from dsbench.reports.table import markdown, rows
 
-    if out is not None and not as_json and out.suffix != ".md":
-        return _whole_report(places(results), out)
     found = places(results)
-    text = json.dumps(rows(found), indent=2, allow_nan=False) + "\n" if as_json else markdown(found)
+    if out is not None:
+        for place in found:
+            stays_inside(out if out.suffix != ".md" and not as_json else out.parent, place)
+    if out is not None and not as_json and out.suffix != ".md":
+        return _whole_report(found, out)
+    text = json_text(rows(found)) + "\n" if as_json else markdown(found)
     if out is None:
-        print(text, end="")
+        say(*text.rstrip("\n").split("\n"))
     else:
-        from dsbench.files import write_atomic
-
         write_atomic(out, text.encode())
-        print(f"Saved   {out}")
+        say(f"Saved   {out}")
     return 0
 
 
@@ -62,11 +69,7 @@ def _whole_report(results: list[Path], out: Path) -> int:
         )
     built = build(results, families())
     saved = write(built.report, built.groups, out)
-    for sentence in built.report.headline:
-        print(sentence)
-    print()
-    for path in saved:
-        print(f"Saved   {path}")
+    say(*built.report.headline, "", *(f"Saved   {path}" for path in saved))
     return 0
 
 
@@ -91,9 +94,9 @@ def cite(results: Places = None) -> int:
     from dsbench.reports.content.build import cited
 
     text, unknown = cited(places(results), families())
-    print(text, end="")
+    say(*text.rstrip("\n").split("\n"))
     if unknown:
-        print(f"Nothing to cite is known for: {', '.join(unknown)}", file=sys.stderr)
+        complain(f"Nothing to cite is known for: {', '.join(unknown)}")
     return 0
 
 
@@ -101,7 +104,7 @@ def export(
     results: Places = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
+        typer.Option("--out", parser=a_path, metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", metavar="csv|parquet")] = "csv",
 ) -> int:
@@ -113,10 +116,15 @@ def export(
 
     dsbench export results --format parquet
     """
+    from dsbench.files import stays_inside
     from dsbench.records.tables import export as write_tables
 
-    for path in write_tables(places(results), out or _tables_of(places(results)), format_):
-        print(f"Saved   {path}")
+    found = places(results)
+    folder = out or _tables_of(found)
+    for place in found:
+        stays_inside(folder, place)
+    for path in write_tables(found, folder, format_):
+        say(f"Saved   {path}")
     return 0
 
 
@@ -135,9 +143,12 @@ def export_model(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
+        typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
     ] = None,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")] = Path("results"),
+    results: Annotated[
+        Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")
+    ] = Path("results"),
+    trust_code: TrustCode = False,
 ) -> int:
     """Write a trained policy as one ONNX file, state in and out, to act without dsbench; a .json beside it tells how.
 
@@ -151,8 +162,8 @@ def export_model(
     from dsbench.errors import UsageError
     from dsbench.records.run_folder import RunFolder
 
-    folder = RunFolder(Path(run)) if Path(run).is_dir() else RunFolder.open(results, run)
-    policy = read_policy(folder.path)
+    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+    policy = read_policy(folder.path, trust_code=trust_code)
     if (wrong := non_finite_weights(policy)) is not None:
         raise UsageError(
             f"{folder.path}: {wrong}; expected a policy whose decisions can be told, so nothing was written"
@@ -160,11 +171,14 @@ def export_model(
 
     from dsbench.decision.export import BOUND, DECISIONS, Origin
     from dsbench.decision.export import export_model as write_model
+    from dsbench.files import stays_inside
 
     row = folder.latest_result() or {}
     name = folder.path.resolve().name
     origin = Origin(name, row.get("env", ""), row.get("target_return"))
-    written = write_model(policy, out or Path(f"{name}.onnx"), origin)
+    file = out or Path(f"{name}.onnx")
+    stays_inside(file.parent, results)
+    written = write_model(policy, file, origin)
     print_pairs(
         [
             ("Saved", f"{written.model} ({written.model.stat().st_size:,} bytes)"),

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+from dsbench.cli.arguments import a_path
+from dsbench.text import say
+
+if TYPE_CHECKING:
+    from dsbench.config import RunConfig
 
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
@@ -13,10 +19,15 @@ Overrides = Annotated[
 ]
 ConfigFile = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--config", metavar="FILE", help="Settings from .yaml, .toml or .json, such as a run's config.yaml."),
+    typer.Option(
+        "--config",
+        parser=a_path,
+        metavar="FILE",
+        help="Settings from .yaml, .toml or .json, such as a run's config.yaml.",
+    ),
 ]
 PresetName = Annotated[Optional[str], typer.Option("--preset", help="quick (default); see dsbench list presets.")]  # noqa: UP045
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Results = Annotated[Path, typer.Option("--results", parser=a_path, metavar="DIR", help="Where runs are kept.")]
 Policy = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--policy", metavar="NAME", help="Scripted control in the place of a backbone: random or optimal."),
@@ -31,6 +42,8 @@ Match = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--match", metavar="SIZE", help="Choose the width that has it: params=100k or state=16KiB."),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 runs.")]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run code from outside that a file names, and not you.")]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
 
 
@@ -49,6 +62,7 @@ def run(
     config: ConfigFile = None,
     results: Results = Path("results"),
     force: Force = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Generate data, train, evaluate, measure; the same command again continues or shows the finished run.
 
@@ -66,17 +80,26 @@ def run(
 
     dsbench run --backbone lstm --env key-to-door --set wrapper.condition=none --set data.top_percent=10
     """
-    from dsbench.cli.summary import print_pairs, run_table
     from dsbench.config import resolve
+    from dsbench.config.outside_code import sources_of
+    from dsbench.outside.trust import using
+
+    settings = resolve(
+        preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
+        seed=seed, match=match, trust_code=trust_code,
+    )  # fmt: skip
+    with using(sources_of([settings])):
+        return _run(settings, results, force)
+
+
+def _run(settings: RunConfig, results: Path, force: bool) -> int:
+    """Do the run and print its row."""
+    from dsbench.cli.summary import print_pairs, run_table
     from dsbench.running import launcher
     from dsbench.running.matched import matched
     from dsbench.running.progress import display
     from dsbench.running.worker_process import folder_of
 
-    settings = resolve(
-        preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
-        seed=seed, match=match,
-    )  # fmt: skip
     (settings,) = matched([settings])
     folder = folder_of(settings, results)
     state = launcher.state_of(settings, results, force)
@@ -87,7 +110,7 @@ def run(
             ("State", state),
         ]
     )
-    print(flush=True)
+    say()
     (outcome,) = launcher.run_all([settings], results, force=force, display=display())
     if outcome.row is None or outcome.status != "ok":
         raise launcher.error_of(outcome, folder.path)
@@ -96,7 +119,7 @@ def run(
 
 
 def _overrides(set_: list[str] | None, data: str | None) -> list[str]:
-    return [*(set_ or ()), *([f"data.recipe={data}"] if data else ())]
+    return [*(set_ or ()), *([] if data is None else [f"data.recipe='{data}'"])]
 
 
 def sweep(
@@ -117,6 +140,8 @@ def sweep(
     config: ConfigFile = None,
     results: Results = Path("results"),
     force: Force = False,
+    yes: Yes = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Every backbone on every environment with every seed; finished runs are skipped, so it can be repeated.
 
@@ -130,20 +155,22 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,mamba,lstm --env umbrella --match params=100k
     """
+    from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.summary import print_sweep, tell_unfinished
     from dsbench.running import launcher
+    from dsbench.running.outcomes import exit_code_of
     from dsbench.running.progress import display
     from dsbench.running.sweep import default_jobs, expand
 
     configs = expand(
         backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data),
-        match=match,
+        match=match, check=ask_if_many(yes), trust_code=trust_code,
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
-    print(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}", flush=True)
+    say(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}")
     outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))
-    print()
+    say()
     print_sweep(outcomes, results)
-    print(f"\nNext    dsbench report {results}")
+    say("", f"Next    dsbench report {results}")
     tell_unfinished(outcomes, results)
-    return launcher.exit_code_of(outcomes)
+    return exit_code_of(outcomes)

@@ -7,7 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.runs import Overrides, Results
+from dsbench.cli.arguments import a_path
+from dsbench.cli.runs import Overrides, Results, TrustCode, Yes
 
 
 def study(
@@ -18,13 +19,17 @@ def study(
     results: Results = Path("results"),
     out: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads the annotation)
-        typer.Option("--out", metavar="DIR", help="Folder of the page; by default RESULTS/studies/NAME-SIZE."),
+        typer.Option(
+            "--out", parser=a_path, metavar="DIR", help="Folder of the page; by default RESULTS/studies/NAME-SIZE."
+        ),
     ] = None,
     jobs: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option("--jobs", min=1, help="Runs at once; by default the cores divided by the threads of a run."),
     ] = None,
     set_: Overrides = None,
+    yes: Yes = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Run or resume the grid of a study and write its page; the same command again goes on where it stopped.
 
@@ -36,8 +41,10 @@ def study(
 
     dsbench study my-study.yaml --size quick --results results/mine --out page
     """
+    from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.study_run import run_study
     from dsbench.studies.study_file import load_study
 
     stem, loaded = load_study(name)
-    return run_study(name, stem, loaded, size, results, out or results / "studies" / f"{stem}-{size}", jobs, set_ or [])
+    page = out or results / "studies" / f"{stem}-{size}"
+    return run_study(name, stem, loaded, size, results, page, jobs, set_ or [], ask_if_many(yes), trust_code)

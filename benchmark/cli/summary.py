@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig
+from dsbench.running.outcomes import held_sentence
 from dsbench.running.worker_process import Outcome
+from dsbench.text import complain, drawn, printable, say, show
 
 _MISSING = "-"
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -139,65 +141,54 @@ def print_sweep(outcomes: Sequence[Outcome], results: Path) -> None:
         return
     counts = Counter(outcome.status for outcome in outcomes)
     print_table(("status", "runs"), [(status, f"{count:,}") for status, count in counts.most_common()])
-    print(f"\nRuns    dsbench export {results}")
+    say("", f"Runs    dsbench export {results}")
 
 
 def tell_unfinished(outcomes: Sequence[Outcome], results: Path) -> None:
     """Every run that did not end well, and one line for all that are held by others, to stderr."""
-    from dsbench.running.launcher import held_sentence
-
     not_begun = [outcome for outcome in outcomes if outcome.status == "interrupted" and outcome.row is None]
     for outcome in outcomes:
         if outcome.exit_code and outcome.status != "held" and outcome not in not_begun[1:]:
-            print(f"{outcome.run_id}: {outcome.status}: {outcome.message}", file=sys.stderr)
+            complain(f"{outcome.run_id}: {outcome.status}: {' '.join(str(outcome.message).split())}")
     if len(not_begun) > 1:
-        print(f"and {len(not_begun) - 1:,} more: {not_begun[0].message}", file=sys.stderr)
+        complain(f"and {len(not_begun) - 1:,} more: {not_begun[0].message}")
     if sentence := held_sentence(outcomes, results):
-        print(sentence, file=sys.stderr)
+        complain(sentence)
 
 
-def print_pairs(pairs: Sequence[tuple[str, str]], write: Callable[[str], None] = print) -> None:
+def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """Two aligned columns; names in bold on a terminal."""
     if _is_terminal():
-        from rich.console import Console
         from rich.table import Table
 
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for name, value in pairs:
-            table.add_row(_plain(name), _plain(value))
-        Console().print(table)
+            table.add_row(drawn(name), drawn(value))
+        show(table)
         return
-    width = max(len(name) for name, _ in pairs)
-    for name, value in pairs:
-        write(f"{name:<{width}}  {value}")
+    width = max(len(printable(name)) for name, _ in pairs)
+    say(*(f"{printable(name):<{width}}  {value}" for name, value in pairs))
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], write: Callable[[str], None] = print) -> None:
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table with a header; aligned text when this is no terminal."""
     if _is_terminal():
-        from rich.console import Console
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        table = Table(*header, box=None, padding=(0, 2, 0, 0), header_style="bold")
+        table = Table(*(Column(drawn(name)) for name in header), box=None, padding=(0, 2, 0, 0), header_style="bold")
         for row in rows:
-            table.add_row(*(_plain(cell) for cell in row))
-        Console().print(table)
+            table.add_row(*map(drawn, row))
+        show(table)
         return
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    for row in (header, *rows):
-        write("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    lines = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    say(*("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines))
 
 
 def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()  # None when it was closed
-
-
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(text)  # no markup: a name with brackets stays as it is
 
 
 def _number(value: Any, form: str) -> str:

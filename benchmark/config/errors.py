@@ -10,8 +10,10 @@ from pydantic_core import ErrorDetails
 
 from dsbench.config.sources import Lines
 from dsbench.errors import UsageError, suggestion
+from dsbench.text import shown
 
-_MOST = 20  # a file of another kind has thousands of unknown settings
+_SHOWN = 60  # characters of a value
+_MOST = 50  # problems that are told
 _EXPECTED = {
     "int_type": "an integer",
     "int_from_float": "an integer",
@@ -44,7 +46,7 @@ def usage_error(texts: Sequence[str]) -> UsageError:
     """All problems in one error: one line for one, a list for several."""
     if len(texts) == 1:
         return UsageError(texts[0])
-    return UsageError(f"{len(texts)} settings cannot be used:\n" + "\n".join(f"  {text}" for text in texts))
+    return UsageError(f"{len(texts)} settings cannot be used:", *(f"  {text}" for text in texts))
 
 
 def known_paths(model: type[BaseModel]) -> list[str]:
@@ -119,5 +121,4 @@ def _words(expected: str) -> list[str]:
 
 def _shown(value: Any) -> str:
     text = {True: "true", False: "false", None: "null"}.get(value) if value is None or isinstance(value, bool) else None
-    shown = text or repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    return text or shown(value, _SHOWN)

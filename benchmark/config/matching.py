@@ -18,7 +18,7 @@ AROUND = 8, 24, 64  # widths tried on each side: at least, a share of the width,
 FLAT = 64  # a size that is the same at a width so many times larger is the same at every width
 FAR = 2.0  # a size that is off by more than this factor matches nothing
 
-_FORM = re.compile(r"(params|state)=(\d+(?:\.\d+)?)([A-Za-z]*)\Z")
+_FORM = re.compile(r"(params|state)=(\d{1,15}(?:\.\d{1,15})?)([A-Za-z]*)\Z", re.ASCII)
 _UNITS = {
     "params": {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000},
     "state": {"": 1, "B": 1, "kB": 1_000, "KB": 1_000, "KiB": 2**10, "MB": 1_000_000, "MiB": 2**20},

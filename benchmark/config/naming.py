@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from dsbench.config.outside_code import identities_of
 from dsbench.config.settings import RunConfig, to_dict
-from dsbench.registry import Catalogue, source_hash
+from dsbench.registry import Catalogue
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
 
@@ -39,15 +40,15 @@ LATER: dict[str, Any] = {
 def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
     """``<backbone>-<env>-s<seed>-<hash>``: the folder of a run, the same for the same settings on any machine.
 
-    The hash covers all that can change a result, `RESULT_VERSION`, the source of ``file.py:Class`` and the content of data
-    from elsewhere included; paths, logging, time limits and the version of dsbench are left out.
+    The hash covers all that can change a result, `RESULT_VERSION`, code from outside and the content of data from elsewhere
+    included; paths, logging, time limits and the version of dsbench are left out.
 
     Args:
         config: the settings.
         result_version: under which the run is named; None is the present `RESULT_VERSION`.
 
     Raises:
-        UsageError: data from elsewhere is not there.
+        UsageError: code or data from elsewhere is not there.
     """
     return names_of(config, result_version=result_version)(config.seed)
 
@@ -62,10 +63,8 @@ def names_of(config: RunConfig, *, result_version: int | None = None) -> Callabl
         _remove(settings, path)
     for path, before in LATER.items():
         _remove(settings, path, only=before)
-    for part in ("backbone", "env"):
-        name = settings[part]["name"]
-        if (source := source_hash(name)) is not None:
-            settings[part]["name"] = [name.rpartition(":")[2], source]
+    for part, identity in identities_of(config).items():
+        settings[part]["name"] = identity
     if ":" in config.data.recipe:
         from dsbench.envs.data.source import source_hash as data_hash
 

@@ -8,12 +8,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dsbench.backbones.catalogue import BACKBONES
 from dsbench.config.errors import problems, usage_error
-from dsbench.config.presets import DEFAULT, TASKS, Preset, get_preset
+from dsbench.config.outside_code import name_all
+from dsbench.config.preset import Preset
+from dsbench.config.presets import DEFAULT, TASKS, get_preset
 from dsbench.config.settings import LEARNED, SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
+from dsbench.envs import ENVS
 from dsbench.errors import UnknownName, UsageError
-from dsbench.registry import source_hash
+from dsbench.outside import trust
+from dsbench.text import shown
 
 
 def resolve(
@@ -23,21 +28,53 @@ def resolve(
     overrides: Sequence[str] = (),
     backbone: str | None = None,
     env: str | None = None,
+    trust_code: bool = False,
     **arguments: Any,
 ) -> RunConfig:
     """The configuration of one run: settings of the task, then of the preset, file, arguments, `overrides`; the later wins.
+
+    Code from outside that the arguments or `overrides` name may run from now on; what the file alone names may not.
 
     Args:
         preset: one of `dsbench.config.presets` (``quick`` by default); None takes the file's, else the default.
         config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
         overrides: ``a.b=value`` texts, as given to ``--set``.
         backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``; None takes the preset's, if it has one.
-        env: catalogue name of the environment.
+        env: catalogue name of the environment, ``package.module:function`` or ``path/file.py:function``.
+        trust_code: what the file names may run too.
         **arguments: other top-level settings (``seed``, ``threads``, ``device``, ...); None means not given.
 
     Raises:
         UsageError: naming every key and value that cannot be used, all at once.
     """
+    config = settle(
+        preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, **arguments
+    )  # fmt: skip
+    if trust_code:
+        name_all([config])
+    given = {"backbone": backbone, "env": env} | named_by(overrides)
+    for catalogue, part, chosen in ((BACKBONES, "backbone", config.backbone.name), (ENVS, "env", config.env.name)):
+        if chosen == given[part]:
+            catalogue.named(chosen)
+    return config
+
+
+def named_by(overrides: Sequence[str]) -> dict[str, str]:
+    """``backbone`` and ``env`` -> the name that ``a.b=value`` texts give it, the last one."""
+    pairs = [(path.removesuffix(".name"), value) for path, value in map(parse_override, overrides)]
+    return {part: value for part, value in pairs if part in ("backbone", "env") and isinstance(value, str)}
+
+
+def settle(
+    *,
+    preset: str | None = None,
+    config_file: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    backbone: str | None = None,
+    env: str | None = None,
+    **arguments: Any,
+) -> RunConfig:
+    """As `resolve`, for names that may all have come from a file: nothing of theirs may run for being named here."""
     from_file, lines = read_config_file(Path(config_file)) if config_file is not None else ({}, Lines())
     given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
     given |= {key: {"name": name} for key, name in (("backbone", backbone), ("env", env)) if name is not None}
@@ -47,7 +84,7 @@ def resolve(
         lines = lines.without(path)
     asked = _with_policy(_merge(from_file, _with_size(given)), lines)
     _check_width_is_free(asked, given)
-    chosen = _preset(preset or asked.get("preset") or DEFAULT, lines)
+    chosen = _preset(preset, asked, lines)
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
         asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
     env_name = _name_of(asked.get("env"))
@@ -58,10 +95,15 @@ def resolve(
     return from_dict({**_merge(settings, _with_size(asked)), "preset": chosen.name}, lines)
 
 
-def _preset(name: str, lines: Lines) -> Preset:
+def _preset(given: str | None, asked: Mapping[str, Any], lines: Lines) -> Preset:
+    named = asked.get("preset") if given is None else given
+    if named is None:
+        return get_preset(DEFAULT)
+    if not isinstance(named, str):
+        raise UsageError(f"{lines.place('preset')}preset is {shown(named)}; expected a name (dsbench list presets)")
     try:
-        return get_preset(name)
-    except UsageError as error:
+        return get_preset(named)
+    except UnknownName as error:
         raise UsageError(f"{lines.place('preset')}{error}") from None
 
 
@@ -78,8 +120,8 @@ def _check_width_is_free(asked: Mapping[str, Any], given: Mapping[str, Any]) -> 
     backbone = given.get("backbone")
     if asked.get("match") is not None and isinstance(backbone, Mapping) and "d_model" in backbone:
         raise UsageError(
-            f"match is {asked['match']!r}, which chooses backbone.d_model, and backbone.d_model is "
-            f"{backbone['d_model']!r}; leave out one of them (--set match=null)"
+            f"match is {shown(asked['match'])}, which chooses backbone.d_model, and backbone.d_model is "
+            f"{shown(backbone['d_model'])}; leave out one of them (--set match=null)"
         )
 
 
@@ -113,18 +155,15 @@ def from_dict(settings: Mapping[str, Any], lines: Lines | None = None) -> RunCon
 
 
 def _unknown_names(settings: Mapping[str, Any], lines: Lines) -> list[str]:
-    """What is wrong with the names of the backbone and the environment; files are looked for, modules not imported."""
-    from dsbench.backbones.catalogue import BACKBONES
-    from dsbench.envs import ENVS
-
+    """What is wrong with the names of the backbone and the environment; code is looked for and not run."""
     wrong = []
     for part, catalogue in (("backbone", BACKBONES), ("env", ENVS)):
         name = _name_of(settings.get(part))
         if part == "backbone" and name == settings.get("policy") and name in SCRIPTED:
             continue
         try:
-            if catalogue.is_reference(name):
-                source_hash(name)
+            if catalogue.is_outside(name):
+                trust.find(name)
             elif name:
                 catalogue.entry(name)
         except UsageError as error:

@@ -7,7 +7,7 @@ the worker. Nothing here imports torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -23,8 +23,12 @@ from pydantic import (
 
 from dsbench.config.matching import parse_match
 from dsbench.config.presets import DEFAULT
+from dsbench.text import is_text, shown
 
 LEARNED, SCRIPTED = "learned", ("random", "optimal")  # who acts: a trained backbone, or a policy without one
+
+DEVICE = "(auto|cpu|cuda(:[0-9]{1,4})?)"  # as a regular expression
+_DEEPEST, _LARGEST = 8, 2**63 - 1  # of an option: lists in lists, and a whole number of either sign
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
 CountOrZero: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
@@ -68,6 +72,7 @@ class _Named(Section):
         rest = {key: item for key, item in value.items() if key not in cls.model_fields}
         if isinstance(own.get("options", {}), Mapping):
             own["options"] = {**own.get("options", {}), **rest}
+            _check_keys(own["options"], cls.model_fields)
         return own
 
     @model_validator(mode="after")
@@ -75,7 +80,7 @@ class _Named(Section):
         for key, item in self.options.items():
             if not _is_plain(item):
                 raise ValueError(
-                    f"{key} is {item!r}; expected a finite number, true, false, null, text or a list of these"
+                    f"{key} is {shown(item)}; expected a finite number, true, false, null, text or a list of these"
                 )
         return self
 
@@ -192,7 +197,7 @@ class EvalConfig(Section):
         default=None, description="target return; null: by the environment's rule"
     )
     target_sweep: Annotated[tuple[TargetReturn, ...], BeforeValidator(_as_tuple)] = Field(
-        default=(), description="further target returns, played at the end and reported apart"
+        default=(), max_length=1000, description="further target returns, played at the end and reported apart"
     )
     target_quantile: Quantile = Field(default=0.95, description="target return, as a quantile of the data's returns")
     opposite_quantile: Quantile = Field(default=0.05, description="the same for the opposite target")
@@ -222,7 +227,7 @@ class RunConfig(Section):
     measure: MeasureConfig = MeasureConfig()
     seed: Seed = Field(default=0, description="drives initialisation, batches and dropout")
     threads: int = Field(default=1, ge=1, le=4096, description="threads of the worker")
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:<i>")
+    device: str = Field(default="auto", pattern=f"^{DEVICE}$", description="auto, cpu, cuda or cuda:<i>")
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="arithmetic of the training pass; acting is fp32"
     )
@@ -261,9 +266,20 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def _is_plain(value: Any) -> bool:
+def _check_keys(options: Mapping[Any, Any], fields: Iterable[str]) -> None:
+    """`ValueError` where an option could be no argument of its owner, or would hide a setting of ours."""
+    for key in options:
+        if not (isinstance(key, str) and key.isidentifier()):
+            raise ValueError(f"{shown(key)} is no name of an option; expected letters, digits and _ alone")
+        if key in fields:
+            raise ValueError(f"options.{key} would hide {key}; give {key} beside the options")
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, list):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | str)
+        return depth < _DEEPEST and all(_is_plain(item, depth + 1) for item in value)
+    if isinstance(value, int):
+        return -_LARGEST <= value <= _LARGEST
+    return value is None or (isinstance(value, str) and is_text(value))

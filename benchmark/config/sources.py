@@ -5,21 +5,31 @@ Files are read as `dsbench.reading` reads everything; of YAML the line of each k
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from dsbench.errors import UsageError
 from dsbench.reading import Limits, Unparsable, check_bounds, parse_json, parse_yaml, read_regular
 from dsbench.reading.yaml_text import Scalar, plain_scalar
+from dsbench.text import cut, is_text, shown
 
 _LIMITS = Limits(depth=24, entries=50_000, text=20_000)  # settings are small, and anything larger is not settings
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
-_INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z")
-_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z")
+_INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z", re.ASCII)
+_DIGITS = 400  # of a number; floats end at 309, and no setting takes a longer one
+_DEEPEST = 8  # groups in groups, and lists in lists; settings need two
+_DEEPEST_TOML = 16
+_TOML = re.compile(  # quoted texts, comments, words; what ends a dotted key
+    r'''"""(?:[^"\\]|\\.|"(?!""))*"""|\'{3}.*?\'{3}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|\#[^\n]*|[\w-]+|[ \t]+|\.|(?P<ends>.)''',
+    re.DOTALL,
+)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 _NOT_FINITE = re.compile(r"[-+]?\.?(nan|inf|infinity)\Z", re.IGNORECASE)
 
@@ -68,33 +78,71 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], Lines]:
 
 def parse_override(text: str) -> tuple[str, Any]:
     """``train.lr=1e-3`` as ``("train.lr", 0.001)``; `UsageError` when it has another form."""
+    place = f"--set {shown(text)}"
+    if not is_text(text):
+        raise UsageError(f"{place} is no text in UTF-8; expected such as train.lr=1e-3")
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not _KEY.match(key):
-        raise UsageError(f"--set {text!r} is not of the form a.b=value, such as train.lr=1e-3")
+        raise UsageError(f"{place} is not of the form a.b=value, such as train.lr=1e-3")
+    if key.count(".") >= _DEEPEST:
+        raise UsageError(f"{place} names a setting {key.count('.') + 1:,} groups deep; expected at most {_DEEPEST}")
     if not value.strip():
-        raise UsageError(f"--set {text!r} has no value; write {key}=null for none")
-    return key, _parse_value(value.strip(), text)
+        raise UsageError(f"{place} has no value; write {key}=null for none")
+    return key, _parse_value(value.strip(), place)
 
 
-def _parse_value(value: str, whole: str) -> Any:
+def _parse_value(value: str, place: str, depth: int = 0) -> Any:
     if value.startswith("["):
-        if not value.endswith("]"):
-            raise UsageError(f"--set {whole!r}: the list is not closed; write [a,b] (in quotes for most shells)")
-        inner = value[1:-1].strip()
-        return [_parse_value(item.strip(), whole) for item in inner.split(",")] if inner else []
+        if depth >= _DEEPEST:
+            raise UsageError(f"{place}: lists stand more than {_DEEPEST} deep in each other")
+        return [_parse_value(item, place, depth + 1) for item in _items(value, place)]
     if value[0] in "'\"":
         if len(value) < 2 or value[-1] != value[0]:
-            raise UsageError(f"--set {whole!r}: the quote is not closed")
+            raise UsageError(f"{place}: the quote is not closed")
         return value[1:-1]
     words = {"true": True, "false": False, "null": None}  # "none" is a word: wrapper.condition=none
     if value.lower() in words:
         return words[value.lower()]
     if _NOT_FINITE.match(value):
-        raise UsageError(f"--set {whole!r}: {value} is no finite number")
-    if _INTEGER.match(value):
-        return int(value)
-    return float(value) if _FLOAT.match(value) else value
+        raise UsageError(f"{place}: {value} is no finite number")
+    return _number(value, place) if _FLOAT.match(value) else value
+
+
+def _items(value: str, place: str) -> list[str]:
+    """The entries of a list, split at its own commas and not at those of a list or a quoted text inside it."""
+    if not value.endswith("]") or value == "[":
+        raise UsageError(f"{place}: the list is not closed; write [a,b] (in quotes for most shells)")
+    ends, depth, quote, fresh = [0], 0, "", True  # fresh: an entry begins here, which a quote may open
+    for index, character in enumerate(value[1:-1], 1):
+        if quote:
+            quote = "" if character == quote else quote
+        elif fresh and character in "'\"":
+            quote = character
+        elif character == "," and not depth:
+            ends.append(index)
+        else:
+            depth += (character == "[") - (character == "]")
+        fresh = fresh if character.isspace() else character in "[,"
+    ends.append(len(value) - 1)
+    items = [value[start + 1 : end].strip() for start, end in pairwise(ends)]
+    if items == [""]:
+        return []
+    if "" in items:
+        raise UsageError(f"{place}: an entry of the list is empty; write null for none")
+    return items
+
+
+def _number(text: str, place: str) -> int | float:
+    """A number out of its text, which has the form of one; `UsageError` where no setting could hold it."""
+    if len(text) > _DIGITS:
+        raise UsageError(f"{place}: {cut(text)} has {len(text):,} characters; expected a number of at most {_DIGITS}")
+    if _INTEGER.match(text):
+        return int(text)
+    number = float(text)
+    if not math.isfinite(number):
+        raise UsageError(f"{place}: {text} is larger than any number here; expected a finite one")
+    return number
 
 
 def _read_yaml(data: bytes, file: str, lines: dict[str, str]) -> Any:
@@ -121,6 +169,7 @@ def _with_point(number: str) -> str:
 
 def _read_toml(data: bytes, file: str, lines: dict[str, str]) -> Any:
     text = _text(data)
+    _check_toml_depth(text)
     try:
         settings = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -128,6 +177,20 @@ def _read_toml(data: bytes, file: str, lines: dict[str, str]) -> Any:
         raise Unparsable(f"not valid TOML ({reason})") from None
     check_bounds(settings, _LIMITS)
     return settings
+
+
+def _check_toml_depth(text: str) -> None:
+    """`Unparsable` for groups nested deeper than settings ever are; the library's time grows with the square of that."""
+    depth = chain = 0
+    for token in _TOML.finditer(text):
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        if token[0] == ".":
+            chain += 1
+        elif token["ends"]:
+            chain = 0
+        if max(depth, chain) > _DEEPEST_TOML:
+            line = text.count("\n", 0, token.start()) + 1
+            raise Unparsable(f"groups stand more than {_DEEPEST_TOML} deep in each other", line)
 
 
 def _read_json(data: bytes, file: str, lines: dict[str, str]) -> Any:

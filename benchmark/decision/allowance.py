@@ -21,11 +21,20 @@ class Allowance(TorchDispatchMode):
     """While it is entered, new tensors take `limit` bytes between them at most; on torch's meta device they are counted alike.
 
     What is made from a size is counted before it is made, what an operation makes of tensors when it is.
+
+    Args:
+        limit: bytes.
+        tensors: how many may be made; None is any number.
+
+    Attributes:
+        taken: bytes so far.
+        made: tensors so far.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, tensors: int | None = None) -> None:
         super().__init__()
-        self.limit, self.taken = limit, 0
+        self.limit, self.tensors = limit, tensors
+        self.taken = self.made = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -36,15 +45,19 @@ class Allowance(TorchDispatchMode):
         if name in DRAWING and args[0].is_meta:  # there is nothing to fill, and torch takes seconds to find that out
             return args[0]
         self._check(self.taken + _bytes(name, args, kwargs or {}))
-        made = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if all(returned.alias_info is None for returned in func._schema.returns):
-            self.taken += sum(value.nbytes for value in tree_leaves(made) if isinstance(value, Tensor))
+            made = [value for value in tree_leaves(result) if isinstance(value, Tensor)]
+            self.made += len(made)
+            self.taken += sum(value.nbytes for value in made)
             self._check(self.taken)
-        return made
+        return result
 
     def _check(self, needed: int) -> None:
         if needed > self.limit:
             raise TooMuch(f"takes more than {self.limit:,} bytes")
+        if self.tensors is not None and self.made > self.tensors:
+            raise TooMuch(f"takes more than {self.tensors:,} tensors")
 
 
 def _bytes(name: str, args: Any, kwargs: dict[str, Any]) -> int:

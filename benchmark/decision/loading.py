@@ -17,6 +17,7 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
+from dsbench.backbones.hippo import shapes_alone
 from dsbench.config.settings import WrapperConfig
 from dsbench.decision.allowance import Allowance, TooMuch
 from dsbench.decision.policy import build_policy
@@ -30,7 +31,8 @@ from dsbench.records.stored_tensors import contradiction
 WAY_OUT = "run the same command with --force to make the run again"
 SMALL = 2**26  # bytes that any description may take
 SMALL_SPACE = 2**18  # entries that a space may have in any case
-SLACK = 16  # times the size of the file: what is made on the way counts too
+FEW = 300  # tensors that any description may make
+SLACK = 16  # times the size of the file, or its tensors: what is made on the way counts too
 LARGEST_STATE = 2**30  # bytes of one row
 PLAIN_NUMBER = 2**16  # an option up to this is no matter, above it must be less than the file has entries
 
@@ -61,17 +63,25 @@ def policy_of(checkpoint: Checkpoint, place: Path, settings: Mapping[str, Any] |
     description = describe_stored(checkpoint, place, settings)
     entries = sum(tensor.numel() for tensor in checkpoint.tensors.values())
     limit = SMALL + SLACK * sum(tensor.nbytes for tensor in stored_once(checkpoint.tensors))
+    count = FEW + SLACK * len(checkpoint.tensors)
     with _explained(place):
         _check_sizes(description, entries)
-        sketch = _built_without_memory(description, limit)
+        sketch = _built_without_memory(description, limit, count)
         if sketch is not None:
             _check_fits(sketch, checkpoint.tensors, place)
-        with Allowance(limit):
+        with Allowance(limit, count):
             policy = build_policy(description)
         if sketch is None:
             _check_fits(policy, checkpoint.tensors, place)
         policy.load_state_dict(checkpoint.tensors)
     return policy
+
+
+def described_backbone(checkpoint: Checkpoint) -> str:
+    """What the description of a policy names as its backbone; empty where it is none, which `policy_of` says."""
+    description = checkpoint.meta.get("policy")
+    name = description.get("backbone") if isinstance(description, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def describe_stored(checkpoint: Checkpoint, place: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -128,10 +138,10 @@ def non_finite_weights(policy: DecisionSequence) -> str | None:
     return f"{sum(wrong.values()):,} of {total:,} weights are NaN or infinite, the first of them in {next(iter(wrong))}"
 
 
-def _built_without_memory(description: dict[str, Any], limit: int) -> DecisionSequence | None:
+def _built_without_memory(description: dict[str, Any], limit: int, count: int) -> DecisionSequence | None:
     """None where the backbone reads weights while it makes them, which cannot be done without any."""
     try:
-        with Allowance(limit), torch.device("meta"):
+        with Allowance(limit, count), shapes_alone(), torch.device("meta"):
             return build_policy(description)
     except TooMuch:
         raise
@@ -156,11 +166,17 @@ def _explained(place: Path) -> Iterator[None]:
     except UsageError as error:
         if type(error) not in (UsageError, UnknownName):  # others have a way out of their own
             raise
-        raise UsageError(f"{place / MANIFEST} describes a policy that is refused: {error}") from error
+        raise UsageError(f"{place / MANIFEST} describes a policy that is refused: {_short(error)}") from error
     except TooMuch as error:
         raise CorruptFile(f"{place / MANIFEST} describes a policy that {error}; {WAY_OUT}") from error
     except (MemoryError, RuntimeError, TypeError, ValueError, ArithmeticError, LookupError, AssertionError) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = f"{type(error).__name__}: {_short(error)}"
         raise CorruptFile(
             f"{place / MANIFEST} describes a policy that cannot be built ({reason}); {WAY_OUT}"
         ) from error
+
+
+def _short(error: Exception) -> str:
+    """On one line; what comes from a file may be of any length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-180:]}"

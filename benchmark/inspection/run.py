@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,18 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from dsbench import envs
 from dsbench.config import RunConfig
 from dsbench.config.settings import DataConfig
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy
+from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import best_episodes, permuted_returns
 from dsbench.envs.data.source import load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
+from dsbench.outside.source import Source
+from dsbench.outside.trust import using
 from dsbench.train import seeded
 from dsbench.trained import check_task, open_trained
 
@@ -50,6 +52,7 @@ class OpenedRun:
         config: its settings.
         policy: trained, in evaluation mode, on the CPU, in float64 (a look inside should add no rounding of its own).
         spec: how the policy is built.
+        sources: the run's own code from outside.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class OpenedRun:
     config: RunConfig
     policy: DecisionSequence
     spec: Mapping[str, Any]
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -65,14 +69,16 @@ class OpenedRun:
     @cached_property
     def untrained(self) -> DecisionSequence:
         """The same policy before its first update, in float64; what is not trained (normalisers) it has from the data."""
-        policy = initial_policy(self.config, self.spec).double()
+        with using(self.sources):
+            policy = initial_policy(self.config, self.spec).double()
         policy.load_state_dict(dict(self.policy.named_buffers()), strict=False)
         return policy.eval()
 
     @cached_property
     def env(self) -> EnvSpec:
         """The task of the run's settings, which the policy must fit; `UsageError` where it does not."""
-        env = envs.get_spec(self.config.env.name, **self.config.env.options)
+        with using(self.sources):
+            env = spec_of(self.config.env.name, self.config.env.options)
         check_task(self.policy, env, self.path)
         return env
 
@@ -142,14 +148,14 @@ def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequen
         return build_policy(dict(spec))
 
 
-def open_run(run: str | Path) -> OpenedRun:
+def open_run(run: str | Path, *, trust_code: bool = False) -> OpenedRun:
     """The run in this folder, ready to be looked into.
 
     Raises:
         UsageError: weights are no numbers, so that nothing could be told; or as `dsbench.trained.open_trained` raises it.
     """
-    found = open_trained(run)
+    found = open_trained(run, trust_code=trust_code)
     if found.weights_note is not None:
         raise UsageError(f"{run}: {found.weights_note}; expected a policy whose decisions can be told")
     policy = copy.deepcopy(found.policy).double().eval()
-    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"])
+    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources)

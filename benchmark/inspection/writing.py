@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dsbench.files import to_json, write_atomic
+from dsbench.files import to_json, write_below
 from dsbench.inspection.attention import mean_lag
 from dsbench.inspection.dynamics_section import CHANNELS, dynamics_section
 from dsbench.inspection.findings import QUANTILES, Findings
@@ -22,6 +22,7 @@ from dsbench.inspection.systems import Dynamics, half_lives
 from dsbench.reports.document import Report
 from dsbench.reports.markdown import markdown
 from dsbench.reports.page import page
+from dsbench.text import safe_text_columns
 
 Tables = dict[str, pd.DataFrame]
 
@@ -38,18 +39,19 @@ class Written:
 def write(folder: Path, found: Findings | None, drifts: Sequence[Drift] = ()) -> Written:
     """Everything about a run, about rounding, or both, into `folder`; a file that is there is replaced."""
     report = report_of(found, drifts)
-    write_atomic(folder / "inspect.json", to_json(summary(found, drifts)))
+    write_below(folder, "inspect.json", to_json(summary(found, drifts)))
     for name, table in tables(found, drifts).items():
-        write_atomic(
-            folder / "tables" / f"{name}.csv",
-            table.to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode(),
+        write_below(
+            folder,
+            f"tables/{name}.csv",
+            safe_text_columns(table).to_csv(index=False, lineterminator="\r\n", float_format="%.9g").encode(),
         )
     figures = [figure for section in report.sections for figure in section.figures]
     for figure in figures:
-        write_atomic(folder / "figures" / f"{figure.name}.svg", figure.svg.encode())
-        write_atomic(folder / "figures" / f"{figure.name}.png", figure.png)
-    write_atomic(folder / "inspect.md", markdown(report).encode())
-    write_atomic(folder / "inspect.html", page(report).encode())
+        write_below(folder, f"figures/{figure.name}.svg", figure.svg.encode())
+        write_below(folder, f"figures/{figure.name}.png", figure.png)
+    write_below(folder, "inspect.md", markdown(report).encode())
+    write_below(folder, "inspect.html", page(report).encode())
     return Written(folder, folder / "inspect.html", len(figures))
 
 

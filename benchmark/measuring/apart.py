@@ -11,6 +11,7 @@ import torch
 
 from dsbench.config import RunConfig, from_dict, to_dict
 from dsbench.measuring.plan import Cell
+from dsbench.outside.trust import handed_over, received, using
 from dsbench.stopping import asked
 
 _LOOK_UP_S = 0.2
@@ -33,7 +34,8 @@ class Apart:
     def occupied(self, cell: Cell, config: RunConfig) -> tuple[dict[str, Any], str | None]:
         """What `dsbench.measuring.memory.occupied` gives, or nothing and why."""
         receiving, sending = self._context.Pipe(duplex=False)
-        arguments = (sending, cell.to_json(), to_dict(config), str(self.device), self.threads)
+        settings = (to_dict(config), handed_over())
+        arguments = (sending, cell.to_json(), settings, str(self.device), self.threads)
         process = self._context.Process(target=_count, args=arguments, daemon=True)
         process.start()
         sending.close()
@@ -60,11 +62,19 @@ class Apart:
         return (found, None) if isinstance(found, dict) else ({}, f"memory: {found}")
 
 
-def _count(sending: Connection, cell: dict[str, Any], config: dict[str, Any], device: str, threads: int) -> None:
+def _count(
+    sending: Connection,
+    cell: dict[str, Any],
+    settings: tuple[dict[str, Any], dict[str, Any]],
+    device: str,
+    threads: int,
+) -> None:
     from dsbench.measuring.memory import occupied
 
     torch.set_num_threads(threads)
     try:
-        sending.send(occupied(Cell(**cell), from_dict(config), torch.device(device)))
+        config, sources = settings
+        with using(received(sources)):
+            sending.send(occupied(Cell(**cell), from_dict(config), torch.device(device)))
     except Exception as error:
         sending.send(f"{type(error).__name__}: {' '.join(str(error).split())}")

@@ -19,11 +19,11 @@ from typing import Any, cast
 import numpy as np
 
 from dsbench.config import RunConfig
-from dsbench.errors import UnknownName
 from dsbench.files import write_atomic
 from dsbench.measuring import bench_records
 from dsbench.measuring.apart import Apart
 from dsbench.measuring.cells import build_model, contender
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.contending import configurations, match_record
 from dsbench.measuring.estimates import noise_floor
 from dsbench.measuring.limits import ratio
@@ -48,6 +48,7 @@ class Measuring:
     """One measuring. Construction refuses what the user got wrong before anything is written."""
 
     def __init__(self, request: Request, report: Report) -> None:
+        request.check()
         self.request, self.report = request, report
         self.device = pick_device(request.device)
         self.configs = configurations(request)
@@ -56,7 +57,7 @@ class Measuring:
             for name, config in self.configs.items()
         }
         self.layers = {name: getattr(backbone, "n_layers", None) for name, backbone in built.items()}
-        wanted = [_known_mode(mode) for mode in request.modes] or MODES
+        wanted = request.modes or MODES
         grid_cells = cells([contender(config, self.device) for config in self.configs.values()], request.grid)
         self.cells = [cell for cell in grid_cells if cell.mode in wanted]
         self.samples: dict[str, np.ndarray] = {}
@@ -67,6 +68,8 @@ class Measuring:
         self.folder, self.journal = folder, Journal(folder / bench_records.JOURNAL)
         request = self.request.to_json()
         del request["results"]  # where a user keeps records is nobody else's business
+        if content := content_asked(self.request):
+            request["sources"] = content
         self.journal.append({**request, "kind": "bench", "grid_kind": request["kind"], "cells": len(self.cells)})
         self.journal.append_many({"kind": "planned", **self._columns(cell)} for cell in self.cells)
         write_atomic(folder / bench_records.PROVENANCE, seal(provenance()))
@@ -191,9 +194,3 @@ class Measuring:
             "d_model": config.backbone.d_model, "n_layers": self.layers.get(cell.backbone), "device": str(self.device),
             "threads": self.request.threads,
         }  # fmt: skip
-
-
-def _known_mode(name: str) -> str:
-    if name not in MODES:
-        raise UnknownName("mode", name, MODES)
-    return name

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsbench.errors import UnreadableRecord, UsageError
-from dsbench.files import write_atomic
+from dsbench.files import stays_inside, write_atomic
 from dsbench.reading import Unparsable
 from dsbench.records.documents import JOURNAL_SIZE, LARGEST
 from dsbench.records.documents import PROVENANCE as PROVENANCE_KIND
@@ -23,6 +23,7 @@ from dsbench.records.encoding import read_sealed
 from dsbench.records.journal_text import WAY_OUT, JournalText
 from dsbench.records.record_files import FolderFiles, RecordFiles
 from dsbench.records.store import Places, stored_in
+from dsbench.text import safe_text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,7 @@ def new_folder(results: Path, kind: str) -> Path:
     """A new folder below RESULTS/bench, named by the time (UTC) and `kind`."""
     stem = f"{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}-{kind}"
     base = results / FOLDER
+    stays_inside(base, results)
     base.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         path = base / (stem if number == 1 else f"{stem}-{number}")
@@ -169,7 +171,8 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def write_cells(path: Path) -> Path:
     """Derive ``cells.csv`` from the journal of the measuring in `path`."""
     out = path / CELLS
-    write_atomic(out, table(list(read_bench(path).cells.values())).to_csv(index=False, lineterminator="\r\n").encode())
+    cells = safe_text_columns(table(list(read_bench(path).cells.values())))
+    write_atomic(out, cells.to_csv(index=False, lineterminator="\r\n").encode())
     return out
 
 

@@ -15,15 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dsbench import envs
-from dsbench.backbones import Backbone, build, load_class
+from dsbench.backbones import Backbone
 from dsbench.backbones.contract import options_of
+from dsbench.backbones.factory import class_of, make_backbone
 from dsbench.backbones.state import State
 from dsbench.batches import Batch, BatchSampler
 from dsbench.config import RunConfig
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.decision.policy import policy_spec
 from dsbench.decision.spaces import space_from_json
+from dsbench.envs.catalogue import spec_of
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
 from dsbench.episodes import Episodes, map_observations
 from dsbench.measuring.plan import Cell, Contender
@@ -68,7 +69,7 @@ class Subject:
 
 def contender(config: RunConfig, device: torch.device) -> Contender:
     """What the grid needs to know of a backbone."""
-    options = options_of(load_class(config.backbone.name))
+    options = options_of(class_of(config.backbone.name))
     named = ("triton" if device.type == "cuda" else "c", "torch") if "implementation" in options else ()
     return Contender(config.backbone.name, WINDOW_OPTION in options, named)
 
@@ -90,7 +91,7 @@ def build_model(cell: Cell, config: RunConfig, device: torch.device) -> tuple[De
     """The policy of a cell, always the same weights, and the options that the cell adds to its backbone's."""
     spec, width = _spec(config), config.backbone.d_model
     added: dict[str, Any] = {}
-    cls = Nothing if cell.mode == "empty" else load_class(config.backbone.name)
+    cls = Nothing if cell.mode == "empty" else class_of(config.backbone.name)
     wrapper = config.wrapper.model_dump()
     if wrapper["previous_action"] is None:
         wrapper["previous_action"] = not cls.memoryless
@@ -109,7 +110,7 @@ def build_model(cell: Cell, config: RunConfig, device: torch.device) -> tuple[De
         added["implementation"] = cell.implementation
     with seeded(torch.device("cpu"), 0, "init"):
         options = {**config.backbone.options, **added}
-        backbone = Nothing(width) if cls is Nothing else build(config.backbone.name, width, **options)
+        backbone = Nothing(width) if cls is Nothing else make_backbone(config.backbone.name, width, options)
         spaces = (space_from_json(description[f"{kind}_space"]) for kind in ("observation", "action"))
         model = DecisionSequence(backbone, *spaces, **wrapper)
     return model.to(device), added
@@ -229,7 +230,7 @@ def _copy(target: Tensor, source: Tensor) -> None:
 
 
 def _spec(config: RunConfig) -> EnvSpec:
-    return envs.get_spec(config.env.name, **config.env.options)
+    return spec_of(config.env.name, config.env.options)
 
 
 def _noise(spec: EnvSpec, rows: int, timesteps: int) -> Episodes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dsbench.backbones import load_class
 from dsbench.backbones.contract import options_of
-from dsbench.config import RunConfig, resolve
+from dsbench.backbones.factory import class_of
+from dsbench.config import RunConfig
 from dsbench.config.matching import parse_match
+from dsbench.config.resolution import settle
 from dsbench.config.settings import BackboneConfig
 from dsbench.config.sources import parse_override
 from dsbench.errors import UsageError
@@ -22,14 +23,14 @@ def configurations(request: Request) -> dict[str, RunConfig]:
     """The configuration of each backbone by its name, with the width that ``match`` chooses.
 
     Raises:
-        UsageError: no backbone is asked for, an option that none of them has, or what `resolve` and `matched` refuse.
+        UsageError: no backbone is asked for, an option that none of them has, or what `settle` and `matched` refuse.
     """
     if not request.backbones:
         raise UsageError("no backbone to measure; name some with --backbones gpt,s4")
-    options = {name: set(options_of(load_class(name))) for name in request.backbones}
+    options = {name: set(options_of(class_of(name))) for name in request.backbones}
     _check_someone_has(request.overrides, options)
     configs = [
-        resolve(
+        settle(
             backbone=name, env=request.env, overrides=_of_backbone(request.overrides, options[name]),
             match=request.match, threads=request.threads,
         )

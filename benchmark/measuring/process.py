@@ -16,6 +16,7 @@ from typing import Any
 
 from dsbench.errors import DsbenchError, Internal, UsageError
 from dsbench.measuring.request import Request
+from dsbench.outside.trust import environment, handed_over
 from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 from dsbench.running.progress import Display
@@ -37,16 +38,17 @@ class Measured:
 
 
 def measure_apart(request: Request, display: Display) -> Measured:
-    """Measure in a process of its own.
+    """Measure in a process of its own. Code from outside is what `dsbench.outside.trust.using` gives, or what lies there.
 
     Raises:
         UsageError: the request cannot be met; nothing was written.
         Internal: the process died.
     """
+    request.check()
     with tempfile.TemporaryDirectory(prefix="dsbench-") as name:
         place = Path(name)
         asked = place / "request.json"
-        asked.write_text(json.dumps(request.to_json()))
+        asked.write_text(json.dumps({"request": request.to_json(), "sources": handed_over()}))
         with (place / "stderr.txt").open("wb") as stderr, display:
             process, reading = _start(request, asked, stderr)
             relay = Relay(partial(_stop, process, display), process.kill)
@@ -64,7 +66,7 @@ def _start(request: Request, asked: Path, stderr: Any) -> tuple[subprocess.Popen
         [sys.executable, *WORKER, "--request", str(asked)],
         stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, pass_fds=[writing], process_group=0,
         env={
-            **os.environ, **process_environment(request.threads), **parent_of_workers(),
+            **os.environ, **process_environment(request.threads), **parent_of_workers(), **environment(),
             "DSBENCH_PROGRESS_FD": str(writing),
         },
     )  # fmt: skip
@@ -90,9 +92,7 @@ def _follow(lines: Any, display: Display) -> Mapping[str, Any]:
 def _outcome(told: Mapping[str, Any], code: int, printed: str) -> Measured:
     if "error" in told:
         kind = {UsageError.exit_code: UsageError, Internal.exit_code: Internal}.get(told["exit_code"], DsbenchError)
-        error = kind(told["error"])
-        error.exit_code = told["exit_code"]
-        raise error
+        raise kind.told(told["error"], told["exit_code"])
     if "folder" not in told or code not in (0, *(128 + number for number in STOPPING)):
         last = " ".join(printed[-_TAIL:].split())
         kept = f"; what was measured before is in {told['folder']}" if "folder" in told else ""

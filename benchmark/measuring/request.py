@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from dsbench.measuring.plan import Grid
+from dsbench.config.matching import parse_match
+from dsbench.config.settings import DEVICE
+from dsbench.errors import UnknownName, UsageError
+from dsbench.measuring.plan import MODES, Grid
 
 Kind = Literal["quick", "full"]
 
@@ -44,6 +48,21 @@ class Request:
     device: str = "auto"
     rounds: int = 20
     seconds_limit: float = 120.0
+
+    def check(self) -> None:
+        """`UsageError` for what no process need be started to see."""
+        for mode in self.modes:
+            if mode not in MODES:
+                raise UnknownName("mode", mode, MODES)
+        if not re.fullmatch(DEVICE, self.device):
+            raise UsageError(f"device is {self.device!r}; expected auto, cpu, cuda or cuda:<number>")
+        if not self.env:
+            raise UsageError("env is ''; expected the name of an environment (dsbench list envs)")
+        try:
+            if self.match is not None:
+                parse_match(self.match)
+        except ValueError as error:
+            raise UsageError(f"match: {error}") from None
 
     def to_json(self) -> dict[str, Any]:
         """JSON data that `from_json` reads."""

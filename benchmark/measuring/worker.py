@@ -22,17 +22,20 @@ from dsbench.measuring.bench import Measuring
 from dsbench.measuring.bench_records import new_folder
 from dsbench.measuring.plan import estimated_seconds
 from dsbench.measuring.request import Request
+from dsbench.outside.trust import received, using
 from dsbench.running.pipe import ProgressPipe, end_with_parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dsbench.measuring.worker", description=__doc__)
-    parser.add_argument("--request", type=Path, required=True, help="a Request, JSON")
-    request = Request.from_json(read_json(parser.parse_args(argv).request))
+    parser.add_argument("--request", type=Path, required=True, help="a Request and the code that it names, JSON")
+    asked = read_json(parser.parse_args(argv).request)
+    request = Request.from_json(asked["request"])
     end_with_parent()
     pipe = ProgressPipe.from_environment()
     try:
-        return work(request, pipe)
+        with using(received(asked["sources"])):
+            return work(request, pipe)
     except DsbenchError as error:
         pipe.send({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code

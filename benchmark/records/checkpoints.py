@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import TypeAdapter
 
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, replace_file, replace_folder
+from dsbench.files import cannot_write, check_name, replace_file, replace_folder, stays_inside
 from dsbench.reading import MIB, Limits, Unparsable
 from dsbench.records.encoding import read_sealed, seal
 from dsbench.records.manifest import check_names, read_manifest
@@ -84,6 +84,7 @@ class Checkpoints:
         """
         self.may_write()
         place = self.folder / _folder_name(which)
+        self._check_place()
         beside = temporary_beside(place)
         try:
             self.folder.parent.mkdir(exist_ok=True)
@@ -155,8 +156,12 @@ class Checkpoints:
 
     def drop_updates(self) -> None:
         """Delete the checkpoints with update numbers; named ones stay."""
+        self._check_place()
         for update in self.updates():
             shutil.rmtree(self.folder / _folder_name(update), ignore_errors=True)
+
+    def _check_place(self) -> None:
+        stays_inside(self.folder, self.folder.parent.parent)  # RUN/checkpoints/ATTEMPT: nothing is deleted elsewhere
 
     def _rotate(self, newest: int) -> None:
         # Higher numbers than the one just saved are damaged ones that a resumed run passed over, or another process's.

@@ -69,6 +69,7 @@ class FinalRow(Document):
     seed: Whole | None = None
     success_metric: str | None = None
     journal: Seal | None = None
+    sources: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _columns_are_of_their_type(self) -> FinalRow:
@@ -114,6 +115,7 @@ class Provenance(Document):
     machine: Machine = Machine()
     torch: Torch = Torch()
     sources: dict[str, str] = Field(default={})
+    data_made_with: str | None = None
 
 
 class Metric(TypedDict, total=False):

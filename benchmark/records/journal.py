@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.errors import UnreadableRecord
-from dsbench.files import cannot_write, fsync_folder
+from dsbench.files import cannot_write, fsync_folder, open_own
 from dsbench.reading import Unparsable, read_regular
 from dsbench.records.documents import JOURNAL_SIZE
 from dsbench.records.encoding import plain
@@ -75,11 +75,16 @@ class Journal:
 
     def heal(self) -> int:
         """Cut off an unfinished last line; returns the bytes removed. `UnreadableRecord` if a finished line is damaged."""
+        try:
+            os.close(open_own(self.path, os.O_RDONLY))  # a link or a pipe in its place is nothing to be written to
+        except FileNotFoundError:
+            self._healed = True
+            return 0
         text = self.text()
         text.check()
         removed = len(text.data) - text.good
         if removed:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = open_own(self.path, os.O_WRONLY | os.O_CLOEXEC)
             try:
                 os.ftruncate(descriptor, text.good)
                 os.fsync(descriptor)
@@ -97,7 +102,7 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         is_new = not self.path.exists()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        descriptor = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         try:
             before = os.fstat(descriptor).st_size
             try:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from dsbench.errors import CannotWrite, RunHeld
-from dsbench.files import cannot_write
+from dsbench.files import cannot_write, open_own
 
 _TRIES, _PAUSE_S = 10, 0.03  # a reader in `is_locked` holds the lock for microseconds; it is no holder
 
@@ -34,7 +34,7 @@ def exclusive_lock(path: Path, holder: Callable[[], str]) -> Iterator[Callable[[
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # not inherited by programs started later
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT)  # not inherited by programs started later
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
@@ -59,9 +59,9 @@ def identity(path: Path) -> str | None:
 def is_locked(path: Path) -> bool:
     """Whether some process holds the lock on `path`; needs no write rights."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
+        descriptor = open_own(path, os.O_RDONLY)
+    except OSError:
+        return False  # missing, or nothing that a run of ours could hold
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

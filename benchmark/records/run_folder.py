@@ -1,7 +1,7 @@
 """One run on disk: who works on it, what it was asked to do, what came out. What is there is read in `run_records`.
 
-    runs/<run_id>/  config.yaml  provenance.json  claim.json  claim.lock  journal.jsonl  checkpoints/<attempt>/
-                    result-<attempt>.json  (interrupted-<attempt>.json)
+    runs/<run_id>/  config.yaml  provenance-<attempt>.json  claim.json  claim.lock  journal.jsonl  code/
+                    checkpoints/<attempt>/  result-<attempt>.json  (interrupted-<attempt>.json)
 
 The holder of the kernel lock on ``claim.lock`` is the only writer; the lock vanishes with its process, also by kill -9.
 """
@@ -12,22 +12,22 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from dsbench.errors import CorruptFile, UsageError
-from dsbench.files import cannot_write, check_name, create_exclusive, replace_file
+from dsbench.errors import CorruptFile, DsbenchError, UsageError
+from dsbench.files import cannot_write, check_name, create_exclusive, replace_file, stays_inside
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.documents import STATUSES
 from dsbench.records.encoding import plain, seal
 from dsbench.records.journal import Journal
 from dsbench.records.lock import exclusive_lock, identity, is_locked
 from dsbench.records.record_files import FolderFiles
-from dsbench.records.run_records import CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, PROVENANCE_FILE, RunRecords
+from dsbench.records.run_records import CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, RunRecords, provenance_file
 from dsbench.temporaries import boot_id, discard_leftovers
 
 RETRIED = ("failed", "timeout", "out_of_memory")  # asked again, the next attempt starts from nothing
@@ -97,7 +97,7 @@ class RunFolder(RunRecords):
             RunHeld: a live process holds it.
             CannotWrite: the folder cannot be made or its file system has no locks.
         """
-        with exclusive_lock(self.path / "claim.lock", self.holder) as check_held:
+        with self._locked() as check_held:
             plan = self.plan(force)
             if plan.action != "done":
                 self._take(plan, force)
@@ -112,6 +112,10 @@ class RunFolder(RunRecords):
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+    def _locked(self) -> AbstractContextManager[Callable[[], None]]:
+        stays_inside(self.path, self.path.parent.parent)
+        return exclusive_lock(self.path / "claim.lock", self.holder)
 
     def _take(self, plan: Plan, force: bool) -> None:
         if force:
@@ -148,17 +152,31 @@ class RunFolder(RunRecords):
 
     # ------------------------------------------------------------------ what is written once
 
-    def write_config(self, config: Mapping[str, Any]) -> bool:
-        """Store the configuration; a stored one stays (the run id says that they agree). False if there was one."""
+    def write_config(self, config: Mapping[str, Any], mend: bool = False) -> bool:
+        """Store the configuration; a stored one stays (the run id says that they agree). False if there was one.
+
+        Args:
+            mend: replace a stored one that was changed or damaged.
+        """
         self._before_writing()
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         header = f"{HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
+        if mend and self._is_damaged_config():
+            replace_file(self.path / CONFIG, (header + text).encode())
+            return True
         return create_exclusive(self.path / CONFIG, (header + text).encode())
 
+    def _is_damaged_config(self) -> bool:
+        try:
+            self.read_config()
+        except DsbenchError:
+            return True
+        return False
+
     def write_provenance(self, provenance: Mapping[str, Any]) -> bool:
-        """Store where the run was made; a stored one stays. False if there was one."""
+        """Store where this attempt was made; a stored one stays. False if there was one."""
         self._before_writing()
-        return create_exclusive(self.path / PROVENANCE_FILE, seal(dict(provenance)))
+        return create_exclusive(self.path / provenance_file(self.attempt), seal(dict(provenance)))
 
     @property
     def journal(self) -> Journal:
@@ -218,7 +236,7 @@ class RunFolder(RunRecords):
         if status not in STATUSES:
             raise UsageError(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
         if self._held is None:
-            with exclusive_lock(self.path / "claim.lock", self.holder):
+            with self._locked():
                 return self._finish(status, row, attempt or self.attempt)
         return self._finish(status, row, attempt or self._held)
 

@@ -29,6 +29,11 @@ AGAIN = "delete it, or run the same command with --force to make the run again"
 _RESULT = re.compile(r"result-([1-9][0-9]{0,8})\.json\Z")
 
 
+def provenance_file(attempt: int) -> str:
+    """Name of the provenance of one attempt."""
+    return f"provenance-{attempt}.json"
+
+
 class RunRecords:
     """The records of the run called `run_id`."""
 
@@ -80,9 +85,10 @@ class RunRecords:
 
         Args:
             known: what other runs of one sweep told, by the bytes of their files, which mostly are the same; filled here.
-            attempt: the newest if not given. Runs of before have one file for all attempts.
+            attempt: the newest that has a result, else the newest, if not given. Runs of before have one file for all attempts.
         """
-        for name in (f"provenance-{attempt or self.attempt}.json", PROVENANCE_FILE):
+        newest = attempt or max(self.results(), default=0) or self.attempt
+        for name in (provenance_file(newest), PROVENANCE_FILE):
             try:
                 data = self.files.read(name, SMALL.size)
             except FileNotFoundError:

@@ -17,7 +17,16 @@ from dsbench.records.config_text import flat, parse_config, without_seed
 from dsbench.records.run_records import CONFIG, FINAL, RunRecords
 
 UNREADABLE = "unreadable"  # the status of a run whose files cannot be read
-COLUMNS = ("run_id", "backbone", "env", "seed", "attempt", "status", "reason")  # then the settings, then result.*
+COLUMNS = (
+    "run_id",
+    "backbone",
+    "env",
+    "seed",
+    "attempt",
+    "status",
+    "reason",
+    "source",
+)  # then the settings, then result.*
 _OWN_NAME = re.compile(r"[a-z0-9_]+-[a-z0-9_]+-s[0-9]+-[0-9a-f]{10}\Z")
 
 
@@ -41,6 +50,7 @@ def run_row(records: RunRecords) -> dict[str, Any]:
     identity = {"run_id": records.run_id, "seed": settings.pop("seed", None)}
     identity |= {part: settings.pop(f"{part}.name", None) for part in ("backbone", "env")}
     identity |= {name: outcome.pop(name, None) for name in ("attempt", "status", "reason")}
+    identity["source"] = source_text(result.get("sources"))
     measured = {f"result.{name}": value for name, value in outcome.items() if name not in identity}
     return settings | measured | identity
 
@@ -56,6 +66,23 @@ def row_whatever_comes(records: RunRecords) -> dict[str, Any]:
 def unreadable_row(name: str, reason: str) -> dict[str, Any]:
     """The row of a run of which nothing but its name is known."""
     return dict.fromkeys(COLUMNS) | {"run_id": name, "status": UNREADABLE, "reason": reason}
+
+
+def source_text(sources: Any) -> str | None:
+    """``backbone 1f2e3d4c5b6a, env mine==1.2``: what code from outside made a run; None where none did.
+
+    Args:
+        sources: role -> hash or installed distribution, as rows and provenances hold it.
+    """
+    known = sources if isinstance(sources, Mapping) else {}
+    told = [f"{role} {short_source(known[role])}" for role in ("backbone", "env") if isinstance(known.get(role), str)]
+    return ", ".join(told) or None
+
+
+def short_source(text: str) -> str:
+    """A hash to be read by people: its kind and first 12 digits; an installed distribution as it is."""
+    kind, colon, digest = text.rpartition(":")
+    return text if "==" in text else f"{kind}{colon}{digest[:12]}"
 
 
 def _check_one_run(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from dsbench.records.documents import JOURNAL_SIZE
 from dsbench.records.pack import KINDS, SUFFIX, Pack, files_hash, is_packed, read_pack
 from dsbench.records.record_files import FolderFiles, RecordFiles
 from dsbench.records.run_folder import RunFolder
-from dsbench.records.run_records import RunRecords
+from dsbench.records.run_records import FINAL, RunRecords
 
 RUNS, BENCH = KINDS
 Places: TypeAlias = Path | str | Sequence[Path | str]
@@ -69,6 +70,17 @@ def packs_in(folder: Path) -> list[Path]:
         return sorted(folder / name for name in os.listdir(folder) if name.endswith(SUFFIX) and name[0] != ".")
     except OSError:
         return []
+
+
+def packed_before(results: Path, name: str) -> RunRecords | None:
+    """The run of that name in a pack that lies in a results folder, if it is finished there; damaged packs count for none."""
+    for path in packs_in(results):
+        with suppress(DsbenchError):
+            files = opened_pack(path).runs.get(name)
+            records = None if files is None else RunRecords(name, files)
+            if records is not None and (records.latest_result() or {}).get("status") in FINAL:
+                return records
+    return None
 
 
 def opened_pack(path: Path) -> Pack:

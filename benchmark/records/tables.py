@@ -23,6 +23,7 @@ from dsbench.records.encoding import plain, seal
 from dsbench.records.run_records import RunRecords
 from dsbench.records.run_row import COLUMNS, UNREADABLE, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
+from dsbench.text import safe_text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,14 +227,14 @@ def _batches(stored: Stored, rows: list[dict[str, Any]], copies: list[dict[str, 
 def _encoded_batches(frames: Iterable[pd.DataFrame], fmt: str) -> Iterator[bytes]:
     if fmt == "csv":
         for number, frame in enumerate(frames):
-            yield frame.to_csv(index=False, header=not number, lineterminator="\r\n").encode()
+            yield safe_text_columns(frame).to_csv(index=False, header=not number, lineterminator="\r\n").encode()
         return
     yield from parquet_parts(frames)
 
 
 def _encoded(table: pd.DataFrame, fmt: str) -> bytes:
     if fmt == "csv":
-        return table.to_csv(index=False, lineterminator="\r\n").encode()
+        return safe_text_columns(table).to_csv(index=False, lineterminator="\r\n").encode()
     data: bytes = table.to_parquet(index=False, engine="pyarrow")
     return data
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsbench import backbones
+from dsbench.backbones.factory import class_of
 from dsbench.config import RunConfig
 from dsbench.decision.policy import policy_spec
 from dsbench.envs.spec import EnvSpec
@@ -15,7 +15,7 @@ def describe(config: RunConfig, spec: EnvSpec) -> dict[str, Any]:
     environment = spec.make()
     options = config.wrapper.model_dump()
     if options["previous_action"] is None:
-        options["previous_action"] = not backbones.load_class(config.backbone.name).memoryless
+        options["previous_action"] = not class_of(config.backbone.name).memoryless
     try:
         return policy_spec(
             observation_space=environment.observation_space,

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dsbench import envs, stopping
+from dsbench import stopping
 from dsbench.config import RunConfig
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy
+from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import check_source, load_source
@@ -46,7 +47,7 @@ class Experiment:
     def __init__(self, config: RunConfig, report: Report) -> None:
         self.config, self.tell = config, report
         self.device = pick_device(config.device)
-        self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
+        self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
         self.policy_spec = describe(config, self.spec)
         with seeded(self.device, config.seed, "init"):

@@ -15,18 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, naming, run_id
+from dsbench.config.outside_code import name_all, sources_of
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
+from dsbench.outside.trust import using
 from dsbench.records.run_folder import Plan, RunFolder
+from dsbench.records.run_records import RunRecords
+from dsbench.records.store import packed_before
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent
 from dsbench.running.relay import AGAIN_S, Relay
 from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
 
+NEW = Plan("start", 1)  # what a run asks for that nobody began
 _TICK_S = 0.2
 
 
-def run(config: RunConfig, results: Path | str = "results", *, force: bool = False) -> dict[str, Any]:
+def run(
+    config: RunConfig, results: Path | str = "results", *, force: bool = False, trust_code: bool = False
+) -> dict[str, Any]:
     """Do one run in a worker process, or return what it gave before.
+
+    Args:
+        trust_code: code from outside that the configuration names may run, wherever the configuration comes from.
 
     Returns:
         The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
@@ -36,7 +46,10 @@ def run(config: RunConfig, results: Path | str = "results", *, force: bool = Fal
         UsageError: something in the configuration cannot be used.
         RunHeld: another live process works on the same run.
     """
-    (outcome,) = run_all(matched([config]), Path(results), force=force)
+    if trust_code:
+        name_all([config])
+    with using(sources_of([config])):
+        (outcome,) = run_all(matched([config]), Path(results), force=force)
     if outcome.row is None:
         raise error_of(outcome)
     return dict(outcome.row)
@@ -55,13 +68,17 @@ def run_all(
 
     After SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 no further run begins, the running ones save a checkpoint, and what did
     not begin is ``interrupted``. Repeats do nothing, since schedulers and terminals send several; only SIGINT again, more than
-    five seconds later, ends the workers and this process at once.
+    five seconds later, ends the workers and this process at once. Code from outside is read once, for all.
 
     Runs that another process holds are looked at again when all else is done; ``held`` are those that it still holds then.
+
+    Raises:
+        Untrusted: a configuration names code from outside, and the user does not.
     """
-    batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
-    with batch.display, batch.signals():
-        return batch.work()
+    with using(sources_of(configs)):
+        batch = _Batch(configs, results, force, at_once, display or Silent(), worker)
+        with batch.display, batch.signals():
+            return batch.work()
 
 
 def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
@@ -76,6 +93,8 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
         )
     if plan.action == "done":
         return "done before; --force makes the run again"
+    if not force and plan == NEW and packed_before(results, folder.run_id) is not None:
+        return "done before, in a pack of this folder; --force makes the run again"
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
 
 
@@ -85,7 +104,7 @@ def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> 
     Raises:
         UsageError: there is such a run, unfinished, and nothing was begun under the present version.
     """
-    if force or plan != Plan("start", 1):
+    if force or plan != NEW:
         return
     for version in range(1, naming.RESULT_VERSION):
         earlier = RunFolder.open(results, run_id(config, result_version=version))
@@ -103,34 +122,11 @@ def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     message = outcome.message or f"{outcome.run_id} ended without a result"
     if outcome.row is not None:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
+        message = " ".join(message.split("\n"))  # a reason out of a record is one line
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 73: CannotWrite, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
-    error = kind(message)
-    error.exit_code = outcome.exit_code
-    return error
-
-
-def exit_code_of(outcomes: Sequence[Outcome]) -> int:
-    """One code for all: 128 and the signal that stopped them, 73 cannot write, 1 some failed, 75 some are still held, 0."""
-    codes = {outcome.exit_code for outcome in outcomes if outcome.status != "held"} - {0}
-    stopped = [outcome.exit_code for outcome in outcomes if outcome.status == "interrupted" and outcome.exit_code > 128]
-    if stopped:
-        return stopped[0]
-    if codes:
-        return CannotWrite.exit_code if CannotWrite.exit_code in codes else 1
-    return RunHeld.exit_code if any(outcome.status == "held" for outcome in outcomes) else 0
-
-
-def held_sentence(outcomes: Sequence[Outcome], results: Path) -> str | None:
-    """How many runs other processes hold, and which processes; None when there are none."""
-    held = [outcome.run_id for outcome in outcomes if outcome.status == "held"]
-    if not held:
-        return None
-    holders = sorted({RunFolder.open(results, run_id).holder() for run_id in held})
-    shown = ", ".join(holders[:3]) + (f" and {len(holders) - 3} others" if len(holders) > 3 else "")
-    runs = "1 run is" if len(held) == 1 else f"{len(held)} runs are"
-    return f"{runs} held by {shown}; give the same command again later to see how they ended"
+    return kind.told(message, outcome.exit_code)
 
 
 class _Batch:
@@ -184,8 +180,11 @@ class _Batch:
             return
         try:
             plan = folder.plan(self._force)
-            if plan.action == "done":
-                self._outcomes[index] = _stored(folder)
+            done: RunRecords | None = folder if plan.action == "done" else None
+            if plan == NEW and not self._force:
+                done = packed_before(self._results, folder.run_id)
+            if done is not None:
+                self._outcomes[index] = _stored(done)
                 return
             check_version(config, self._results, plan, self._force)
             _check_free(folder)
@@ -233,10 +232,10 @@ class _Batch:
             worker.kill()
 
 
-def _stored(folder: RunFolder) -> Outcome:
-    row = folder.latest_result() or {}
+def _stored(records: RunRecords) -> Outcome:
+    row = records.latest_result() or {}
     status = str(row.get("status"))
-    return Outcome(folder.run_id, status, 0 if status == "ok" else 1, row, row.get("reason"))
+    return Outcome(records.run_id, status, 0 if status == "ok" else 1, row, row.get("reason"))
 
 
 def _check_free(folder: RunFolder) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from dsbench.config import RunConfig, to_dict
 from dsbench.config.matching import parse_match
+from dsbench.config.outside_code import sources_of
 from dsbench.errors import DsbenchError, Internal, UsageError
+from dsbench.outside.trust import environment, handed_over, using
 from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 
@@ -29,7 +31,8 @@ def matched(configs: Sequence[RunConfig]) -> list[RunConfig]:
     asked = {_key(config): to_dict(config) for config in configs if config.match is not None}
     if not asked:
         return list(configs)
-    widths = dict(zip(asked, _ask(list(asked.values())), strict=True))
+    with using(sources_of(configs)):
+        widths = dict(zip(asked, _ask(list(asked.values())), strict=True))
     return [config if config.match is None else _with_width(config, widths[_key(config)]) for config in configs]
 
 
@@ -60,10 +63,10 @@ def _with_width(config: RunConfig, width: int) -> RunConfig:
 def _ask(settings: Sequence[Mapping[str, Any]]) -> list[int]:
     shown = subprocess.run(
         [sys.executable, *SIZING],
-        input=json.dumps(settings),
+        input=json.dumps({"settings": settings, "sources": handed_over()}),
         capture_output=True,
         text=True,
-        env={**os.environ, **process_environment(1), **parent_of_workers()},
+        env={**os.environ, **process_environment(1), **parent_of_workers(), **environment()},
     )
     if shown.returncode:
         last = (shown.stderr.strip().splitlines() or ["no word"])[-1]
@@ -72,5 +75,5 @@ def _ask(settings: Sequence[Mapping[str, Any]]) -> list[int]:
     wrong = [answer for answer in answers if "error" in answer]
     if wrong:
         kind = UsageError if wrong[0]["exit_code"] == UsageError.exit_code else DsbenchError
-        raise kind("\n".join(answer["error"] for answer in wrong))
+        raise kind(*(line for answer in wrong for line in answer["error"].split("\n")))
     return [int(answer["d_model"]) for answer in answers]

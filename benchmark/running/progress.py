@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from dsbench.text import complain, cut, note, printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -61,7 +63,7 @@ class Lines(Silent):
         self._last: dict[str, tuple[str, float, float, int]] = {}  # run -> phase, last line, phase began, done then
 
     def event(self, name: str, event: Mapping[str, Any]) -> None:
-        now, phase, done, total = time.monotonic(), str(event["phase"]), int(event["done"]), int(event["total"])
+        now, phase, done, total = time.monotonic(), cut(str(event["phase"])), int(event["done"]), int(event["total"])
         previous, line_at, began, first = self._last.get(name, ("", 0.0, now, done))
         if phase == previous and now - line_at < LINE_EVERY_S:
             return
@@ -69,13 +71,13 @@ class Lines(Silent):
             began, first = now, done
         self._last[name] = (phase, now, began, first)
         left = (now - began) / (done - first) * (total - done) if done > first else None
-        parts = [f"{phase} {done}/{total}" if total > 1 else phase, str(event.get("message") or "")]
+        parts = [f"{phase} {done}/{total}" if total > 1 else phase, cut(str(event.get("message") or ""))]
         parts.append(f"about {left:.0f} s left in this phase" if left else "")
         prefix = f"{name}: " if self._names else ""
         self.note(f"[{now - self._began:5.0f} s] {prefix}{', '.join(part for part in parts if part)}")
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        complain(text)
 
     def end(self, name: str) -> None:
         self._last.pop(name, None)
@@ -91,7 +93,7 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.fields[run]}", markup=False),
-            TextColumn("{task.fields[phase]}"),
+            TextColumn("{task.fields[phase]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -108,8 +110,12 @@ class Bars:
         self._progress.stop()
 
     def event(self, name: str, event: Mapping[str, Any]) -> None:
-        phase = str(event["phase"])
-        fields: dict[str, Any] = {"run": name, "phase": phase, "message": str(event.get("message") or "")}
+        phase = cut(str(event["phase"]))
+        fields: dict[str, Any] = {
+            "run": printable(name),
+            "phase": phase,
+            "message": cut(str(event.get("message") or "")),
+        }
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task("", total=event["total"], **fields)
         task = self._tasks[name]
@@ -118,7 +124,7 @@ class Bars:
         self._progress.update(task, completed=event["done"], total=event["total"], **fields)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        note(text, self._progress.console)
 
     def end(self, name: str) -> None:
         if name in self._tasks:

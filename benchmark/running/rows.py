@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsbench.config import RunConfig
+from dsbench.config.outside_code import content_of
+from dsbench.config.settings import LEARNED
 from dsbench.envs.spec import EnvSpec
 
 SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role of the target
@@ -13,6 +15,19 @@ SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role o
 def identity_columns(config: RunConfig, run_id: str) -> dict[str, str | int]:
     """What every row begins with, whatever became of its run."""
     return {"run_id": run_id, "backbone": config.backbone.name, "env": config.env.name, "seed": config.seed}
+
+
+def makers_entry(spec: EnvSpec, config: RunConfig) -> dict[str, str]:
+    """``data_made_with``: the libraries that make the episodes of a recipe; nothing for data from a path or a script."""
+    if config.policy != LEARNED or ":" in config.data.recipe:
+        return {}
+    return {"data_made_with": ", ".join(spec.origin.libraries)}
+
+
+def sources_entry(config: RunConfig) -> dict[str, dict[str, str]]:
+    """``sources``: role -> hash of the code from outside and of the data from a path; nothing where there is none."""
+    content = content_of(config)
+    return {"sources": content} if content else {}
 
 
 def score_columns(

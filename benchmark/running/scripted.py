@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsbench import envs, rollout
+from dsbench import rollout
 from dsbench.config import RunConfig
+from dsbench.envs.catalogue import spec_of
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
@@ -21,7 +22,7 @@ class ScriptedExperiment:
 
     def __init__(self, config: RunConfig, report: Report) -> None:
         self.config, self.report = config, report
-        self.spec: EnvSpec = envs.get_spec(config.env.name, **config.env.options)
+        self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         behaviour = self.spec.random if config.policy == "random" else self.spec.optimal
         if behaviour is None:
             raise UsageError(f"no optimal policy of env {self.spec.name!r} is known; --policy random can be played")

@@ -1,7 +1,7 @@
 """The worker of ``match``: finds widths by building models on torch's meta device, where they take no memory.
 
-Started by `dsbench.running.matched` through `dsbench.running.start`: configurations as a JSON list on stdin; the last line on
-stdout is a list with a width, or an error, for each.
+Started by `dsbench.running.matched` through `dsbench.running.start`: on stdin configurations and the code from outside that
+they name, as JSON; the last line on stdout is a list with a width, or an error, for each.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
-from dsbench import envs
 from dsbench.config import RunConfig
 from dsbench.config.matching import UNITS, NoWidth, Width, nearest_width, parse_match
 from dsbench.decision.policy import build_policy
+from dsbench.envs.catalogue import spec_of
 from dsbench.errors import DsbenchError, UsageError
 from dsbench.measuring.decision import count_parameters, state_bytes
+from dsbench.outside.trust import received, using
 from dsbench.running.describing import describe
 
 
@@ -30,7 +31,7 @@ def find_width(config: RunConfig) -> Width:
     """
     assert config.match is not None
     match = parse_match(config.match)
-    spec = describe(config, envs.get_spec(config.env.name, **config.env.options))
+    spec = describe(config, spec_of(config.env.name, config.env.options))
     refused: list[UsageError] = []
     count = sizer(spec, match.kind)
 
@@ -81,7 +82,9 @@ def _answer(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    print("\n" + json.dumps([_answer(settings) for settings in json.load(sys.stdin)]))
+    asked = json.load(sys.stdin)
+    with using(received(asked["sources"])):
+        print("\n" + json.dumps([_answer(settings) for settings in asked["settings"]]))
     return 0
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, resolve, run_id
 from dsbench.config.controls import get_control
+from dsbench.config.outside_code import sources_of
 from dsbench.envs import ENVS
 from dsbench.errors import UsageError
+from dsbench.outside.trust import using
 from dsbench.running.matched import matched
 from dsbench.running.process import available_cores
 
+_SEED = re.compile(r"\d{1,19}", re.ASCII)
 EVERY = "all"  # in the place of names: every built-in environment
 
 
@@ -26,6 +30,8 @@ def expand(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
     match: str | None = None,
+    check: Callable[[int], None] = lambda runs: None,
+    trust_code: bool = False,
 ) -> list[RunConfig]:
     """Every combination, seeds innermost; the same run twice counts once.
 
@@ -36,6 +42,8 @@ def expand(
         seeds: a number N for 0 .. N - 1, or a list such as ``0,5,7`` (``5,`` for seed 5 alone).
         preset, config_file, overrides: as for `resolve`, the same for all.
         match: size that chooses the width of each backbone, such as ``params=100k``; scripted controls have none.
+        check: told the number of combinations before any is made; may raise.
+        trust_code: code from outside that the file names may run.
     """
     actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
     actors += [get_control(name).settings for name in _names(controls)]
@@ -44,19 +52,30 @@ def expand(
         raise UsageError("nothing to run: give --backbone names, or --control random,optimal,bc")
     if not _names(envs):
         raise UsageError("--env is empty; give names separated by commas, or all")
+    environments, numbers = ENVS.names() if EVERY in _names(envs) else _names(envs), parse_seeds(seeds)
+    check(len(environments) * len(actors) * len(numbers))
     runs = [
-        resolve(preset=preset, config_file=config_file, overrides=overrides, env=env, seed=seed, **actor)
-        for env in (ENVS.names() if EVERY in _names(envs) else _names(envs))
+        resolve(
+            preset=preset,
+            config_file=config_file,
+            overrides=overrides,
+            env=env,
+            seed=seed,
+            trust_code=trust_code,
+            **actor,
+        )
+        for env in environments
         for actor in actors
-        for seed in parse_seeds(seeds)
+        for seed in numbers
     ]
-    return list({run_id(config): config for config in matched(runs)}.values())
+    with using(sources_of(runs)):
+        return list({run_id(config): config for config in matched(runs)}.values())
 
 
 def parse_seeds(text: str) -> list[int]:
     """``3`` is 0, 1, 2; ``0,5,7`` is itself; ``5,`` is 5."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() for part in parts):
+    if not parts or not all(_SEED.fullmatch(part) for part in parts):
         raise UsageError(f"--seeds is {text!r}; expected a number such as 3, or a list such as 0,5,7")
     numbers = [int(part) for part in parts]
     if "," in text:

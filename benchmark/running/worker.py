@@ -1,6 +1,6 @@
 """The worker process of one run: claims the folder, runs the experiment, writes the final row.
 
-Started by the launcher, through `dsbench.running.start`, with ``--results DIR --config FILE``. It alone writes the journal.
+Started by the launcher, through `dsbench.running.start`, with ``--results DIR --request FILE``. It alone writes the journal.
 Progress goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
 
 Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 73 the machine does not
@@ -23,8 +23,11 @@ import torch
 
 from dsbench import stopping
 from dsbench.config import RunConfig, run_id
+from dsbench.config.outside_code import code_of
 from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import read_json, replace_file
+from dsbench.outside.trust import using
+from dsbench.records.code import store_code
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
@@ -33,28 +36,33 @@ from dsbench.running.experiment import Experiment
 from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
-from dsbench.running.rows import identity_columns
+from dsbench.running.request import WorkerRequest
+from dsbench.running.rows import identity_columns, makers_entry, sources_entry
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.stopping import Interrupted
+from dsbench.text import complain
 from dsbench.train import Diverged
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dsbench.running.worker", description=__doc__)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration, JSON")
+    parser.add_argument("--request", type=Path, required=True, help="a WorkerRequest, JSON")
     parser.add_argument("--force", action="store_true", help="start the next attempt even if the run is finished")
     arguments = parser.parse_args(argv)
     end_with_parent()
     pipe = ProgressPipe.from_environment()
     try:
-        return work(RunConfig.model_validate(read_json(arguments.config)), arguments.results, arguments.force, pipe)
+        request = WorkerRequest.from_json(read_json(arguments.request))
+        with using(request.sources):
+            request.check()
+            return work(request.config, arguments.results, arguments.force, pipe)
     except Exception as error:
         known = _machine_fault(error) if is_machine_fault(error) else error
         if not isinstance(known, DsbenchError):
             raise
         pipe.send({"error": str(known), "exit_code": known.exit_code})
-        print(f"Error: {known}", file=sys.stderr)
+        complain(*f"Error: {known}".split("\n"))
         return known.exit_code
 
 
@@ -70,8 +78,10 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
         if plan.action == "done":
             return 0 if folder.status() == "ok" else 1
         pipe.send({"attempt": plan.attempt, "folder": folder.identity()})
-        folder.write_config(config.model_dump(mode="json"))
-        folder.write_provenance(provenance())
+        folder.write_config(config.model_dump(mode="json"), mend=force)
+        folder.write_provenance(provenance() | sources_entry(config) | makers_entry(experiment.spec, config))
+        for role, source in code_of(config).items():
+            store_code(folder.path, role, source)
         return _attempt(experiment, folder)
 
 
@@ -83,7 +93,7 @@ def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedEx
 
 
 def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
-    base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id)}
+    base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id), **sources_entry(experiment.config)}
     try:
         folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
         row = experiment.run(folder)
@@ -101,7 +111,7 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
             return _stopped(folder, base)
         if is_out_of_memory(error):
             return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
-        replace_file(folder.path / "error.txt", traceback.format_exc().encode())
+        replace_file(folder.path / "error.txt", traceback.format_exc().encode(errors="backslashreplace"))
         return _finish(folder, "failed", base | {"reason": _one_line(error)})
 
 

@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsbench.config import RunConfig, run_id, to_dict
+from dsbench.config import RunConfig, run_id
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld
 from dsbench.files import replace_file
+from dsbench.outside import trust
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.causes import CRASHES, says_out_of_memory
 from dsbench.running.cgroup import memory_kills
 from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
-from dsbench.running.rows import identity_columns
+from dsbench.running.request import WorkerRequest
+from dsbench.running.rows import identity_columns, sources_entry
 from dsbench.stopping import STOPPING
 
 # -P: a file in the current folder must not shadow a library
@@ -60,6 +62,7 @@ class WorkerProcess:
         self, config: RunConfig, folder: RunFolder, plan: Plan, *, force: bool, command: Sequence[str] = WORKER
     ) -> None:
         self.config, self.folder, self.attempt = config, folder, plan.attempt
+        self._sources = sources_entry(config)  # of now, whatever lies there when the worker has died
         self.error: dict[str, Any] | None = None  # a DsbenchError of the worker, as it reported it
         self._files = tempfile.TemporaryDirectory(prefix="dsbench-")
         self._stderr = Path(self._files.name) / "stderr.txt"
@@ -74,13 +77,13 @@ class WorkerProcess:
         self.pipe = self._start(force, command)
 
     def _start(self, force: bool, command: Sequence[str]) -> int:
-        settings = Path(self._files.name) / "config.json"
-        settings.write_text(json.dumps(to_dict(self.config)))
-        arguments = ["--results", str(self.folder.path.parent.parent), "--config", str(settings)]
+        asked = Path(self._files.name) / "request.json"
+        asked.write_text(json.dumps(WorkerRequest.of(self.config).to_json()))
+        arguments = ["--results", str(self.folder.path.parent.parent), "--request", str(asked)]
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
-        environment = {**os.environ, **process_environment(self.config.threads), "DSBENCH_PROGRESS_FD": str(write_end)}
-        environment |= parent_of_workers()
+        environment = {**os.environ, **process_environment(self.config.threads), **trust.environment()}
+        environment |= parent_of_workers() | {"DSBENCH_PROGRESS_FD": str(write_end)}
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *arguments, *(["--force"] if force else [])],
@@ -180,7 +183,7 @@ class WorkerProcess:
 
     def _noted(self, status: str, reason: str, exit_code: int) -> Outcome:
         """An end that the worker could not write down itself, written where that is possible, and told in any case."""
-        row = {**identity_columns(self.config, self.folder.run_id), "reason": reason}
+        row = {**identity_columns(self.config, self.folder.run_id), **self._sources, "reason": reason}
         begun = self._claimed is not None
         with suppress(DsbenchError, OSError):  # held by another meanwhile, or the disk is full
             if self._is_ours() and (begun or status != "interrupted"):
@@ -243,7 +246,8 @@ class WorkerProcess:
 
 def folder_of(config: RunConfig, results: Path) -> RunFolder:
     """The folder of a run; it need not exist. `CannotWrite` when a file is in its place."""
-    if blocking := next((path for path in (results, *results.parents) if path.is_file()), None):
+    paths = (results, *results.parents)
+    if blocking := next((path for path in paths if path.exists() and not path.is_dir()), None):
         raise CannotWrite(
             f"cannot write into {str(results)!r}: {blocking} is a file; choose a folder with --results DIR"
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from dsbench.config import RunConfig, resolve, run_id
+from dsbench.config import RunConfig, run_id
+from dsbench.config.outside_code import names_of
+from dsbench.config.resolution import named_by, settle
 from dsbench.running.matched import matched
 from dsbench.studies.study_file import BACKBONE, ENV, Study
 
@@ -20,24 +23,33 @@ class Cell:
     configs: tuple[RunConfig, ...]
 
 
-def cells_of(study: Study, size: str, overrides: Sequence[str] = ()) -> list[Cell]:
+def cells_of(
+    study: Study,
+    size: str,
+    overrides: Sequence[str] = (),
+    check: Callable[[int], None] = lambda runs: None,
+    *,
+    trust_code: bool = False,
+) -> list[Cell]:
     """The grid at a size, environments outermost, then backbones, then the axes in their order.
 
     Settings of the study are below those of the size, of the label and `overrides`; ``preset`` and ``backbone.name`` may
-    be among them, so that a label can stand for another protocol.
+    be among them, so that a label can stand for another protocol. Code from outside may run if `overrides` name it.
+
+    Args:
+        check: told the number of runs before any combination is made; may raise.
+        trust_code: what the study names may run too.
 
     Raises:
+        Untrusted: the study names code from outside, and the user does not.
         UsageError: a setting, a name or a combination that cannot be used.
     """
     chosen, axes = study.size(size), study.axes_of(size)
-    places = [
-        (env, backbone, labels)
-        for env in chosen.envs or study.envs
-        for backbone in chosen.backbones or study.backbones
-        for labels in product(*axes.values())
-    ]
+    envs, backbones = chosen.envs or study.envs, chosen.backbones or study.backbones
+    check(math.prod([len(envs), len(backbones), chosen.seeds, *map(len, axes.values())]))
+    places = [(env, backbone, labels) for env in envs for backbone in backbones for labels in product(*axes.values())]
     firsts = [
-        resolve(
+        settle(
             backbone=backbone, env=env, seed=0,
             overrides=[
                 *texts({"preset": chosen.preset}), *texts(study.set), *texts(chosen.set),
@@ -47,6 +59,11 @@ def cells_of(study: Study, size: str, overrides: Sequence[str] = ()) -> list[Cel
         )
         for env, backbone, labels in places
     ]  # fmt: skip
+    named = named_by(overrides)
+    for config in firsts:
+        for part, catalogue, name in names_of(config):
+            if trust_code or named.get(part) == name:
+                catalogue.named(name)
     return [
         Cell(
             {ENV: env, BACKBONE: backbone, **dict(zip(axes, labels, strict=True))},

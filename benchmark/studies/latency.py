@@ -10,6 +10,7 @@ from typing import Any
 
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.measuring.bench_records import NOT_REACHED, Bench, bench_of, made_where
+from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.plan import Grid
 from dsbench.measuring.request import Request
 from dsbench.records.store import stored_in
@@ -23,6 +24,7 @@ from dsbench.reports.notes import made
 from dsbench.studies.beside import citations, published_section
 from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
+from dsbench.text import slug
 
 
 def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] = ()) -> Request:
@@ -38,11 +40,13 @@ def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] 
 
 
 def measured_before(request: Request, results: Path) -> Bench | None:
-    """The latest whole measuring of the same in a results folder; None where there is none."""
+    """The latest whole measuring of the same, code from outside included, in a results folder; None where there is none."""
     asked = json.loads(json.dumps(request.to_json()))
+    content = content_asked(request)
     own_names = {"results", "kind"}  # where, and what the record is
     for bench in reversed(_readable(results)):
         same = all(bench.asked.get(name) == value for name, value in asked.items() if name not in own_names)
+        same = same and bench.asked.get("sources", {}) == content
         if same and bench.cells and all(row["reason"] != NOT_REACHED for row in bench.cells.values()):
             return bench
     return None
@@ -65,7 +69,7 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
     """The page of a measuring: a table and a figure of latency against context, the crossovers, the paper's beside."""
     curves = alone(curves_of(bench.rows()))  # the environment's step is the same for all
     sentences = (*bench_headline(curves), _growth(curves)) if curves else ("Nothing was measured yet.",)
-    figure = latency_figure(name, study.title, curves)
+    figure = latency_figure(slug(name), study.title, curves)
     tables, figures = ((_table(name, curves),) if curves else ()), ((figure,) if figure else ())
     asked = [f"Measured by dsbench bench into {bench.name}: batch 1, model only, {bench.asked.get('rounds')} rounds."]
     where = [f"Made on: {line}." for line in [made(made_where(bench.files))] if line]
@@ -100,7 +104,7 @@ def _table(name: str, curves: Curves) -> Table:
         times = [time_cell(own.get(context)) for context in contexts]
         rows.append((words(way.name), *times, Cell(f"{growth:.2f}", growth), whole(state)))
     note = f"± is half the width of the 95 % interval of the median; {STAR}"
-    return Table(name, "Time of a decision", tuple(headings), tuple(rows), (note,))
+    return Table(slug(name), "Time of a decision", tuple(headings), tuple(rows), (note,))
 
 
 def _missing(failed: Sequence[dict[str, Any]]) -> Section:

@@ -18,6 +18,7 @@ from dsbench.studies.beside import citations, published_section
 from dsbench.studies.headline import headline, labels_of, plain, rivals
 from dsbench.studies.measures import MEASURES
 from dsbench.studies.study_file import ENV, FigureOf, Study, TableOf
+from dsbench.text import slug
 
 
 def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], command: str) -> Report:
@@ -71,7 +72,7 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
     ended = [run.result for answer in answers for run in answer.runs if run.status == "ok"]
     shared = contention_note(ended) if any(MEASURES[name].timed for name in table.measures) else None
     notes += [note for note in [few_seeds(counts), shared] if note]
-    return Table(name, "What the runs say", tuple(headings), tuple(rows), tuple(notes))
+    return Table(slug(name), "What the runs say", tuple(headings), tuple(rows), tuple(notes))
 
 
 def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> Figure:
@@ -87,7 +88,7 @@ def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> 
     measure = MEASURES[figure.y]
     caption = f"{plain(measure).capitalize()} over {figure.label}, size {size}; bands are 95 % intervals over seeds."
     y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"))
-    return plot(name, study.title, caption, curves, Axis(figure.label, log=figure.log), y)
+    return plot(slug(name), study.title, caption, curves, Axis(figure.label, log=figure.log), y)
 
 
 def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:

@@ -37,6 +37,7 @@ from dsbench.studies.measures import MEASURES
 
 FOLDER = Path(__file__).parent
 BACKBONE, ENV = "backbone", "env"  # axes that every grid has
+MOST_ROUNDS = 1_000_000  # of a timing
 SIZES = ("smoke", "quick", "full")
 
 Settings: TypeAlias = dict[str, Any]  # setting -> value, as --set takes them
@@ -53,7 +54,7 @@ class Size(Section):
     set: Settings = Field(default={})
     axes: Axes = Field(default={})  # each in the place of the study's axis of that name
     contexts: list[int] = Field(default=[])  # of kind bench: decisions before the one that is timed
-    rounds: int = Field(default=10, ge=1)  # of kind bench: rounds of the timing
+    rounds: int = Field(default=10, ge=1, le=MOST_ROUNDS)  # of kind bench: rounds of the timing
 
 
 class Sizes(Section):
@@ -147,7 +148,7 @@ class Study(Section):
         _known("measure", figure.y, list(MEASURES), "figure.y")
         for size in SIZES:
             for label in self.axes_of(size)[figure.x]:
-                if not re.fullmatch(r"\d+(\.\d+)?", label):
+                if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", label, re.ASCII):
                     raise ValueError(
                         f"figure.x is {figure.x!r}, which has the label {label!r}; expected numbers alone, to be drawn at"
                     )

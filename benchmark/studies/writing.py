@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dsbench.files import write_atomic
+from dsbench.files import write_below
 from dsbench.reports.document import Report
 from dsbench.reports.markdown import markdown, table_csv
 from dsbench.reports.page import page
@@ -18,10 +18,10 @@ def write(report: Report, folder: Path) -> Path:
     """
     for section in report.sections:
         for table in section.tables:
-            write_atomic(folder / "tables" / f"{table.name}.csv", table_csv(table))
+            write_below(folder, f"tables/{table.name}.csv", table_csv(table))
         for figure in section.figures:
-            write_atomic(folder / "figures" / f"{figure.name}.svg", figure.svg.encode())
-            write_atomic(folder / "figures" / f"{figure.name}.png", figure.png)
-    write_atomic(folder / "study.md", markdown(report).encode())
-    write_atomic(folder / "study.html", page(report).encode())
+            write_below(folder, f"figures/{figure.name}.svg", figure.svg.encode())
+            write_below(folder, f"figures/{figure.name}.png", figure.png)
+    write_below(folder, "study.md", markdown(report).encode())
+    write_below(folder, "study.html", page(report).encode())
     return folder / "study.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def stored_sets(root: Path) -> list[dict[str, Any]]:
 def find_set(text: str, root: Path) -> Path:
     """The folder of a set: a folder's path, a name as `stored_sets` gives it, or its unambiguous last part."""
     for folder in (Path(text), root / text):
-        if (folder / MANIFEST).is_file():
+        if os.path.isfile(folder / MANIFEST):
             return folder
     folders = [path.parent for path in root.glob(f"[!.]*/[!.]*/{MANIFEST}")]
     named = [folder for folder in folders if folder.name == text.removeprefix("imported:")]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dsbench.episodes import Episodes
 from dsbench.files import locked
 from dsbench.stopping import raise_if_asked
 
+KEY = "key"  # of a manifest: sha256 over all that the data is determined by
 IMPORTED = "imported"  # folder of the sets that came from elsewhere; no environment is called so
 
 
@@ -39,7 +41,7 @@ def load_or_generate(
 ) -> tuple[Episodes, DataInfo]:
     """The data set from the cache, or made now and cached; two processes at once make it once.
 
-    A folder without a manifest, or with one that lacks something, was not finished or is old, and is made anew.
+    A folder without a manifest, or with one that lacks something or was written for other data, is made anew.
 
     Args:
         n_episodes, on_block, timesteps: as of `generate`.
@@ -51,10 +53,14 @@ def load_or_generate(
     spec.recipe(recipe)
     folder = cache_folder(spec, recipe, n_episodes, seed, cache_dir, timesteps=timesteps)
     with locked(lock_of(folder), on_wait=lambda: _waiting(on_block)):
-        if not _is_current(folder):
-            header = _header(spec, recipe, n_episodes, seed, timesteps)
+        header = _header(spec, recipe, n_episodes, seed, timesteps)
+        key = _digest(header)
+        if not _is_current(folder, key):
             del header["format"]
-            store_folder(folder, generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps), header)
+            header |= {KEY: key}
+            episodes = generate(spec, recipe, n_episodes, seed, on_block, timesteps=timesteps)
+            if not _is_current(folder, key):  # where locks do not hold between hosts, another one may have been quicker
+                store_folder(folder, episodes, header)
     return load_folder(folder)
 
 
@@ -69,9 +75,8 @@ def cache_folder(
 ) -> Path:
     """Where this data set is kept."""
     header = _header(spec, recipe, n_episodes, seed, timesteps)
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
     size = f"{n_episodes}" if timesteps is None else f"{timesteps}steps"
-    return (cache_dir or data_folder()) / spec.id / f"{recipe}-{size}-s{seed}-{digest[:10]}"
+    return (cache_dir or data_folder()) / spec.id / f"{recipe}-{size}-s{seed}-{_digest(header)[:10]}"
 
 
 def data_folder() -> Path:
@@ -93,27 +98,29 @@ def _waiting(on_block: Callable[[int], None]) -> None:
     raise_if_asked()
 
 
-def _is_current(folder: Path) -> bool:
-    """Whether a whole set of the present format is there, damaged or not."""
+def _is_current(folder: Path, key: str) -> bool:
+    """Whether a whole set of the present format that was made under this key is there, damaged or not."""
     try:
-        return (folder / MANIFEST).exists() and bool(read_manifest(folder))
+        return (folder / MANIFEST).exists() and read_manifest(folder).get(KEY) == key
     except IncompleteManifest:
         return False
 
 
 def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int, timesteps: int | None) -> dict[str, Any]:
-    """What the data is determined by; versions are stored beside it, but for a simulator's, which decides the data."""
-    special: dict[str, Any] = {} if spec.source_sha256 is None else {"source_sha256": spec.source_sha256}
-    if spec.simulator:
-        special["simulator"] = dict(spec.simulator)
+    """All that can change the data: who makes it and how it was asked for, and the libraries that it is made with."""
     size = {"episodes": n_episodes} if timesteps is None else {"asked_timesteps": timesteps}
     return {
-        **special,
+        **({"simulator": dict(spec.simulator)} if spec.simulator else {}),
         **size,
         "format": FORMAT,
         "env": spec.id,
         "options": dict(spec.options),
         "stored": dict(spec.stored),
+        "origin": asdict(spec.origin),
         "recipe": recipe,
         "seed": seed,
     }
+
+
+def _digest(header: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()

@@ -133,7 +133,7 @@ def describe(episodes: Episodes, header: Mapping[str, Any]) -> dict[str, Any]:
             "libraries": dict(sorted(_versions())),
             "mean_return": float(episodes.returns().mean()),
             "return_quantiles": return_quantiles(episodes),
-            "sha256": hashlib.sha256("".join(hashes[name] for name in sorted(hashes)).encode()).hexdigest(),
+            "sha256": _overall(hashes),
             "timesteps": episodes.n_timesteps,
         }
     )
@@ -155,6 +155,8 @@ def load_folder(folder: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[Episo
         raise DatasetError(f"{file} cannot be read ({error}); {way_out}") from error
     if hashlib.sha256(data).hexdigest() != manifest["file_sha256"]:  # before anything in it is parsed
         raise DatasetError(f"{file} is not what its manifest says; {way_out}")
+    if _overall(manifest["arrays"]) != manifest["sha256"]:
+        raise fault(folder / MANIFEST, "sha256", "is not that of its arrays", way_out)
     arrays = unpack(data, file, max_bytes)
     for name in arrays.keys() | manifest["arrays"].keys():
         if name not in arrays or array_sha256(arrays[name]) != manifest["arrays"].get(name):
@@ -198,6 +200,11 @@ def info_of(manifest: Mapping[str, Any], folder: Path) -> DataInfo:
     """What a manifest says about the data in `folder`."""
     known = {name: manifest[name] for name in DataInfo.__dataclass_fields__ if name not in ("path", "physics")}
     return DataInfo(path=str(folder), physics=manifest.get("physics"), **known)
+
+
+def _overall(hashes: Mapping[str, Any]) -> str:
+    """One sha256 for those of all arrays."""
+    return hashlib.sha256("".join(str(hashes[name]) for name in sorted(hashes)).encode()).hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

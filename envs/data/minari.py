@@ -49,9 +49,9 @@ def find_minari(text: str, download: bool = False) -> Path:
         download: fetch an id that is not here with Minari; otherwise nothing touches the network.
     """
     for folder in (Path(text), Path(text) / "data"):
-        if (folder / METADATA).is_file():
+        if os.path.isfile(folder / METADATA):  # False too for what can be no path
             return folder
-    if not DATASET_ID.match(text):
+    if not DATASET_ID.match(text) or any(len(part) > 255 for part in text.split("/")):
         raise UsageError(
             f"{text!r} is neither the folder of a Minari data set nor an id such as mujoco/hopper/expert-v0"
         )

@@ -31,6 +31,7 @@ from dsbench.envs.data.folder import (
     read_manifest,
     store_folder,
 )
+from dsbench.envs.data.hashing import content_sha256, known_sha256
 from dsbench.envs.data.hdf5 import load_h5py
 from dsbench.envs.data.isolation import read_isolated
 from dsbench.envs.data.minari import MAIN, METADATA, check_env, find_minari, own_entry, read_minari
@@ -175,17 +176,21 @@ def read_source(
 
 
 def source_hash(text: str, cache_dir: Path | None = None) -> str:
-    """What stands for a source in the name of a run: the text of a recipe, else kind and hash of the content."""
+    """What stands for a source in the name of a run: the text of a recipe, else kind and hash of the content.
+
+    The hash is computed from the data; what a manifest claims is compared with it. Of a file that did not change since
+    it is known.
+    """
     kind, place = split_source(text)
     if kind is None:
         return text
     if kind in (IMPORTED, "folder"):
-        return f"{kind}:{read_manifest(_own_folder(kind, place, cache_dir))['sha256']}"
+        return f"{kind}:{content_sha256(_own_folder(kind, place, cache_dir))}"
     if kind == "minari":
         folder = find_minari(place)
-        sums = file_sha256(folder / METADATA) + file_sha256(folder / MAIN)
+        sums = known_sha256(folder / METADATA) + known_sha256(folder / MAIN)
         return f"{kind}:{hashlib.sha256(sums.encode()).hexdigest()}"
-    return f"{kind}:{file_sha256(Path(place))}"
+    return f"{kind}:{known_sha256(Path(place))}"
 
 
 def split_source(text: str) -> tuple[str | None, str]:

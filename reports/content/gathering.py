@@ -7,7 +7,6 @@ in nothing but their seed are one contestant.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +16,11 @@ from dsbench.config.controls import cloning_control
 from dsbench.reports.content.contest import LEARNED, Contestant, Settings, Task, listed
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.table import FAILURES, measure_of
+from dsbench.text import slug
 
 _PARTS = ("env.", "data.", "eval.")
 _OF_CONTESTANT = {"data.top_percent", "eval.acting", "eval.window"}  # who takes part in what way, not in what
-_OF_TASK = {"train.objective"}
+_OF_TASK = {"train.objective", "env source"}
 
 
 def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]:
@@ -107,7 +107,7 @@ def _task(members: Sequence[Group], telling: Sequence[str], usual: Settings, fam
     title = f"{env}, {listed(told)}" if told else env
     contestants = [_contestant(group, members, usual, measure) for group in members]
     return Task(
-        name=re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-"),
+        name=slug(title),
         title=title,
         env=env,
         family=families.get(env, env),
@@ -166,9 +166,11 @@ def _order(item: tuple[str, Any]) -> tuple[str, int, float, str]:
 
 def _named_once(tasks: Sequence[Task]) -> list[Task]:
     """Tasks whose names would be those of one file get a number."""
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     named = []
     for task in tasks:
-        seen[task.name] += 1
-        named.append(replace(task, name=f"{task.name}-{seen[task.name]}") if seen[task.name] > 1 else task)
+        names = (task.name, *(f"{task.name}-{number}" for number in range(2, len(tasks) + 2)))
+        free = next(name for name in names if name not in taken)
+        taken.add(free)
+        named.append(replace(task, name=free))
     return named

@@ -9,6 +9,7 @@ from dsbench.reports.content.contest import Task, listed
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.document import Figure, Section
 from dsbench.reports.figures import Axis, Series, plot
+from dsbench.text import slug
 
 _MOVES_ALONG = {"data.episodes"}  # longer tasks are given more data; that is said and does not part them
 
@@ -74,7 +75,7 @@ def _figure(name: str, sizes: Mapping[float, Task], place: int) -> Figure:
     along = " The number of episodes of data differs along the way." if len(episodes) > 1 else ""
     caption = f"Mean over seeds with 95 % intervals.{along}"
     axes = Axis(short.replace("_", " ")), Axis(first.measure_text)
-    return plot(f"sweep-{first.env}-{short}-{place}".replace("_", "-"), title, caption, lines, *axes)
+    return plot(f"{slug(f'sweep-{first.env}-{short}')}-{place}", title, caption, lines, *axes)
 
 
 def _series(name: str, sizes: Mapping[float, Task]) -> Series:

@@ -102,7 +102,7 @@ def test_a_mistake_comes_back_from_the_process_that_measures(tmp_path: Path, cap
         (("--backbones", "gpt", "--set", "backbone.n_layer=3"), "n_layers"),
         (("--backbones", "gpt", "--env", "umbrela"), "umbrella"),
         (("--backbones", "gpt", "--modes", "kvcache"), "Did you mean 'kv_cache'"),
-        (("--backbones", "gpt", "--context", "x"), "--context is 'x'; expected whole numbers from 0 on"),
+        (("--backbones", "gpt", "--context", "x"), "--context is 'x'; expected whole numbers from 0 to 9,999,999"),
         (("--backbones", ""), "no backbone to measure"),
         (("--backbones", "gpt,lstm", "--set", "backbone.d_state=16"), "none of gpt, lstm has an option 'd_state'"),
         (("--backbones", "gpt", "--match", "params=7"), "no width of backbone 'gpt' comes near 7"),

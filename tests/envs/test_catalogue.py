@@ -30,4 +30,4 @@ def test_data_of_a_file_that_was_changed_since_is_not_taken_for_its_own(tmp_path
     names = [own(tmp_path / "a", TAKES_ALL), own(tmp_path / "b", TAKES_ALL), own(tmp_path / "c", TAKES_ALL + "# new\n")]
     folders = [cache_folder(get_spec(name), "random", 10, 0, tmp_path) for name in names]
     assert folders[0] == folders[1] != folders[2]
-    assert get_spec("umbrella").source_sha256 is None
+    assert get_spec("umbrella").origin.code is None

@@ -172,3 +172,20 @@ def test_without_a_run_there_is_rounding_alone(
     assert [each["lambda"] for each in content["rounding"]["last_step"]] == [0.8, 1.0, 1.005]
     table = pd.read_csv(tmp_path / "tables" / "rounding.csv")
     assert len(table) == 3000 and (table.error_plain <= table.bound).all()
+
+
+def test_a_page_on_a_part_of_the_data_says_so(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dsbench.inspection.run.EPISODES", 7)
+    folder = made(results, "lstm")
+    assert main(["inspect", str(folder.path), "--out", str(tmp_path)]) == 0
+    note = "Looked at are the first 7 of the 30 episodes of data that the run asked for."
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert note in (tmp_path / "inspect.md").read_text()
+    assert json.loads((tmp_path / "inspect.json").read_text())["data_note"] == note
+    few = open_run(folder.path).episodes
+    monkeypatch.setattr("dsbench.inspection.run.EPISODES", 30)
+    every = open_run(folder.path).episodes
+    assert (len(few), len(every)) == (7, 30)
+    assert np.array_equal(every.select(range(7)).observations, few.observations)

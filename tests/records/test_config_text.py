@@ -16,7 +16,7 @@ from dsbench.records.config_text import flat, parse_config, parse_flat
 scalars = (
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
+    | st.integers(-(2**63) + 1, 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=90)
 )

@@ -189,7 +189,7 @@ def means_the_same(data: bytes, whole: bytes) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "result-1.json", "claim.json", "provenance.json"])
+@pytest.mark.parametrize("name", ["config.yaml", "result-1.json", "claim.json", "provenance-1.json"])
 def test_a_changed_or_torn_file_is_found_and_named(run: RunFolder, name: str) -> None:
     def read_all() -> None:
         run.read_config()

@@ -20,6 +20,7 @@ def bench(
     results: Path, name: str, times: dict[tuple[str, str], dict[int, float]], loop: str = "model", batch: int = 1
 ) -> None:
     """A bench with these microseconds; a cell without a number is one that took too long."""
+    (results / "bench" / name).mkdir(parents=True, exist_ok=True)
     journal = Journal(results / "bench" / name / "journal.jsonl")
     for (backbone, mode), cells in times.items():
         for context, value in cells.items():
@@ -46,6 +47,7 @@ def bench(
 
 
 def train(results: Path, name: str, backbone: str, speeds: dict[int, float]) -> None:
+    (results / "bench" / name).mkdir(parents=True, exist_ok=True)
     journal = Journal(results / "bench" / name / "journal.jsonl")
     for length, speed in speeds.items():
         key = {"cell_id": f"{backbone}.train.L{length}", "backbone": backbone, "mode": "train", "length": length}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from scipy import stats
 
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
+from dsbench.records.tables import runs_table
 from dsbench.reports.table import COLUMNS, markdown, rows
 
 ORIGIN = {
@@ -39,16 +41,16 @@ def make_run(results: Path, backbone: str, seed: int, status: str = "ok", **give
     result: dict[str, Any] = {"first_action_accuracy": 0.5, "regret": 1.0, "peak_rss_bytes": 3 * 2**20}
     origin: dict[str, Any] = dict(ORIGIN)
     for name, value in given.items():
-        if name.startswith("result_"):
+        if name.startswith("result_") and name != "result_version":
             result[name.removeprefix("result_")] = value
-        elif name in ORIGIN:
+        elif name in ORIGIN or name in ("result_version", "sources", "data_made_with"):
             origin[name] = value
         else:
             part, _, key = name.rpartition(".")
             (config[part] if part else config)[key] = value
-    run = RunFolder.open(
-        results, f"{backbone}-umbrella-s{seed}-number{len(list(results.glob('runs/*')))}"
-    )  # no name of ours
+    slug = re.sub(r"[^a-z0-9]+", "_", backbone.lower())
+    number = len(list(results.glob("runs/*")))
+    run = RunFolder.open(results, f"{slug}-umbrella-s{seed}-number{number}")  # no name of ours
     with run.claim():
         run.write_config(config)
         run.write_provenance(origin)
@@ -158,10 +160,46 @@ def test_two_runs_of_one_seed_are_no_two_seeds(tmp_path: Path) -> None:
     assert "same settings and seed" in markdown(tmp_path)
 
 
-def test_versions_of_dsbench_are_not_averaged_together(tmp_path: Path) -> None:
+def test_runs_whose_settings_gave_other_numbers_are_not_averaged_together(tmp_path: Path) -> None:
     make_run(tmp_path, "s4", 0)
-    make_run(tmp_path, "s4", 0, dsbench="0.2.0")
-    assert [row["setting"] for row in rows(tmp_path)] == ["dsbench=0.1.0", "dsbench=0.2.0"]
+    make_run(tmp_path, "s4", 1, dsbench="0.2.0")
+    assert [row["n"] for row in rows(tmp_path)] == [2], "another release gives the same numbers"
+    make_run(tmp_path, "s4", 2, result_version=2)
+    found = [(row["setting"], row["n"]) for row in rows(tmp_path)]
+    assert found == [("result_version=1", 2), ("result_version=2", 1)]
+
+
+def test_two_versions_of_a_file_are_two_rows_and_five_seeds_of_it_are_one(tmp_path: Path) -> None:
+    for seed in range(5):
+        make_run(tmp_path, "mine.py:Net", seed, result_sources={"backbone": "a" * 64})
+    make_run(tmp_path, "there/mine.py:Net", 7, result_sources={"backbone": "a" * 64})
+    make_run(tmp_path, "mine.py:Net", 5, result_sources={"backbone": "b" * 64})
+    make_run(tmp_path, "mine.py:Net", 6, status="running", sources={"backbone": "b" * 64})
+    found = [(row["source"], row["n"], row["unfinished"]) for row in rows(tmp_path)]
+    assert found == [("a" * 12, 6, {}), ("b" * 12, 1, {"interrupted": 1})]
+    assert list(runs_table(tmp_path)["source"].dropna().unique()) == [f"backbone {digit * 12}" for digit in "ab"]
+
+
+def test_rows_of_other_data_under_one_path_are_told_apart(tmp_path: Path) -> None:
+    for seed, digest in enumerate(("one", "one", "two")):
+        make_run(tmp_path, "s4", seed, result_sources={"data": f"d4rl:{digest}"}, **{"data.recipe": "d4rl:x.hdf5"})
+    assert [(row["setting"], row["n"]) for row in rows(tmp_path)] == [
+        ("data.content=d4rl:one", 2), ("data.content=d4rl:two", 1),
+    ]  # fmt: skip
+
+
+def test_seeds_whose_data_other_versions_made_are_not_averaged_together(tmp_path: Path) -> None:
+    make_run(tmp_path, "s4", 0, data_made_with="bsuite==0.3.6, numpy==2.4.6")
+    make_run(tmp_path, "s4", 1, data_made_with="bsuite==0.3.6, numpy==2.4.6")
+    make_run(tmp_path, "s4", 2)  # of before that was noted
+    make_run(tmp_path, "gpt", 0, data_made_with="bsuite==0.3.6, numpy==2.4.6")
+    assert [(row["backbone"], row["setting"], row["n"]) for row in rows(tmp_path)] == [("gpt", "", 1), ("s4", "", 3)]
+    make_run(tmp_path, "s4", 3, data_made_with="bsuite==0.3.7, numpy==2.4.6")
+    found = [(row["backbone"], row["settings"].get("data.made_with"), row["n"]) for row in rows(tmp_path)]
+    assert found == [
+        ("s4", None, 1), ("gpt", "bsuite==0.3.6, numpy==2.4.6", 1), ("s4", "bsuite==0.3.6, numpy==2.4.6", 2),
+        ("s4", "bsuite==0.3.7, numpy==2.4.6", 1),
+    ]  # fmt: skip
 
 
 def test_machines_and_versions_stand_below(tmp_path: Path) -> None:

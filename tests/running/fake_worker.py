@@ -24,10 +24,10 @@ from dsbench.stopping import STOPPING, not_ignored
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path)
-    parser.add_argument("--config", type=Path)
+    parser.add_argument("--request", type=Path)
     parser.add_argument("--force", action="store_true")
     arguments = parser.parse_args()
-    config = from_dict(json.loads(arguments.config.read_text()))
+    config = from_dict(json.loads(arguments.request.read_text())["config"])
     behaviour = os.environ["FAKE_WORKER"].split(",")
     behaviour = behaviour[config.seed % len(behaviour)]
     pipe = int(os.environ["DSBENCH_PROGRESS_FD"])

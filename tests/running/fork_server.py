@@ -27,6 +27,7 @@ import dsbench.running.probe
 import dsbench.running.worker
 from dsbench.config import from_dict
 from dsbench.running import launcher, start, worker_process
+from dsbench.running.outcomes import exit_code_of
 
 
 class ForkedWorker:
@@ -84,7 +85,7 @@ def _launch(results: str, settings: dict[str, Any]) -> int:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
-    return launcher.exit_code_of(launcher.run_all([from_dict(settings)], Path(results)))
+    return exit_code_of(launcher.run_all([from_dict(settings)], Path(results)))
 
 
 def _leave(work: Any) -> NoReturn:

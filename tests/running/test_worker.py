@@ -21,8 +21,10 @@ from dsbench.decision.policy import load_policy
 from dsbench.envs import get_spec
 from dsbench.envs.targets import Target
 from dsbench.errors import UsageError
+from dsbench.outside import trust
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
+from dsbench.running.request import WorkerRequest
 from dsbench.stopping import STOPPING
 
 ROOT = Path(__file__).parents[2]
@@ -42,18 +44,23 @@ class Bench:
         self.settings = to_dict(config)
 
     def start(self, results: str, *flags: str) -> subprocess.Popen[str]:
-        file = self.tmp / "config.json"
-        file.write_text(json.dumps(self.settings))
+        file = self.tmp / "request.json"
+        file.write_text(json.dumps(WorkerRequest.of(from_dict(self.settings)).to_json()))
         command = [
             sys.executable,
             "-m",
             "dsbench.running.worker",
             "--results",
             str(self.tmp / results),
-            "--config",
+            "--request",
             str(file),
         ]
-        environment = {**os.environ, "DSBENCH_DATA": str(self.tmp / "data"), "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            **trust.environment(),
+            "DSBENCH_DATA": str(self.tmp / "data"),
+            "OMP_NUM_THREADS": "1",
+        }
         environment.pop("DSBENCH_PROGRESS_FD", None)
         return subprocess.Popen([*command, *flags], env=environment, cwd="/", stderr=subprocess.PIPE, text=True)
 
@@ -240,7 +247,7 @@ def test_a_wrong_option_ends_with_2_and_writes_nothing(tmp_path: Path) -> None:
     code, errors = Bench(tmp_path, overrides=("backbone.n_layer=1",)).finish("refused")
     assert code == 2
     assert errors == "Error: backbone 'mlp' has no option 'n_layer'. Did you mean 'n_layers'?\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["request.json"]
 
 
 @pytest.mark.parametrize(
