@@ -193,7 +193,9 @@ def check_bench_record(record: Mapping[str, Any]) -> None:
         if not _is_of_kind(value, expected):
             raise Unparsable(f"{name} is {str(value)[:60]!r}; expected {expected}")
         if (name in _POSITIVE and value <= 0) or (name in _FLOATS and abs(value) > LARGEST):
-            raise Unparsable(f"{name} is {value!r}; expected {'more than 0 and ' * (name in _POSITIVE)}at most {LARGEST:g}")
+            raise Unparsable(
+                f"{name} is {value!r}; expected {'more than 0 and ' * (name in _POSITIVE)}at most {LARGEST:g}"
+            )
 
 
 def _is_of_kind(value: Any, expected: str) -> bool:

@@ -255,7 +255,9 @@ def _renamed(rng: random.Random, tree: Any, path: Path_) -> tuple[str, Any]:
 
 
 def _exchanged(rng: random.Random, tree: Any, path: Path_) -> tuple[str, Any]:
-    other = rng.choice([one for one in _paths(tree) if one and one[: len(path)] != path and path[: len(one)] != one] or [path])
+    other = rng.choice(
+        [one for one in _paths(tree) if one and one[: len(path)] != path and path[: len(one)] != one] or [path]
+    )
     mine, its = _at(tree, path), _at(tree, other)
     return f"exchanged with {'.'.join(map(str, other))[:60]}", _with(_with(tree, path, its), other, mine)
 
@@ -300,7 +302,9 @@ def as_toml(tree: Any) -> bytes:
             return "{" + ", ".join(f"{json.dumps(str(key))} = {written(one)}" for key, one in value.items()) + "}"
         return f"[{', '.join(map(written, value))}]" if isinstance(value, list) else json.dumps(value)
 
-    lines = [f"{json.dumps(str(key))} = {written(value)}" for key, value in tree.items()] if isinstance(tree, dict) else []
+    lines = (
+        [f"{json.dumps(str(key))} = {written(value)}" for key, value in tree.items()] if isinstance(tree, dict) else []
+    )
     return _raw("\n".join(lines), '"').encode("utf-8", "surrogatepass")
 
 
@@ -358,7 +362,12 @@ def _pack_sealed(rng: random.Random, number: int, path: str, sound: Sound) -> Fo
     """A pack with right hashes of forged documents."""
     runs = {name: dict(files) for name, files in sound.packed.items()}
     name = rng.choice(sorted(runs))
-    kinds = {"settings": "config.yaml", "result": "result-1.json", "journal": "journal.jsonl", "provenance": "provenance-1.json"}
+    kinds = {
+        "settings": "config.yaml",
+        "result": "result-1.json",
+        "journal": "journal.jsonl",
+        "provenance": "provenance-1.json",
+    }
     kind = rng.choice(sorted(kinds))
     inner = _sealed(rng, number, kind, kinds[kind], Sound(runs[name], kinds))
     runs[name] |= {file: data for file, data in inner.files.items() if data is not None}

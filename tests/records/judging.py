@@ -80,7 +80,11 @@ class Judge:
         if took > MOST_SECONDS + self.seconds["load"]:
             return [f"load took {took:.1f} s"]
         victim = self._victim(case)
-        found = [f"the row of {name} is {row}" for name, row in self.rows.items() if name not in victim and rows.get(name) != row]
+        found = [
+            f"the row of {name} is {row}"
+            for name, row in self.rows.items()
+            if name not in victim and rows.get(name) != row
+        ]
         for name in rows.keys() - self.rows.keys():
             found += _unreadable(rows[name], case)
         for name in self.runs - victim:
@@ -229,7 +233,9 @@ def _unreadable(row: Mapping[str, Any], case: Forged) -> list[str]:
 
 def _begins(sound: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether all rows of a table are rows of the sound one."""
-    return set(map(tuple, other.astype(object).fillna("").to_numpy())) <= set(map(tuple, sound.astype(object).fillna("").to_numpy()))
+    return set(map(tuple, other.astype(object).fillna("").to_numpy())) <= set(
+        map(tuple, sound.astype(object).fillna("").to_numpy())
+    )
 
 
 def _difference(expected: Mapping[str, Any], row: Mapping[str, Any]) -> str:
@@ -343,6 +349,9 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = try_all(
-            range(asked.first, asked.to), Path(folder), asked.drawn, lambda text: print(text, file=sys.stderr, flush=True)
+            range(asked.first, asked.to),
+            Path(folder),
+            asked.drawn,
+            lambda text: print(text, file=sys.stderr, flush=True),
         )
     print(json.dumps(found, indent=2))
