@@ -28,7 +28,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z", re.ASCII)
 _DIGITS = 400  # of a number; floats end at 309, and no setting takes a longer one
 _DEEPEST = 8  # groups in groups, and lists in lists; settings need two
-_DEEPEST_TOML = 16
+_DEEPEST_TOML, _DEEPEST_YAML = 16, 50
 _TOML = re.compile(  # quoted texts, comments, words; what ends a dotted key
     r'''"""(?:[^"\\]|\\.|"(?!""))*"""|\'{3}.*?\'{3}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|\#[^\n]*|[\w-]+|[ \t]+|\.|(?P<ends>.)''',
     re.DOTALL,
@@ -157,6 +157,7 @@ def _number(text: str, place: str) -> int | float:
 
 
 def _read_yaml(text: str, file: str, lines: dict[str, str]) -> Any:
+    _check_brackets(text, file)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
@@ -164,11 +165,22 @@ def _read_yaml(text: str, file: str, lines: dict[str, str]) -> Any:
                     f"{file}:{_line(event.start_mark)}: aliases (*name) are not supported; repeat the value"
                 )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return {} if node is None else _plain(node, "", file, lines)
+    except RecursionError:
+        raise UsageError(f"{file}: groups stand too deep in each other; settings need two") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UsageError(f"{file}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
-    return {} if node is None else _plain(node, "", file, lines)
+
+
+def _check_brackets(text: str, file: str) -> None:
+    """`UsageError` for more open brackets than settings ever have; the library's time grows with the square of them."""
+    depth = 0
+    for bracket in re.finditer(r"[\[\]{}]", text):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > _DEEPEST_YAML:
+            raise UsageError(f"{file}: lists stand more than {_DEEPEST_YAML} deep in each other; settings need two")
 
 
 def _plain(node: yaml.Node, path: str, file: str, lines: dict[str, str]) -> Any:
@@ -226,7 +238,7 @@ def _read_toml(text: str, file: str, lines: dict[str, str]) -> Any:
     _check_toml_depth(text, file)
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError too
         raise UsageError(f"{file}: not valid TOML ({error})") from None
 
 
