@@ -114,6 +114,10 @@ class Catalogue:
         """Whether a name stands for code that neither dsbench nor an installed entry point offers by name."""
         return self.is_reference(name) and self._own(name) is None
 
+    def is_own(self, name: str) -> bool:
+        """Whether dsbench itself offers the name, with whatever is installed beside it."""
+        return name in self._built_in or name.partition(":")[0] in self._families or self._own(name) is not None
+
     def source(self, name: str) -> Source | None:
         """The code from outside that a name stands for, entry points included; None for what dsbench offers itself.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dsbench.config.outside_code import identities_of
-from dsbench.config.settings import RunConfig, to_dict
+from dsbench.config.settings import LEARNED, RunConfig, to_dict
 from dsbench.registry import Catalogue
 
 RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
@@ -50,14 +50,11 @@ def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
     Raises:
         UsageError: code or data from elsewhere is not there.
     """
-    return names_of(config, result_version=result_version)(config.seed)
+    return run_id_by_seed(config, result_version=result_version)(config.seed)
 
 
-def names_of(config: RunConfig, *, result_version: int | None = None) -> Callable[[int], str]:
+def run_id_by_seed(config: RunConfig, *, result_version: int | None = None) -> Callable[[int], str]:
     """From a seed to the `run_id` of these settings with that seed: thousands of runs differ in nothing else."""
-    from dsbench.backbones.catalogue import BACKBONES
-    from dsbench.envs import ENVS
-
     settings = to_dict(config)
     for path in NOT_NAMED:
         _remove(settings, path)
@@ -72,7 +69,7 @@ def names_of(config: RunConfig, *, result_version: int | None = None) -> Callabl
     settings["versions"] = _versions(RESULT_VERSION if result_version is None else result_version)
     text = json.dumps(settings | {"seed": _ANY_SEED}, sort_keys=True, allow_nan=False, separators=(",", ":"))
     before, key, after = text.rpartition(f'"seed":{_ANY_SEED}')
-    name = "-".join((_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS)))
+    name = words_of(config)
 
     def named(seed: int) -> str:
         whole = f"{before}{key.replace(str(_ANY_SEED), str(seed))}{after}"
@@ -81,13 +78,21 @@ def names_of(config: RunConfig, *, result_version: int | None = None) -> Callabl
     return named
 
 
+def words_of(config: RunConfig) -> str:
+    """``<backbone>-<env>``, with which the `run_id` begins."""
+    from dsbench.backbones.catalogue import BACKBONES
+    from dsbench.envs import ENVS
+
+    return f"{_slug(config.backbone.name, BACKBONES)}-{_slug(config.env.name, ENVS)}"
+
+
 def is_named_by_settings_alone(config: RunConfig) -> bool:
     """Whether `run_id` needs nothing but the settings: no code from elsewhere, no data from a path."""
     from dsbench.backbones.catalogue import BACKBONES
     from dsbench.envs import ENVS
 
-    names = ((config.backbone.name, BACKBONES), (config.env.name, ENVS))
-    return ":" not in config.data.recipe and not any(catalogue.is_reference(name) for name, catalogue in names)
+    own = BACKBONES.is_own(config.backbone.name) or config.policy != LEARNED
+    return own and ENVS.is_own(config.env.name) and ":" not in config.data.recipe
 
 
 def _versions(result: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dsbench.config import naming
-from dsbench.config.naming import is_named_by_settings_alone, names_of
+from dsbench.config.naming import is_named_by_settings_alone, run_id_by_seed, words_of
 from dsbench.config.settings import RunConfig
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.config_text import flat, parse_config, without_seed
@@ -105,11 +105,13 @@ def _check_one_run(
 
 
 def _is_named(records: RunRecords, text: str, seed: int) -> bool:
-    """Whether the settings give the run its name; what depends on code or data of elsewhere is believed."""
-    namings = _namings(without_seed(text), naming.RESULT_VERSION)
-    if namings is None or any(name(seed) == records.run_id for name in namings):
+    """Whether the settings give the run its name; the hash is believed where code or data of elsewhere are in it."""
+    words, ids = _naming(without_seed(text), naming.RESULT_VERSION)
+    if ids is None:
+        return records.run_id.startswith(f"{words}-s{seed}-")
+    if any(run_id(seed) == records.run_id for run_id in ids):
         return True
-    made_by = (records.read_provenance() or {}).get("result_version", 1)
+    made_by = (records.read_provenance() or {}).get("result_version") or 1
     if made_by > naming.RESULT_VERSION:
         raise UsageError(
             f"{records.run_id} has results of version {made_by}, and this dsbench reads up to {naming.RESULT_VERSION}; "
@@ -119,12 +121,15 @@ def _is_named(records: RunRecords, text: str, seed: int) -> bool:
 
 
 @lru_cache(maxsize=2048)
-def _namings(text: str, newest: int) -> Sequence[Callable[[int], str]] | None:
-    """What names runs of these settings, from a seed, under each version of results up to the `newest`; None where more than settings does."""
+def _naming(text: str, newest: int) -> tuple[str, Sequence[Callable[[int], str]] | None]:
+    """What names runs of these settings: the first words, and from a seed to the id under each version of results.
+
+    Without ids where more than settings is in the hash; where no run can have such settings none fits.
+    """
     try:
         config = RunConfig.model_validate(parse_config(text))
     except ValidationError:
-        return ()
+        return "", ()
     if not is_named_by_settings_alone(config):
-        return None
-    return [names_of(config, result_version=version) for version in range(newest, 0, -1)]
+        return words_of(config), None
+    return "", [run_id_by_seed(config, result_version=version) for version in range(newest, 0, -1)]
