@@ -19,6 +19,7 @@ from dsbench.running import launcher, relay
 from dsbench.running.outcomes import exit_code_of, held_sentence
 from dsbench.running.progress import Silent
 from dsbench.running.worker_process import Outcome
+from dsbench.stopping import STOPPING
 
 WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
 DRIVER = """
@@ -311,7 +312,7 @@ def test_repeats_do_nothing_until_a_person_insists(tmp_path: Path, behave) -> No
     time.sleep(0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=5) == 130
+    assert process.wait(timeout=5) - 128 in STOPPING  # of signals that come together any may be the first
     folder = RunFolder.open(tmp_path, run_id(config()))
     wait_for(lambda: not folder.is_live())  # the worker was killed too
 
