@@ -18,6 +18,11 @@ from dsbench.backbones import build, load_class
 from dsbench.decision import DecisionSequence
 from dsbench.episodes import Episodes
 
+# Whoever started the tests may have them ignore signals, as a shell does with what runs in its background; the processes that
+# are tested would ignore them too.
+for _number in stopping.STOPPING:
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="dsbench-tests-")  # what is trusted here, the user does not
 
 FEATURES, ACTIONS = 3, 2

@@ -31,13 +31,15 @@ _EXPECTED = {
 
 
 def problems(error: ValidationError, model: type[BaseModel], lines: Lines | None = None) -> list[str]:
-    """All that pydantic found, one text each, in the words of the settings."""
+    """What pydantic found, the first `_MOST` of it, one text each, in the words of the settings."""
     found: dict[str, str] = {}  # path -> message; a union reports one path several times
-    for detail in error.errors(include_url=False)[:_MOST]:
+    details = error.errors(include_url=False)
+    for detail in details[:_MOST]:
         path = _path(detail["loc"], model)
         if not any(known.startswith(f"{path}.") for known in found):  # the entry says more than its list
             found.setdefault(path, _message(detail, path, model))
-    return [f"{(lines or Lines()).place(path)}{text}" for path, text in found.items()]
+    texts = [f"{(lines or Lines()).place(path)}{text}" for path, text in found.items()]
+    return texts if len(details) <= _MOST else [*texts, f"and {len(details) - _MOST} more"]
 
 
 def usage_error(texts: Sequence[str]) -> UsageError:
@@ -59,7 +61,7 @@ def known_paths(model: type[BaseModel]) -> list[str]:
 def _message(detail: ErrorDetails, path: str, model: type[BaseModel]) -> str:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown setting {path!r}. {_closest(path, model)}"
+        return f"unknown setting {_shown(path)}. {_closest(path[:100], model)}"
     if kind == "missing":
         option = f"--{path} NAME or " if path in ("backbone", "env") else ""
         key = f"{path}.name" if path in ("backbone", "env") else path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from dsbench.config.outside_code import identities_of
@@ -49,6 +50,11 @@ def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
     Raises:
         UsageError: code or data from elsewhere is not there.
     """
+    return names_of(config, result_version=result_version)(config.seed)
+
+
+def names_of(config: RunConfig, *, result_version: int | None = None) -> Callable[[int], str]:
+    """From a seed to the `run_id` of these settings with that seed: thousands of runs differ in nothing else."""
     from dsbench.backbones.catalogue import BACKBONES
     from dsbench.envs import ENVS
 
@@ -64,10 +70,15 @@ def run_id(config: RunConfig, *, result_version: int | None = None) -> str:
 
         settings["data"]["recipe"] = data_hash(config.data.recipe)
     settings["versions"] = _versions(RESULT_VERSION if result_version is None else result_version)
-    text = json.dumps(settings, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    names = (_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS))
-    return f"{'-'.join(names)}-s{config.seed}-{digest}"
+    text = json.dumps(settings | {"seed": _ANY_SEED}, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    before, key, after = text.rpartition(f'"seed":{_ANY_SEED}')
+    name = "-".join((_slug(config.backbone.name, BACKBONES), _slug(config.env.name, ENVS)))
+
+    def named(seed: int) -> str:
+        whole = f"{before}{key.replace(str(_ANY_SEED), str(seed))}{after}"
+        return f"{name}-s{seed}-{hashlib.sha256(whole.encode()).hexdigest()[:10]}"
+
+    return named
 
 
 def is_named_by_settings_alone(config: RunConfig) -> bool:
@@ -85,6 +96,7 @@ def _versions(result: int) -> dict[str, Any]:
 
 
 _ANY = object()
+_ANY_SEED = 2**63  # one more than the largest
 
 
 def _remove(settings: dict[str, Any], path: str, only: Any = _ANY) -> None:

@@ -82,7 +82,7 @@ def settle(
         path, value = parse_override(text)
         given = _merge(given, _nested(path, value))
         lines = lines.without(path)
-    asked = _with_policy(_merge(from_file, _with_size(given)))
+    asked = _with_policy(_merge(from_file, _with_size(given)), lines)
     _check_width_is_free(asked, given)
     chosen = _preset(preset, asked, lines)
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
@@ -101,7 +101,10 @@ def _preset(given: str | None, asked: Mapping[str, Any], lines: Lines) -> Preset
         return get_preset(DEFAULT)
     if not isinstance(named, str):
         raise UsageError(f"{lines.place('preset')}preset is {shown(named)}; expected a name (dsbench list presets)")
-    return get_preset(named)
+    try:
+        return get_preset(named)
+    except UnknownName as error:
+        raise UsageError(f"{lines.place('preset')}{error}") from None
 
 
 def _with_size(asked: dict[str, Any]) -> dict[str, Any]:
@@ -122,16 +125,18 @@ def _check_width_is_free(asked: Mapping[str, Any], given: Mapping[str, Any]) -> 
         )
 
 
-def _with_policy(asked: dict[str, Any]) -> dict[str, Any]:
+def _with_policy(asked: dict[str, Any], lines: Lines) -> dict[str, Any]:
     """A scripted policy stands where the backbone would, so that runs and tables name it."""
     policy = asked.get("policy", LEARNED)
     if isinstance(policy, str) and policy not in (LEARNED, *SCRIPTED):
-        raise UnknownName("policy", policy, (LEARNED, *SCRIPTED))
+        raise UnknownName("policy", policy, (LEARNED, *SCRIPTED), where=lines.place("policy").removesuffix(": "))
     if policy not in SCRIPTED:
         return asked
     named = _name_of(asked.get("backbone"))
     if named not in ("", policy):
-        raise UsageError(f"policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}")
+        raise UsageError(
+            f"{lines.place('policy')}policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}"
+        )
     return asked | {"backbone": {"name": policy}}
 
 

@@ -72,7 +72,8 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], Lines]:
         raise UsageError(f"{place}: {error.reason}") from None
     if not isinstance(settings, dict):
         raise UsageError(f"{path}: holds {type(settings).__name__}; expected settings such as 'train:' and 'seed:'")
-    return settings, Lines(lines)
+    # The readers of TOML and JSON tell no lines; the file is the place of all that is in it.
+    return settings, Lines({name: str(path) for name in settings} | lines)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

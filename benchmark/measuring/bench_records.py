@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dsbench.errors import UnreadableRecord, UsageError
 from dsbench.files import stays_inside, write_atomic
 from dsbench.reading import Unparsable
-from dsbench.records.documents import JOURNAL_SIZE
+from dsbench.records.documents import JOURNAL_SIZE, LARGEST
 from dsbench.records.documents import PROVENANCE as PROVENANCE_KIND
 from dsbench.records.encoding import read_sealed
 from dsbench.records.journal_text import WAY_OUT, JournalText
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = "bench"
 JOURNAL, CELLS, SAMPLES, PROVENANCE = "journal.jsonl", "cells.csv", "samples.npz", "provenance.json"
+MOST_CELLS = 10_000
 NOT_REACHED = "not reached: the measuring was stopped before"
 COLUMNS = (
     "bench_id", "cell_id", "backbone", "mode", "loop", "env", "implementation", "options", "context", "batch", "length",
@@ -46,6 +47,11 @@ _TEXTS = (
 _FLOATS = (
     "p50_us", "p50_low_us", "p50_high_us", "p90_us", "p99_us", "setup_seconds", "train_tokens_per_second", "limit_us",
     "limit_ratio", "match_off",
+)  # fmt: skip
+# Times and speeds are drawn on axes of powers; a length of 0 is no training.
+_POSITIVE = (
+    "p50_us", "p50_low_us", "p50_high_us", "p90_us", "p99_us", "train_tokens_per_second", "limit_us", "limit_ratio",
+    "length", "batch",
 )  # fmt: skip
 
 
@@ -107,21 +113,26 @@ def bench_of(name: str, files: RecordFiles) -> Bench:
     except Unparsable as error:
         raise UnreadableRecord(files.place(JOURNAL), error.reason, WAY_OUT) from None
     bench = Bench(name, files)
-    for record in text.records(check_bench_record):
+    for record in text.each(check_bench_record):
         kind = record.get("kind")
         if kind == "bench":
             bench.asked = record
         elif kind == "machine":
             bench.machine |= record
         elif kind == "planned":
+            if len(bench.cells) == MOST_CELLS:
+                raise text.fault(f"plans more than {MOST_CELLS:,} cells")
             empty = dict.fromkeys(COLUMNS) | {"bench_id": name, "status": "skipped", "reason": NOT_REACHED}
             bench.cells[record["cell_id"]] = empty | _known(record)
         elif kind in ("timed", "counted"):
             row = bench.cells.get(record["cell_id"])
             if row is None:
-                raise text.fault(f"tells of the cell {record['cell_id']!r}, which was not planned")
+                raise text.fault(f"tells of the cell {record['cell_id'][:80]!r}, which was not planned")
             row |= _known(record)
             row["reason"] = row["reason"] or record.get("memory_reason")
+    asked = bench.asked.get("cells")
+    if isinstance(asked, int) and len(bench.cells) < asked:
+        raise text.fault(f"was cut short: {len(bench.cells):,} of {asked:,} cells are left")
     return bench
 
 
@@ -168,16 +179,28 @@ def write_cells(path: Path) -> Path:
 def check_bench_record(record: Mapping[str, Any]) -> None:
     """`Unparsable` unless a record of a bench's journal is of its kind."""
     kind = record.get("kind")
-    if kind in ("planned", "timed", "counted"):
-        if not isinstance(record.get("cell_id"), str):
-            raise Unparsable(f"cell_id is {record.get('cell_id')!r}; expected text")
-        for name in COLUMNS:
-            value = record.get(name)
-            expected = (str,) if name in _TEXTS else (int, float) if name in _FLOATS else (int,)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, expected)):
-                raise Unparsable(f"{name} is {str(value)[:60]!r}; expected {'text' if name in _TEXTS else 'a number'}")
-    elif kind == "bench" and not _is_request(record):
+    if kind == "bench" and not _is_request(record):
         raise Unparsable("what was asked for is no request of a bench")
+    if kind not in ("planned", "timed", "counted"):
+        return
+    needed = ("cell_id", "backbone", "mode") if kind == "planned" else ("cell_id",)
+    needed += ("length",) if kind == "planned" and record.get("mode") == "train" else ()
+    for name in (*COLUMNS, "memory_reason"):
+        value = record.get(name)
+        if value is None and name not in needed:
+            continue
+        expected = "text" if name in (*_TEXTS, "memory_reason") else "a number" if name in _FLOATS else "a whole number"
+        if not _is_of_kind(value, expected):
+            raise Unparsable(f"{name} is {str(value)[:60]!r}; expected {expected}")
+        if (name in _POSITIVE and value <= 0) or (name in _FLOATS and abs(value) > LARGEST):
+            raise Unparsable(
+                f"{name} is {value!r}; expected {'more than 0 and ' * (name in _POSITIVE)}at most {LARGEST:g}"
+            )
+
+
+def _is_of_kind(value: Any, expected: str) -> bool:
+    kinds: dict[str, tuple[type, ...]] = {"text": (str,), "a number": (int, float), "a whole number": (int,)}
+    return isinstance(value, kinds[expected]) and not isinstance(value, bool)
 
 
 def _is_request(record: Mapping[str, Any]) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from dsbench.reading.limits import Unparsable
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY  # a pipe must not be waited for
-_BLOCK = 1 << 16
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -21,7 +20,7 @@ _KINDS = {
 }
 
 
-def read_regular(path: Path, limit: int, inside: Path | None = None) -> bytes:
+def read_regular(path: Path | str, limit: int, inside: Path | str | None = None) -> bytes:
     """The bytes of the regular file at `path`.
 
     Args:
@@ -34,23 +33,33 @@ def read_regular(path: Path, limit: int, inside: Path | None = None) -> bytes:
         FileNotFoundError: there is none.
         Unparsable: it is no regular file, lies elsewhere, is larger, or the system refuses it.
     """
-    parts, left = [], limit + 1
-    with open_regular(path, inside) as file:
-        try:
-            while left > 0 and (part := file.read(min(left, _BLOCK))):
-                parts.append(part)
-                left -= len(part)
-        except OSError as error:
-            raise Unparsable(f"cannot be read ({error.strerror})") from None
-    if left <= 0:
-        raise Unparsable(f"is larger than {limit:,} bytes")
-    return b"".join(parts)
-
-
-def open_regular(path: Path, inside: Path | None = None) -> FileIO:
-    """The regular file at `path`, opened to be read. Arguments and errors as `read_regular`."""
+    descriptor = _opened(path, inside)
     try:
-        return _open(_inside(path, inside))
+        size = os.fstat(descriptor).st_size
+        data = os.read(descriptor, size + 1) if size <= limit else b""
+        while len(data) > size and size <= limit:  # it grows, or is one of those that have no size
+            size = len(data)
+            data += os.read(descriptor, size + 1)
+    except OSError as error:
+        raise Unparsable(f"cannot be read ({error.strerror})") from None
+    finally:
+        os.close(descriptor)
+    if size > limit:
+        raise Unparsable(f"is larger than {limit:,} bytes")
+    return data
+
+
+def open_regular(path: Path | str, inside: Path | str | None = None) -> FileIO:
+    """The regular file at `path`, opened to be read. Arguments and errors as `read_regular`."""
+    return FileIO(_opened(path, inside), "rb")
+
+
+def _opened(path: Path | str, inside: Path | str | None) -> int:
+    """Its descriptor."""
+    try:
+        place, mode = _inside(path, inside)
+        _check_kind(mode)  # before it is opened, since opening some devices does something
+        descriptor = os.open(place, _FLAGS)
     except FileNotFoundError:
         if os.path.lexists(path):
             raise Unparsable("is a link to nothing") from None
@@ -58,36 +67,28 @@ def open_regular(path: Path, inside: Path | None = None) -> FileIO:
     except Unparsable:
         raise
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ELOOP:
+            raise Unparsable("is a link in a circle, or became a link while it was opened") from None
         raise Unparsable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-
-
-def _inside(path: Path, folder: Path | None) -> str:
-    """Where `path` really is; `Unparsable` if that is outside `folder`."""
-    if folder is None:
-        return os.path.realpath(path)
-    if path.parent == folder and not path.is_symlink():
-        return str(path)  # most are such, and finding out where a path leads costs more than reading it
-    place = os.path.realpath(path)
-    if not Path(place).is_relative_to(os.path.realpath(folder)):
-        raise Unparsable(f"is a link out of its folder, to {place}")
-    return place
-
-
-def _open(place: str) -> FileIO:
-    _check_kind(os.lstat(place).st_mode)  # before it is opened, since opening some devices does something
-    try:
-        descriptor = os.open(place, _FLAGS)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise Unparsable("became a link while it was opened") from None
-        raise
-    file = FileIO(descriptor, "rb")
     try:
         _check_kind(os.fstat(descriptor).st_mode)
     except Unparsable:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor
+
+
+def _inside(path: Path | str, folder: Path | str | None) -> tuple[str, int]:
+    """Where `path` really is, and the mode of what lies there; `Unparsable` if that is outside `folder`."""
+    name = os.fspath(path)
+    if folder is not None and name.rpartition("/")[0] == os.fspath(folder):
+        mode = os.lstat(name).st_mode
+        if not stat.S_ISLNK(mode):
+            return name, mode  # most are such, and finding out where a path leads costs more than reading it
+    place = os.path.realpath(name)
+    if folder is not None and not Path(place).is_relative_to(os.path.realpath(folder)):
+        raise Unparsable(f"is a link out of its folder, to {place}")
+    return place, os.lstat(place).st_mode
 
 
 def _check_kind(mode: int) -> None:

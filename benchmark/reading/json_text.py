@@ -8,12 +8,16 @@ from typing import Any
 from dsbench.reading.limits import Limits, Unparsable, check_bounds
 
 _DEFAULT = Limits()
+_OPENING = (b"[", b"{", b",")  # each entry has one of them before it; texts hold some too
 
 
 def parse_json(data: bytes, limits: Limits = _DEFAULT) -> Any:
     """The value in `data`; `Unparsable` says what is wrong."""
     if len(data) > limits.size:
         raise Unparsable(f"is larger than {limits.size:,} bytes")
+    # Before it is parsed, since an entry of one character becomes an object of a hundred bytes.
+    if sum(map(data.count, _OPENING)) > 2 * limits.entries:
+        raise Unparsable(f"it has more than {limits.entries:,} entries")
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
     except UnicodeDecodeError as error:
@@ -34,7 +38,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         seen: set[str] = set()
         double = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Unparsable(f"the key {double!r} is given twice")
+        raise Unparsable(f"the key {double[:60]!r} is given twice")
     return found
 
 

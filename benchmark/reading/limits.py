@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MIB = 1 << 20
-_INTEGERS = range(-(2**63), 2**63)  # what tables and libraries hold; more digits are no quantity of ours
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # what tables and libraries hold; more digits are no quantity of ours
 
 
 class Unparsable(ValueError):
@@ -45,16 +44,23 @@ def check_bounds(value: Any, limits: Limits) -> None:
     for _ in range(limits.depth + 1):
         inner: list[Any] = []
         for one in level:
-            if isinstance(one, Mapping):
+            if isinstance(one, dict):
                 left -= len(one)
                 inner += one.values()
                 for key in one:
-                    _check_text(key, limits)
+                    if not (len(key) <= limits.text and key.isascii()):
+                        _check_text(key, limits)
             elif isinstance(one, list):
                 left -= len(one)
                 inner += one
-            else:
-                _check_scalar(one, limits)
+            elif isinstance(one, str):
+                if not (len(one) <= limits.text and one.isascii()):
+                    _check_text(one, limits)
+            elif isinstance(one, float):
+                if not math.isfinite(one):
+                    raise Unparsable("it has a number that is too large or no number")
+            elif isinstance(one, int) and not _SMALLEST <= one <= _LARGEST:
+                raise Unparsable(f"it has a number of {one.bit_length()} bits; integers have at most 64")
         if left < 0:
             raise Unparsable(f"it has more than {limits.entries:,} entries")
         if not inner:
@@ -63,20 +69,10 @@ def check_bounds(value: Any, limits: Limits) -> None:
     raise Unparsable(f"it is nested more than {limits.depth} deep")
 
 
-def _check_scalar(value: Any, limits: Limits) -> None:
-    if isinstance(value, str):
-        _check_text(value, limits)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise Unparsable("it has a number that is too large or no number")
-    elif isinstance(value, int) and value not in _INTEGERS:
-        raise Unparsable(f"it has a number of {value.bit_length()} bits; integers have at most 64")
-
-
 def _check_text(text: str, limits: Limits) -> None:
     if len(text) > limits.text:
         raise Unparsable(f"it has a text of {len(text):,} characters; at most {limits.text:,} are read")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Unparsable("it has a text with half a character (a lone surrogate)") from None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unparsable("it has a text with half a character (a lone surrogate)") from None

@@ -29,10 +29,10 @@ def checked(kind: TypeAdapter[T], value: Any) -> T:
 
 def _first(error: ValidationError) -> str:
     detail = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in detail["loc"]) or "it"
+    place = ".".join(str(part) for part in detail["loc"])[:100] or "it"
     if detail["type"] == "missing":
         return f"{place} is missing"
     shown = repr(detail["input"])
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    message = str(detail.get("ctx", {}).get("error", detail["msg"]))
+    message = str(detail.get("ctx", {}).get("error", detail["msg"]))[:300]
     return f"{place} is {shown}: {message[:1].lower()}{message[1:]}"

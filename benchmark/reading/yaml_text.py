@@ -149,15 +149,15 @@ class _Builder:
         try:
             return self._scalar(_scalar_of(event, line))
         except Unparsable as error:
-            raise Unparsable(": ".join([*([".".join(path)] if path else []), error.reason]), error.line) from None
+            raise Unparsable(": ".join([*([".".join(path)[:100]] if path else []), error.reason]), error.line) from None
 
     def _key(self, top: _Open, event: Any, line: int) -> None:
         scalar = _scalar_of(event, line) if isinstance(event, yaml.ScalarEvent) else None
         if scalar is None or scalar.kind != "str":
             shown = "here" if scalar is None else repr(scalar.text[:60])
             raise Unparsable(f"the key {shown} is not text; put it in quotes", line)
-        path = ".".join((*top.path, scalar.text))
         if scalar.text in top.first:
+            path = ".".join((*top.path, scalar.text))[:100]
             raise Unparsable(f"{path} is given twice (first in line {top.first[scalar.text]}); remove one", line)
         top.key, top.first[scalar.text] = scalar.text, line
         self._on_key((*top.path, scalar.text), line)

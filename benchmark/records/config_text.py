@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from dsbench.reading import Unparsable, parse_yaml
 from dsbench.records.documents import SMALL, check_settings
 
+_REPEATED = 4_000  # characters of a part that are worth remembering; thousands of long ones would fill the memory
 _KEY = re.compile(r"^(?=[A-Za-z_])", re.MULTILINE)
 _PARTS = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*:(?: [^\n]*)?\n(?: [^\n]*\n|- [^\n]*\n)*)+")
 
@@ -42,6 +43,12 @@ def parse_flat(text: str) -> dict[str, Any]:
     return flattened
 
 
+def without_seed(text: str) -> str:
+    """The settings in `text` but for the seed: the same text for all runs that differ in nothing else, where that is seen."""
+    parts = _parts(text)
+    return text if parts is None else "".join(part for part in parts if not part.startswith("seed:"))
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted names; lists as JSON text."""
     flattened: dict[str, Any] = {}
@@ -53,7 +60,8 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flattened
 
 
-def _parts(text: str) -> list[str] | None:
+@lru_cache(maxsize=1)
+def _parts(text: str) -> Sequence[str] | None:
     """None where the text cannot be taken apart."""
     if not _PARTS.fullmatch(text):
         return None
@@ -62,8 +70,16 @@ def _parts(text: str) -> list[str] | None:
     return parts if len(set(keys)) == len(keys) else None
 
 
-@lru_cache(maxsize=4096)
 def _read(text: str) -> dict[str, Any]:
+    return _read_once(text) if len(text) <= _REPEATED else _read_anew(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_once(text: str) -> dict[str, Any]:
+    return _read_anew(text)
+
+
+def _read_anew(text: str) -> dict[str, Any]:
     settings = parse_yaml(text, SMALL)
     if not isinstance(settings, dict):
         raise Unparsable(f"holds {type(settings).__name__}; expected settings")
@@ -71,8 +87,12 @@ def _read(text: str) -> dict[str, Any]:
     return settings
 
 
-@lru_cache(maxsize=4096)
 def _flat_part(text: str) -> dict[str, Any]:
+    return _flat_once(text) if len(text) <= _REPEATED else flat(_read(text))
+
+
+@lru_cache(maxsize=4096)
+def _flat_once(text: str) -> dict[str, Any]:
     return flat(_read(text))
 
 

@@ -21,6 +21,8 @@ MOST_ATTEMPTS = 10_000
 SMALL = Limits(size=MIB, depth=16, entries=20_000, text=20_000)
 JOURNAL_SIZE = 64 * MIB
 LINE = Limits(size=8 * MIB, depth=24, entries=200_000, text=MIB)
+MOST_LINES = 600_000  # of a journal: what fits into its size
+LARGEST = 1e100  # of a measured number: sums of squares of larger ones are none
 # Columns of a final row that hold text; all others hold numbers or truth values, which reports average.
 TEXTS = frozenset(
     {
@@ -33,7 +35,7 @@ Attempt: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)]
 Whole: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Integer: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Scalar: TypeAlias = str | bool | Integer | float | None
+Number: TypeAlias = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Claim(Document):
@@ -72,9 +74,13 @@ class FinalRow(Document):
     @model_validator(mode="after")
     def _columns_are_of_their_type(self) -> FinalRow:
         for name, value in (self.model_extra or {}).items():
+            if value is None:
+                continue
             is_text = name in TEXTS or name.endswith("_reason")
-            if value is not None and not isinstance(value, str if is_text else (bool, int, float)):
-                raise ValueError(f"{name} is {str(value)[:60]!r}; expected {'text' if is_text else 'a number'}")
+            if not isinstance(value, str if is_text else (float, int)):
+                raise ValueError(f"{name[:60]} is {str(value)[:60]!r}; expected {'text' if is_text else 'a number'}")
+            if not is_text and not -LARGEST <= value <= LARGEST:
+                raise ValueError(f"{name[:60]} is {value!r}; expected a number between ±{LARGEST:g}")
         if self.success_metric is not None and (self.success_metric in TEXTS or self.success_metric == "attempt"):
             raise ValueError(f"success_metric is {self.success_metric!r}, which is no measure")
         return self
@@ -122,19 +128,19 @@ class Metric(TypedDict, total=False):
     step: Integer | None
     episode: Integer | None
     metric: str
-    value: float | None
+    value: Number | None
     unit: str | None
     status: str | None
     reason: str | None
     decode: str | None
     acting: str | None
-    target_return: float | None
+    target_return: Number | None
     selection: str | None
     batch: Integer | None
     context: Integer | None
     implementation: str | None
     round: Integer | None
-    time: float | None
+    time: Number | None
 
 
 class Event(TypedDict, total=False):

@@ -31,14 +31,14 @@ class FolderFiles:
     """The files in a folder; they must really lie in `inside`, links followed, which is the folder itself if not given."""
 
     def __init__(self, path: Path, inside: Path | None = None) -> None:
-        self.path, self._inside = path, inside or path
+        self.path, self._folder, self._inside = path, str(path), str(inside or path)
 
     def read(self, name: str, limit: int) -> bytes:
-        return read_regular(self.path / name, limit, inside=self._inside)
+        return read_regular(self.place(name), limit, inside=self._inside)
 
     def names(self) -> list[str]:
         try:
-            return os.listdir(self.path)
+            return os.listdir(self._folder)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -53,7 +53,7 @@ class FolderFiles:
         return sorted(found)
 
     def place(self, name: str) -> str:
-        return str(self.path / name)
+        return f"{self._folder}/{name}" if name else self._folder
 
 
 class PackedFiles:

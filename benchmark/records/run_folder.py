@@ -67,6 +67,9 @@ class RunFolder(RunRecords):
         """The attempt held, or else the newest one known; 1 for a run that nobody began."""
         return self._held or super().attempt
 
+    def _newest(self, finished: list[int]) -> int:
+        return self._held or super()._newest(finished)
+
     def plan(self, force: bool = False) -> Plan:
         """What asking for this run now means.
 

@@ -44,12 +44,15 @@ class RunRecords:
 
     def read_config(self) -> dict[str, Any] | None:
         """The stored settings, None before there are any; `UnreadableRecord` when they were changed."""
-        text = self._config_text()
+        text = self.config_text()
         return None if text is None else self._settings(parse_config, text)
 
     def read_flat_config(self) -> dict[str, Any]:
         """The stored settings as dotted names (``train.lr``), empty before there are any. Raises as `read_config`."""
-        text = self._config_text()
+        return self.flat_settings(self.config_text())
+
+    def flat_settings(self, text: str | None) -> dict[str, Any]:
+        """The same out of `config_text`."""
         return {} if text is None else self._settings(parse_flat, text)
 
     def _settings(self, parse: Any, text: str) -> dict[str, Any]:
@@ -59,7 +62,8 @@ class RunRecords:
             raise self.unreadable(CONFIG, f"is damaged ({error})") from None
         return settings
 
-    def _config_text(self) -> str | None:
+    def config_text(self) -> str | None:
+        """The text of the stored settings, which its checksum agrees with; None before there are any."""
         try:
             data = self.files.read(CONFIG, SMALL.size)
         except FileNotFoundError:
@@ -110,7 +114,10 @@ class RunRecords:
     @property
     def attempt(self) -> int:
         """The newest attempt known; 1 for a run that nobody began."""
-        return max([1, self.claimed_attempt(), *self.results()])
+        return self._newest(self.results())
+
+    def _newest(self, finished: list[int]) -> int:
+        return max([1, self.claimed_attempt(), *finished])
 
     def claimed_attempt(self) -> int:
         """The newest attempt that anybody began, 0 if nobody did."""
@@ -137,11 +144,16 @@ class RunRecords:
 
         A finished ok or diverged attempt counts until a later one is finished; a failed one only until it is retried.
         """
-        finished, attempt = max(self.results(), default=0), self.attempt
-        if not finished:
-            return self.result(attempt)
-        row = self._row(f"result-{finished}.json", finished)
-        return row if finished == attempt or (row and row["status"] in FINAL) else self.result(attempt)
+        return self.newest_and_result()[1]
+
+    def newest_and_result(self) -> tuple[int, dict[str, Any] | None]:
+        """The newest attempt, and the final row that counts."""
+        results = self.results()
+        finished, newest = max(results, default=0), self._newest(results)
+        row = self._row(f"result-{finished}.json", finished) if finished else None
+        if finished == newest or (row and row["status"] in FINAL):
+            return newest, row
+        return newest, self.result(newest)
 
     def status(self) -> str:
         """Of the newest attempt: one of STATUSES, ``running`` while a process works on it, ``new`` before any did."""
@@ -185,13 +197,12 @@ class RunRecords:
         Rows of before have no seal; theirs must tell of the end.
         """
         text = self.journal_text()
-        text.check()
         if seal := row.get("journal"):
             text.check_seal(seal["lines"], seal["sha256"])
-        elif row["status"] in FINAL:
-            ends = text.matching(b'"event":"end"', check=check_record)
-            if not any(record.get("attempt") == row["attempt"] for record in ends):
-                raise text.fault("is missing" if not text.data else "was cut short: it does not tell of the run's end")
+            return
+        ends = text.matching(b'"event":"end"', check=check_record)
+        if row["status"] in FINAL and not any(record.get("attempt") == row["attempt"] for record in ends):
+            raise text.fault("is missing" if not text.data else "was cut short: it does not tell of the run's end")
 
     # ------------------------------------------------------------------ pieces
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from dsbench.config import naming
-from dsbench.config.naming import is_named_by_settings_alone, run_id
+from dsbench.config.naming import is_named_by_settings_alone, names_of
 from dsbench.config.settings import RunConfig
 from dsbench.errors import CorruptFile, UsageError
-from dsbench.records.config_text import flat
-from dsbench.records.run_records import CONFIG, RunRecords
+from dsbench.records.config_text import flat, parse_config, without_seed
+from dsbench.records.run_records import CONFIG, FINAL, RunRecords
 
 UNREADABLE = "unreadable"  # the status of a run whose files cannot be read
 COLUMNS = (
@@ -36,10 +37,14 @@ def run_row(records: RunRecords) -> dict[str, Any]:
         CorruptFile: a file cannot be read, or two of them contradict each other.
         UsageError: written by a newer dsbench.
     """
-    result = records.latest_result() or {"attempt": records.attempt, "status": records.status(), "reason": None}
-    settings = records.read_flat_config()
-    _check_one_run(records, settings, result)
-    if result["attempt"] == records.attempt and "run_id" in result:
+    newest, row = records.newest_and_result()
+    result = row or {"attempt": newest, "status": records.status(), "reason": None}
+    text = records.config_text()
+    settings = records.flat_settings(text)
+    if text is None and result["status"] in FINAL:
+        raise records.unreadable(CONFIG, "is missing, and the run has a result")
+    _check_one_run(records, text, settings, result)
+    if result["attempt"] == newest and "run_id" in result:
         records.check_journal(result)
     outcome = flat({name: value for name, value in result.items() if name != "journal"})
     identity = {"run_id": records.run_id, "seed": settings.pop("seed", None)}
@@ -80,32 +85,29 @@ def short_source(text: str) -> str:
     return text if "==" in text else f"{kind}{colon}{digest[:12]}"
 
 
-def _check_one_run(records: RunRecords, settings: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+def _check_one_run(
+    records: RunRecords, text: str | None, settings: Mapping[str, Any], result: Mapping[str, Any]
+) -> None:
     """`UnreadableRecord` where the final row is not of these settings, or these settings are not of this run's name."""
-    if not settings:
+    if text is None:
         return
     place = records.files.place
     for key, mine in (("backbone", "backbone.name"), ("env", "env.name"), ("seed", "seed")):
         said = result.get(key)
         if said is not None and said != settings.get(mine):
+            kind = "interrupted" if result["status"] == "interrupted" else "result"
             raise records.unreadable(
-                f"result-{result['attempt']}.json",
+                f"{kind}-{result['attempt']}.json",
                 f"says {key} {said!r}, and {place(CONFIG)} says {settings.get(mine)!r}",
             )
-    if _OWN_NAME.match(records.run_id) and not _is_named(records):
+    if _OWN_NAME.match(records.run_id) and not _is_named(records, text, settings.get("seed", 0)):
         raise records.unreadable(CONFIG, "holds the settings of another run than its folder's name says")
 
 
-def _is_named(records: RunRecords) -> bool:
+def _is_named(records: RunRecords, text: str, seed: int) -> bool:
     """Whether the settings give the run its name; what depends on code or data of elsewhere is believed."""
-    try:
-        config = RunConfig.model_validate(records.read_config())
-    except ValidationError:
-        return False
-    if not is_named_by_settings_alone(config):
-        return True
-    versions = range(naming.RESULT_VERSION, 0, -1)
-    if any(run_id(config, result_version=version) == records.run_id for version in versions):
+    namings = _namings(without_seed(text), naming.RESULT_VERSION)
+    if namings is None or any(name(seed) == records.run_id for name in namings):
         return True
     made_by = (records.read_provenance() or {}).get("result_version", 1)
     if made_by > naming.RESULT_VERSION:
@@ -114,3 +116,15 @@ def _is_named(records: RunRecords) -> bool:
             "upgrade dsbench to read it"
         )
     return False
+
+
+@lru_cache(maxsize=2048)
+def _namings(text: str, newest: int) -> Sequence[Callable[[int], str]] | None:
+    """What names runs of these settings, from a seed, under each version of results up to the `newest`; None where more than settings does."""
+    try:
+        config = RunConfig.model_validate(parse_config(text))
+    except ValidationError:
+        return ()
+    if not is_named_by_settings_alone(config):
+        return None
+    return [names_of(config, result_version=version) for version in range(newest, 0, -1)]

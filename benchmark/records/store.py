@@ -112,7 +112,7 @@ def _gather(place: Path, found: Stored, benches: dict[str, RecordFiles]) -> None
             found.runs.setdefault(run.run_id, []).append(run)
     if has_benches:
         for path in _folders(place / BENCH):
-            if (path / "journal.jsonl").is_file():
+            if os.path.lexists(path / "journal.jsonl"):
                 benches.setdefault(path.name, FolderFiles(path))
     for pack in packs:
         _add_pack(pack, found, benches)

@@ -63,10 +63,10 @@ def file_sha256(path: Path) -> str:
         raise fault(path, "", f"cannot be read ({error.strerror})", "check the path and its rights") from error
 
 
-def read_foreign_json(path: Path, limits: Limits = JSON_LIMITS) -> dict[str, Any]:
-    """A JSON object from a file that is not trusted: a regular file, bounded, parsed strictly."""
+def read_foreign_json(path: Path, limits: Limits = JSON_LIMITS, inside: Path | None = None) -> dict[str, Any]:
+    """A JSON object from a file that is not trusted: a regular file, in that folder if given, bounded, parsed strictly."""
     try:
-        data = read_regular(path, limits.size)
+        data = read_regular(path, limits.size, inside)
     except FileNotFoundError:
         raise fault(path, "", "no such file", "check the path") from None
     except Unparsable as error:

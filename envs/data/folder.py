@@ -179,7 +179,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise fault(folder, "", f"no data set: it has no {MANIFEST}", "name a folder that dsbench wrote")
     try:
-        manifest = read_foreign_json(path)
+        manifest = read_foreign_json(path, inside=folder)
     except (DatasetError, OSError) as error:
         raise DatasetError(f"{path} cannot be read ({error}); {make_anew(folder)}") from error
     lacking = sorted(_NEEDED - manifest.keys())

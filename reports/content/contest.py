@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +107,8 @@ def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
 def word(value: Any) -> str:
     """A value as `--set` takes it; a list, which is kept as JSON, as its entries."""
     if isinstance(value, str) and value.startswith("["):
-        return "+".join(map(str, json.loads(value)))
+        with suppress(ValueError):  # or it is text that begins like a list
+            return "+".join(map(str, json.loads(value)))
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -37,7 +37,7 @@ def costs(bench: Newest, where: str) -> Section:
         return Section("costs", TITLE, (*told, *bench.unreadable))
     curves, (train_tables, train_figures) = bench.curves, training(bench.rows)
     if not curves and not train_tables:
-        return Section("costs", TITLE, ("The bench has no finished cell yet.",))
+        return Section("costs", TITLE, (f"Bench {bench.name} has no finished cell yet.", *bench.unreadable))
     crossed = crossings(alone(curves))
     tables = [
         *([_latency(curves)] if curves else []),

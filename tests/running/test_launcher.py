@@ -312,7 +312,9 @@ def test_repeats_do_nothing_until_a_person_insists(tmp_path: Path, behave) -> No
     time.sleep(0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=5) - 128 in STOPPING  # of signals that come together any may be the first
+    assert process.wait(timeout=5) in {
+        128 + number for number in STOPPING
+    }  # the system hands pending ones over by number
     folder = RunFolder.open(tmp_path, run_id(config()))
     wait_for(lambda: not folder.is_live())  # the worker was killed too
 
