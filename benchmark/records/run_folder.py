@@ -78,10 +78,11 @@ class RunFolder(RunRecords):
         """
         if force:
             return Plan("start", self._newest_whatever_is_damaged() + 1)
-        if not self.claimed_attempt() and not self.results():
+        claimed, results = self.claimed_attempt(), self.results()
+        if not claimed and not results:
             return Plan("start", 1)
-        attempt = self.attempt
-        if attempt not in self.results():
+        attempt = self._held or max(1, claimed, *results)
+        if attempt not in results:
             return Plan("resume", attempt)
         if (self.result(attempt) or {})["status"] in FINAL:
             return Plan("done", attempt)

@@ -25,8 +25,9 @@ ENVS = "umbrella,memory-len,memory-size,repeat-first,repeat-previous,door-key,gr
 
 def test_planning_ten_thousand_finished_runs(benchmark: Any, tmp_path: Path) -> None:
     for config in expand(BACKBONES, ENVS, "100"):
-        made = make_run(tmp_path, config.backbone.name, config.env.name, config.seed)
-        (tmp_path / "runs" / made).rename(tmp_path / "runs" / run_id(config))
+        name = run_id(config)
+        made = make_run(tmp_path, config.backbone.name, config.env.name, config.seed, result={"run_id": name})
+        (tmp_path / "runs" / made).rename(tmp_path / "runs" / name)
     command = [
         sys.executable, "-m", "dsbench", "sweep", "--backbone", BACKBONES, "--env", ENVS, "--seeds", "100",
         "--results", str(tmp_path),

@@ -98,7 +98,8 @@ def numbers(folder: RunFolder) -> dict[str, Any]:
     """The final row without what the machine decides."""
     row = folder.latest_result()
     assert row is not None
-    return {name: value for name, value in row.items() if name != "sha256" and not name.startswith(COSTS)}
+    own = ("sha256", "journal", *COSTS)  # a journal holds times and every start
+    return {name: value for name, value in row.items() if not name.startswith(own)}
 
 
 def assert_same(one: RunFolder, other: RunFolder) -> None:
@@ -224,7 +225,7 @@ def test_a_storm_of_signals_keeps_the_checkpoint(bench: Bench) -> None:
         process.send_signal(number)
         time.sleep(0.005)
     process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGUSR2
+    assert process.returncode - 128 in STOPPING
     events = [record["event"] for record in folder.journal.read() if record["kind"] == "event"]
     assert events[-2:] == ["checkpoint", "interrupted"]
     assert folder.checkpoints.updates()[-1] > before[-1]
