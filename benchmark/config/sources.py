@@ -25,7 +25,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z", re.ASCII)
 _DIGITS = 400  # of a number; floats end at 309, and no setting takes a longer one
 _DEEPEST = 8  # groups in groups, and lists in lists; settings need two
-_DEEPEST_TOML, _DEEPEST_YAML = 16, 50
+_DEEPEST_TOML = 16
 _TOML = re.compile(  # quoted texts, comments, words; what ends a dotted key
     r'''"""(?:[^"\\]|\\.|"(?!""))*"""|\'{3}.*?\'{3}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|\#[^\n]*|[\w-]+|[ \t]+|\.|(?P<ends>.)''',
     re.DOTALL,
