@@ -134,7 +134,9 @@ def _with_policy(asked: dict[str, Any], lines: Lines) -> dict[str, Any]:
         return asked
     named = _name_of(asked.get("backbone"))
     if named not in ("", policy):
-        raise UsageError(f"{lines.place('policy')}policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}")
+        raise UsageError(
+            f"{lines.place('policy')}policy is {policy!r}, which is scripted and has no backbone; leave out backbone {named!r}"
+        )
     return asked | {"backbone": {"name": policy}}
 
 

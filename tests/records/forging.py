@@ -40,7 +40,8 @@ POISON: tuple[Any, ...] = (
 )  # fmt: skip
 NAMES = (
     "run_id", "attempt", "status", "reason", "seed", "backbone", "env", "backbone.name", "env.name", "result.return_mean",
-    "result.result.status", "return_mean", "success_metric", "first_action_accuracy", "first_action_accuracy_opposite", "decode",
+    "result.result.status", "return_mean", "success_metric", "first_action_accuracy",
+    "first_action_accuracy_opposite", "decode",
     "acting", "latency_p50_us", "latency_contended", "score_normalised", "parameters_total", "peak_rss_bytes",
     "peak_device_bytes", "physics_note", "target_rule", "journal", "format", "sha256", "kind", "preset", "match",
     "target_return", "dsbench", "options", "value", "metric", "step", "detail", "", " ", "a\nb", "é", "x" * 1_000, "__class__",
@@ -255,7 +256,9 @@ def _renamed(rng: random.Random, tree: Any, path: Path_) -> tuple[str, Any]:
 
 
 def _exchanged(rng: random.Random, tree: Any, path: Path_) -> tuple[str, Any]:
-    other = rng.choice([one for one in _paths(tree) if one and one[: len(path)] != path and path[: len(one)] != one] or [path])
+    other = rng.choice(
+        [one for one in _paths(tree) if one and one[: len(path)] != path and path[: len(one)] != one] or [path]
+    )
     mine, its = _at(tree, path), _at(tree, other)
     return f"exchanged with {'.'.join(map(str, other))[:60]}", _with(_with(tree, path, its), other, mine)
 
@@ -300,7 +303,9 @@ def as_toml(tree: Any) -> bytes:
             return "{" + ", ".join(f"{json.dumps(str(key))} = {written(one)}" for key, one in value.items()) + "}"
         return f"[{', '.join(map(written, value))}]" if isinstance(value, list) else json.dumps(value)
 
-    lines = [f"{json.dumps(str(key))} = {written(value)}" for key, value in tree.items()] if isinstance(tree, dict) else []
+    lines = (
+        [f"{json.dumps(str(key))} = {written(value)}" for key, value in tree.items()] if isinstance(tree, dict) else []
+    )
     return _raw("\n".join(lines), '"').encode("utf-8", "surrogatepass")
 
 
@@ -358,7 +363,12 @@ def _pack_sealed(rng: random.Random, number: int, path: str, sound: Sound) -> Fo
     """A pack with right hashes of forged documents."""
     runs = {name: dict(files) for name, files in sound.packed.items()}
     name = rng.choice(sorted(runs))
-    kinds = {"settings": "config.yaml", "result": "result-1.json", "journal": "journal.jsonl", "provenance": "provenance-1.json"}
+    kinds = {
+        "settings": "config.yaml",
+        "result": "result-1.json",
+        "journal": "journal.jsonl",
+        "provenance": "provenance-1.json",
+    }
     kind = rng.choice(sorted(kinds))
     inner = _sealed(rng, number, kind, kinds[kind], Sound(runs[name], kinds))
     runs[name] |= {file: data for file, data in inner.files.items() if data is not None}
@@ -405,8 +415,10 @@ _TRICKS = (
     b"env: &a {name: umbrella}\nseed: 0\n", b"a: *a\n", b"env: !!python/object/apply:os.system [false]\n", b"---\nseed: 1\n",
     b"<<: {seed: 5}\n", b"seed: 1\n", b"? [1, 2]\n: 3\n", b"? {a: b}\n: c\n", b"seed: 0x10\n", b"seed: 1_0\n", b"seed: 1:30\n",
     b"seed: .inf\n", b"seed: 2001-01-01\n", b"a: " + b"[" * 10_000 + b"\n", b"a: " + b"{b: " * 5_000 + b"\n",
-    b"- " * 5_000 + b"1\n", b"%YAML 9.9\n---\nseed: 1\n", b"\tseed: 1\n", b"seed: 1 # \xff\n", b"null: 1\n", b"1: 2\n", b"'': 1\n",
-    b"? " + b"x" * 2_000 + b"\n: 1\n", b"a: |\n" + b"  x\n" * 50_000, b"result.status: ok\n", b"__class__: 1\n", b"...\nseed: 1\n",
+    b"- " * 5_000 + b"1\n", b"%YAML 9.9\n---\nseed: 1\n", b"\tseed: 1\n", b"seed: 1 # \xff\n",
+    b"null: 1\n", b"1: 2\n", b"'': 1\n",
+    b"? " + b"x" * 2_000 + b"\n: 1\n", b"a: |\n" + b"  x\n" * 50_000, b"result.status: ok\n",
+    b"__class__: 1\n", b"...\nseed: 1\n",
     b"a: &b [1]\nc: [" + b"*b, " * 1_000 + b"]\n",
 )  # fmt: skip
 

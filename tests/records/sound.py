@@ -52,7 +52,15 @@ def run_files(
     config = RunConfig.model_validate(given)
     name, text = run_id(config), yaml.safe_dump(to_dict(config), sort_keys=False).encode()
     journal = _journal(env, score, status)
-    row = {"run_id": name, "backbone": backbone, "env": env, "seed": seed, "attempt": 1, "status": status, "reason": None}
+    row = {
+        "run_id": name,
+        "backbone": backbone,
+        "env": env,
+        "seed": seed,
+        "attempt": 1,
+        "status": status,
+        "reason": None,
+    }
     row |= _measured(score) if status == "ok" else {"reason": "it was stopped"}
     row |= dict(result or {})
     if not before and status != "interrupted":
@@ -83,12 +91,23 @@ def _measured(score: float) -> dict[str, Any]:
 def _journal(env: str, score: float, status: str) -> bytes:
     records: list[dict[str, Any]] = [
         {"kind": "event", "event": "start", "detail": {"pid": 7}},
-        {"kind": "event", "event": "data", "detail": {"env": f"{env}-v0", "options": {"chain_length": 10}, "recipe": "random"}},
+        {
+            "kind": "event",
+            "event": "data",
+            "detail": {"env": f"{env}-v0", "options": {"chain_length": 10}, "recipe": "random"},
+        },
     ]
     for step in range(100, 600, 100):
         records.append({"kind": "metric", "metric": "loss", "value": 1 / step, "phase": "train", "step": step})
         for split in ("selection", "eval"):
-            told = {"phase": "train", "split": split, "step": step, "decode": "argmax", "acting": "stateful", "target_return": 6.0}
+            told = {
+                "phase": "train",
+                "split": split,
+                "step": step,
+                "decode": "argmax",
+                "acting": "stateful",
+                "target_return": 6.0,
+            }
             records.append({"kind": "metric", "metric": "first_action_accuracy", "value": score * step / 500, **told})
     records.append({"kind": "event", "event": "checkpoint", "step": 500})
     if status != "interrupted":
@@ -99,7 +118,8 @@ def _journal(env: str, score: float, status: str) -> bytes:
 def bench_files() -> Files:
     """A bench of three backbones, decisions and training."""
     records: list[dict[str, Any]] = [
-        {"backbones": ["gpt", "s4"], "env": "umbrella", "grid": {}, "kind": "bench", "modes": [], "overrides": [], "match": None,
+        {"backbones": ["gpt", "s4"], "env": "umbrella", "grid": {}, "kind": "bench",
+        "modes": [], "overrides": [], "match": None,
          "threads": 1, "device": "auto", "rounds": 10, "seconds_limit": 60.0, "grid_kind": "quick", "cells": 14},
         {"kind": "machine", "memory_bytes_per_second": 2.5e10, "noise_floor": 0.01, "cache_bytes": 2**20},
     ]  # fmt: skip
@@ -115,7 +135,16 @@ def bench_files() -> Files:
 
 
 def _cell(key: Mapping[str, Any], microseconds: float, **told: float) -> list[dict[str, Any]]:
-    planned = {"kind": "planned", **key, "env": "umbrella", "batch": 1, "d_model": 64, "n_layers": 2, "device": "cpu", "threads": 1}
+    planned = {
+        "kind": "planned",
+        **key,
+        "env": "umbrella",
+        "batch": 1,
+        "d_model": 64,
+        "n_layers": 2,
+        "device": "cpu",
+        "threads": 1,
+    }
     timed = {
         "kind": "timed", "cell_id": key["cell_id"], "status": "ok", "reason": None, "rounds": 10, "samples": 320,
         "contended_rounds": 0, "p50_us": microseconds, "p50_low_us": 0.9 * microseconds, "p50_high_us": 1.1 * microseconds,
@@ -124,7 +153,8 @@ def _cell(key: Mapping[str, Any], microseconds: float, **told: float) -> list[di
     counted = {
         "kind": "counted", "cell_id": key["cell_id"], "parameters_backbone": 66_000, "parameters_embedding": 1_000,
         "parameters_head": 130, "parameter_bytes": 264_000, "optimiser_bytes": None, "state_bytes": 1040,
-        "peak_allocated_bytes": 2068, "peak_rss_growth_bytes": 12288, "limit_us": 2.5, "limit_ratio": 60.0, "limit_kind": "cache",
+        "peak_allocated_bytes": 2068, "peak_rss_growth_bytes": 12288, "limit_us": 2.5,
+        "limit_ratio": 60.0, "limit_kind": "cache",
         "match_target": None, "match_found": None, "match_off": 0.01,
     }  # fmt: skip
     return [planned, timed, counted]
