@@ -14,7 +14,7 @@ from dsbench.measuring.plan import Cell
 from dsbench.outside.trust import handed_over, received, using
 from dsbench.stopping import asked
 
-_LOOK_UP_S = 0.2
+LOOK_UP_S = 0.2  # seconds between two looks at whether a signal has come
 _PRELOADED = {"cpu": "dsbench.measuring.preloaded", "cuda": "dsbench.measuring.memory"}
 
 
@@ -41,7 +41,7 @@ class Apart:
         sending.close()
         try:
             end = time.monotonic() + self.seconds_limit
-            while not receiving.poll(min(_LOOK_UP_S, max(0.0, end - time.monotonic()))):
+            while not receiving.poll(min(LOOK_UP_S, max(0.0, end - time.monotonic()))):
                 if asked() is not None:
                     return {}, "memory: stopped before it was counted"
                 if time.monotonic() >= end:

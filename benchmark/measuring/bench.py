@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from dsbench.config import RunConfig
 from dsbench.files import write_atomic
 from dsbench.measuring import bench_records
-from dsbench.measuring.apart import Apart
+from dsbench.measuring.apart import LOOK_UP_S, Apart
 from dsbench.measuring.cells import build_model, contender
 from dsbench.measuring.code_asked import content_asked
 from dsbench.measuring.contending import configurations, match_record
@@ -160,12 +160,16 @@ class Measuring:
         for cell in self.cells:  # the environment is not the backbone's memory
             alike.setdefault(replace(cell, loop="model") if cell.loop else cell, []).append(cell)
         at_once = available_cores() if self.device.type == "cpu" else 1
-        with ThreadPoolExecutor(max(1, at_once // self.request.threads)) as pool:
-            found = pool.map(lambda one: None if self.stopped else apart.occupied(one, self.config_of(one)), alike)
-            for number, (cells, counted) in enumerate(zip(alike.values(), found, strict=True)):
-                self.report("memory", number, len(alike), cells[0].id)
-                if counted is not None:
-                    self.journal.append_many(self._counted(cell, *counted) for cell in cells)
+        pool = ThreadPoolExecutor(max(1, at_once // self.request.threads))
+        counting = [pool.submit(apart.occupied, one, self.config_of(one)) for one in alike]
+        for number, (same, future) in enumerate(zip(alike.values(), counting, strict=True)):
+            self.report("memory", number, len(alike), same[0].id)
+            while not self.stopped and not wait([future], LOOK_UP_S).done:
+                pass
+            if self.stopped:
+                break
+            self.journal.append_many(self._counted(cell, *future.result()) for cell in same)
+        pool.shutdown(wait=not self.stopped, cancel_futures=True)
         self.report("memory", len(alike), len(alike))
 
     def _counted(self, cell: Cell, found: dict[str, Any], reason: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ stopped it, with what was measured kept.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -57,7 +58,10 @@ def work(request: Request, pipe: ProgressPipe) -> int:
     pipe.send({"folder": str(folder), "note": f"{note}; at most {request.seconds_limit:g} s of timing a cell"})
     measuring.run(folder)
     stopped_by = stopping.asked()
-    return 0 if stopped_by is None else 128 + stopped_by
+    if stopped_by is None:
+        return 0
+    sys.stderr.flush()
+    os._exit(128 + stopped_by)  # all is on disk; threads that wait for a process to begin would be waited for
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class StoredProgress(Stored):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     last_loss: Finite | None = None
     history: list[dict[str, Finite | int | str | None]] | None = None
+    evaluation_due: bool = False
 
 
 class StoredMeta(Stored):

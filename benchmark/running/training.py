@@ -68,7 +68,10 @@ def resume(folder: RunFolder, trainer: Trainer) -> Progress:
     trainer.load(dict(latest.tensors), meta["updates_done"], meta["tokens_seen"])
     folder.journal.append(event_record("resume", step=trainer.updates_done))
     progress = meta["progress"]
-    return Progress(progress.get("seconds", 0.0), progress.get("last_loss"), progress.get("history"))
+    return Progress(
+        progress.get("seconds", 0.0), progress.get("last_loss"), progress.get("history"),
+        progress.get("evaluation_due", False),
+    )  # fmt: skip
 
 
 def _resumable(latest: Checkpoint, place: Path, updates: int) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from dsbench import stopping
-from dsbench.config import RunConfig, resolve, run_id, to_dict
+from dsbench.config import RunConfig, resolve, run_id
 from dsbench.records.run_folder import RunFolder
 from dsbench.running import worker
 from dsbench.running.pipe import ProgressPipe
 from dsbench.running.progress import Report
+from dsbench.running.request import WorkerRequest
 
 TINY = [
     "env.chain_length=3", "env.n_distractor=1", "backbone.d_model=4", "device=cpu", "train.batch_size=4",
@@ -48,13 +49,13 @@ class Inline:
     ) -> int:
         """The exit code of a worker, `hook` called with each of its reports."""
         self.patch.setattr(stopping, "_asked", None)
-        pipe, file = _Hooked(hook), self.tmp / "config.json"
-        file.write_text(json.dumps(to_dict(config)))
+        pipe, file = _Hooked(hook), self.tmp / "request.json"
+        file.write_text(json.dumps(WorkerRequest.of(config).to_json()))
         self.told = pipe.told
         with self.patch.context() as patch:
             patch.setattr(ProgressPipe, "from_environment", classmethod(lambda cls: pipe))
             return worker.main(
-                ["--results", str(self.tmp / results), "--config", str(file), *(["--force"] if force else [])]
+                ["--results", str(self.tmp / results), "--request", str(file), *(["--force"] if force else [])]
             )
 
     def folder(self, config: RunConfig, results: str = "results") -> RunFolder:

@@ -202,8 +202,8 @@ def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_hosts_without_common_locks_end_well_both(bench: Bench, tmp_path: Path) -> None:
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps(bench.settings))
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(WorkerRequest.of(from_dict(bench.settings)).to_json()))
     shown = subprocess.run(
         [sys.executable, "-m", "tests.running.two_hosts", str(tmp_path / "results"), str(file)],
         capture_output=True, text=True, cwd=ROOT, env={**os.environ, "DSBENCH_DATA": str(tmp_path / "data")},

@@ -1,4 +1,4 @@
-"""Two processes do one run at once, as on two hosts whose locks do not hold between them: ``two_hosts RESULTS CONFIG``.
+"""Two processes do one run at once, as on two hosts whose locks do not hold between them: ``two_hosts RESULTS REQUEST``.
 
 Prints the exit codes of both.
 """
@@ -15,7 +15,7 @@ from dsbench.records import lock
 from dsbench.running import worker
 
 
-def main(results: str, config: str) -> None:
+def main(results: str, request: str) -> None:
     torch.set_num_threads(1)
     lock._take = lambda descriptor, path: True
     children = []
@@ -23,7 +23,7 @@ def main(results: str, config: str) -> None:
         child = os.fork()
         if child == 0:
             temporaries._place = lambda host=host: host  # type: ignore[misc]
-            os._exit(worker.main(["--results", results, "--config", config]))
+            os._exit(worker.main(["--results", results, "--request", request]))
         children.append(child)
     print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
 
