@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from dsbench.reports.contention import contention_note
 from dsbench.reports.groups import Group, Run
+from dsbench.reports.machines import ELSEWHERE, machines, made_several_times
 from dsbench.reports.statistics import few_seeds
 from dsbench.text import markdown_code, markdown_text
 
@@ -33,6 +33,10 @@ def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
         ("Learned from data of other physics:", _other_physics(runs)),
         ("Runs without a result:", _without_result(runs)),
         ("Made on:", [markdown_text(line) for line in machines(runs)]),
+        (
+            f"{ELSEWHERE[:-1]}:",
+            [f"{markdown_code(one.run_id)} {markdown_text(one.text)}" for one in made_several_times(runs)],
+        ),
     ):
         lines += ["", title, "", *(f"- {line}" for line in listed)] if listed else []
     return lines
@@ -66,47 +70,3 @@ def _several_runs_of_a_seed(groups: Sequence[Group]) -> str | None:
                 f"{several[0]}) come from different sources; they are averaged and count as one seed."
             )
     return None
-
-
-def machines(runs: Sequence[Run]) -> list[str]:
-    """A line for each machine and its versions, with how many runs it made and at which commits."""
-    return made_on([run.provenance for run in runs if run.provenance])
-
-
-def made_on(origins: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The lines of `machines`, from the provenance of each run."""
-    made: dict[str, Counter[str]] = {}
-    for origin in origins:
-        made.setdefault(machine(origin), Counter())[_commit(origin)] += 1
-    lines = []
-    for where, commits in sorted(made.items()):
-        total = commits.total()
-        count = f"{total} {'run' if total == 1 else 'runs'}"
-        lines.append(f"{where} · commit {', '.join(sorted(commits))} ({count})")
-    if len(lines) > 1:
-        lines.append("Speed, latency and memory compare only between runs of one of these lines.")
-    return lines
-
-
-def machine(origin: Mapping[str, Any]) -> str:
-    """``AMD EPYC, 2 cores · torch 2.13.0 · threads 1 · dsbench 0.1.0``."""
-    hardware, packages = origin.get("machine") or {}, origin.get("packages") or {}
-    torch = origin.get("torch") or {}
-    parts = [
-        f"{hardware.get('cpu_model') or 'unknown CPU'}, {hardware.get('cores_usable') or '?'} cores",
-        *(str(gpu["name"]) for gpu in torch.get("gpus") or []),
-        f"torch {packages.get('torch') or 'unknown'}",
-        f"threads {torch.get('threads') or '?'}",
-        f"dsbench {origin.get('dsbench') or 'unknown'}",
-    ]
-    return " · ".join(parts)
-
-
-def made(origin: Mapping[str, Any]) -> str:
-    """One measuring's machine and commit; empty where nothing is known of it."""
-    return f"{machine(origin)} · commit {_commit(origin)}" if origin else ""
-
-
-def _commit(origin: Mapping[str, Any]) -> str:
-    git = origin.get("git") or {}
-    return (git.get("commit") or "unknown")[:12] + (" with changes" if git.get("dirty") else "")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsbench.errors import UnreadableRecord, UsageError
+from dsbench.errors import CorruptFile, UnreadableRecord, UsageError
 from dsbench.files import stays_inside, write_atomic
 from dsbench.reading import Unparsable
 from dsbench.records.documents import JOURNAL_SIZE, LARGEST
@@ -22,6 +22,7 @@ from dsbench.records.documents import PROVENANCE as PROVENANCE_KIND
 from dsbench.records.encoding import read_sealed
 from dsbench.records.journal_text import WAY_OUT, JournalText
 from dsbench.records.record_files import FolderFiles, RecordFiles
+from dsbench.records.run_row import UNREADABLE
 from dsbench.records.store import Places, stored_in
 from dsbench.text import safe_text_columns
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 FOLDER = "bench"
 JOURNAL, CELLS, SAMPLES, PROVENANCE = "journal.jsonl", "cells.csv", "samples.npz", "provenance.json"
 MOST_CELLS = 10_000
+MEMORY_REASON = "memory_reason"  # of a counted cell: why its memory is not known
 NOT_REACHED = "not reached: the measuring was stopped before"
 COLUMNS = (
     "bench_id", "cell_id", "backbone", "mode", "loop", "env", "implementation", "options", "context", "batch", "length",
@@ -129,7 +131,7 @@ def bench_of(name: str, files: RecordFiles) -> Bench:
             if row is None:
                 raise text.fault(f"tells of the cell {record['cell_id'][:80]!r}, which was not planned")
             row |= _known(record)
-            row["reason"] = row["reason"] or record.get("memory_reason")
+            row["reason"] = row["reason"] or record.get(MEMORY_REASON)
     asked = bench.asked.get("cells")
     if isinstance(asked, int) and len(bench.cells) < asked:
         raise text.fault(f"was cut short: {len(bench.cells):,} of {asked:,} cells are left")
@@ -149,12 +151,22 @@ def made_where(files: RecordFiles) -> dict[str, Any]:
 
 
 def read_benches(results: Places) -> pd.DataFrame:
-    """A row a cell of all measurings in results; no row where there are none. Missing is empty, never 0."""
+    """A row a cell of all measurings in results; no row where there are none. Missing is empty, never 0.
+
+    One that cannot be read is a row with status ``unreadable`` and the reason.
+    """
     try:
         benches = stored_in(results).benches
     except UsageError:  # nothing at all is there
         benches = []
-    return table([row for name, files in benches for row in bench_of(name, files).cells.values()])
+    return table([row for name, files in benches for row in _cells_whatever_comes(name, files)])
+
+
+def _cells_whatever_comes(name: str, files: RecordFiles) -> list[dict[str, Any]]:
+    try:
+        return list(bench_of(name, files).cells.values())
+    except (CorruptFile, UsageError) as error:
+        return [{"bench_id": name, "status": UNREADABLE, "reason": str(error)}]
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -183,19 +195,20 @@ def check_bench_record(record: Mapping[str, Any]) -> None:
         raise Unparsable("what was asked for is no request of a bench")
     if kind not in ("planned", "timed", "counted"):
         return
-    needed = ("cell_id", "backbone", "mode") if kind == "planned" else ("cell_id",)
-    needed += ("length",) if kind == "planned" and record.get("mode") == "train" else ()
-    for name in (*COLUMNS, "memory_reason"):
-        value = record.get(name)
-        if value is None and name not in needed:
-            continue
-        expected = "text" if name in (*_TEXTS, "memory_reason") else "a number" if name in _FLOATS else "a whole number"
-        if not _is_of_kind(value, expected):
-            raise Unparsable(f"{name} is {str(value)[:60]!r}; expected {expected}")
-        if (name in _POSITIVE and value <= 0) or (name in _FLOATS and abs(value) > LARGEST):
-            raise Unparsable(
-                f"{name} is {value!r}; expected {'more than 0 and ' * (name in _POSITIVE)}at most {LARGEST:g}"
-            )
+    needed = {"cell_id", "backbone", "mode"} if kind == "planned" else {"cell_id"}
+    if kind == "planned" and record.get("mode") == "train":
+        needed.add("length")
+    for name in (*COLUMNS, MEMORY_REASON):
+        if (value := record.get(name)) is not None or name in needed:
+            _check_cell(name, value)
+
+
+def _check_cell(name: str, value: Any) -> None:
+    expected = "text" if name in (*_TEXTS, MEMORY_REASON) else "a number" if name in _FLOATS else "a whole number"
+    if not _is_of_kind(value, expected):
+        raise Unparsable(f"{name} is {str(value)[:60]!r}; expected {expected}")
+    if (name in _POSITIVE and value <= 0) or (name in _FLOATS and abs(value) > LARGEST):
+        raise Unparsable(f"{name} is {value!r}; expected {'more than 0 and ' * (name in _POSITIVE)}at most {LARGEST:g}")
 
 
 def _is_of_kind(value: Any, expected: str) -> bool:

@@ -79,7 +79,7 @@ class FinalRow(Document):
             is_text = name in TEXTS or name.endswith("_reason")
             if not isinstance(value, str if is_text else (float, int)):
                 raise ValueError(f"{name[:60]} is {str(value)[:60]!r}; expected {'text' if is_text else 'a number'}")
-            if not is_text and not -LARGEST <= value <= LARGEST:
+            if isinstance(value, float | int) and not -LARGEST <= value <= LARGEST:
                 raise ValueError(f"{name[:60]} is {value!r}; expected a number between ±{LARGEST:g}")
         if self.success_metric is not None and (self.success_metric in TEXTS or self.success_metric == "attempt"):
             raise ValueError(f"success_metric is {self.success_metric!r}, which is no measure")

@@ -29,8 +29,11 @@ SUFFIX = ".dsb"
 MANIFEST = "pack.json"
 FORMAT = 1
 MOST_BYTES, MOST_MEMBERS = 2048 * MIB, 400_000
-_MANIFEST = Limits(size=64 * MIB, depth=4, entries=400_000, text=1_000)
-_MEMORY = 64 * MIB  # of the decompressor; ours takes 9 MiB
+# Records shrink to a thirtieth; what shrinks to less than a thousandth was made to fill somebody's memory.
+_FREE, _RATIO = 32 * MIB, 250
+_MANIFEST = Limits(size=24 * MIB, depth=4, entries=110_000, text=1_000)
+_MEMORY = 32 * MIB  # of the decompressor; ours takes 9 MiB
+_BLOCK = tarfile.BLOCKSIZE
 KINDS = ("runs", "bench")
 _ID = r"[a-z0-9][a-z0-9._-]{0,118}"
 _FILE = (
@@ -91,34 +94,40 @@ def pack_bytes(runs: Mapping[str, Files], bench: Mapping[str, Files], command: s
         for kind, members in zip(KINDS, (runs, bench), strict=True)
     }
     manifest = {"format": FORMAT, "kind": "dsbench pack", "command": command, **hashes}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        _add(archive, MANIFEST, seal(manifest))
-        for kind, members in zip(KINDS, (runs, bench), strict=True):
-            for name in sorted(members):
-                for file in sorted(members[name]):
-                    _add(archive, f"{kind}/{name}/{file}", members[name][file])
-    return lzma.compress(buffer.getvalue(), check=lzma.CHECK_SHA256, preset=6)
+    parts = [_member(MANIFEST, seal(manifest))]
+    for kind, members in zip(KINDS, (runs, bench), strict=True):
+        for name in sorted(members):
+            parts += [_member(f"{kind}/{name}/{file}", members[name][file]) for file in sorted(members[name])]
+    return lzma.compress(b"".join([*parts, bytes(2 * _BLOCK)]), check=lzma.CHECK_SHA256, preset=6)
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)  # owner, time and mode are the same for all, so that the bytes are
-    member.size, member.mode = len(data), 0o644
-    archive.addfile(member, io.BytesIO(data))
+def _member(name: str, data: bytes) -> bytes:
+    return _header(name, len(data)) + data + bytes(-len(data) % _BLOCK)
+
+
+def _header(name: str, size: int) -> bytes:
+    """Owner, time and mode are the same for all, so that the bytes are; `ValueError` for a name of more than 255 characters."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
 
 
 # ---------------------------------------------------------------------- reading
 
 
-def read_pack(path: Path) -> Pack:
+def read_pack(path: Path, inside: Path | None = None) -> Pack:
     """What is in the pack at `path`; writes nothing and runs nothing.
+
+    Args:
+        path: the file.
+        inside: the folder that it must lie in, links followed; None where the user named this very path.
 
     Raises:
         UsageError: there is no such file.
         UnreadableRecord: no pack, damaged, or larger than one may be.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, inside) as file:
             members = _members(_Stream(file))
             manifest = _manifest(members)
             return _gathered(path, manifest, members)
@@ -153,16 +162,15 @@ def _gathered(path: Path, manifest: Manifest, members: Iterator[tuple[str, bytes
             continue
         getattr(pack, kind)[name] = PackedFiles(f"{path}/{kind}/{name}", files)
     for kind, names in promised.items():
-        for name in names:
-            if (kind, name) not in seen:
-                pack.unreadable[name] = f"{path}: {kind}/{name} is missing; {_WAY_OUT}"
+        if missing := names.keys() - {name for own, name in seen if own == kind}:
+            raise Unparsable(f"{kind}/{min(missing)} is missing")
     return pack
 
 
 def _groups(members: Iterator[tuple[str, bytes]]) -> Iterator[tuple[tuple[str, str], dict[str, bytes]]]:
     """Members of one run or bench together; they stand next to each other."""
     current: tuple[str, str] | None = None
-    files: dict[str, bytes] = Field(default={})
+    files: dict[str, bytes] = {}
     for member, data in members:
         found = _MEMBER.match(member)
         if found is None or ".." in member:
@@ -180,47 +188,51 @@ def _groups(members: Iterator[tuple[str, bytes]]) -> Iterator[tuple[tuple[str, s
 
 
 class _Stream:
-    """The decompressed bytes of an xz stream, read no further than asked for."""
+    """The decompressed bytes of an xz stream, which are not more than its compressed ones may become."""
 
     def __init__(self, file: io.FileIO) -> None:
-        self._file, self._left, self._data = file, MOST_BYTES, b""
+        self._file, self._data, self._place = file, b"", 0
+        self._given = self._found = 0  # compressed and decompressed bytes so far
         self._decompressor = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
 
     def read(self, size: int) -> bytes:
         """Just so many bytes; `EOFError` where there are fewer."""
-        parts = [self._data[:size]]
-        self._data = self._data[size:]
-        missing = size - len(parts[0])
-        while missing:
-            more = self._more(missing)
-            if not more:
+        found = self._data[self._place : self._place + size]
+        self._place += size
+        if len(found) == size:
+            return found
+        parts, missing = [found], size - len(found)
+        while missing > 0:
+            self._data = self._more()
+            if not self._data:
                 raise EOFError("it ends too early")
-            parts.append(more)
-            missing -= len(more)
+            parts.append(self._data[:missing])
+            self._place = min(missing, len(self._data))
+            missing -= len(self._data)
         return b"".join(parts)
 
     def check_end(self) -> None:
         """`Unparsable` where more follows than the zeros that fill the last record of an archive."""
-        for _ in range(tarfile.RECORDSIZE // tarfile.BLOCKSIZE + 1):
-            block = self._more(tarfile.BLOCKSIZE)
-            if not block and self._decompressor.eof:
-                if self._decompressor.unused_data or self._file.read(1):
-                    break
-                return
-            if block.strip(b"\0"):
-                break
-        raise Unparsable("something follows its end")
+        rest = self._data[self._place :]
+        while len(rest) <= tarfile.RECORDSIZE and (more := self._more()):
+            rest += more
+        ended = self._decompressor.eof and not self._decompressor.unused_data and not self._file.read(1)
+        if not ended or len(rest) > tarfile.RECORDSIZE or rest.strip(b"\0"):
+            raise Unparsable("something follows its end")
 
-    def _more(self, size: int) -> bytes:
+    def _more(self) -> bytes:
         while not self._decompressor.eof:
             data = self._file.read(1 << 16) if self._decompressor.needs_input else b""
             if not data and self._decompressor.needs_input:
                 raise EOFError("it was cut short")
-            found = self._decompressor.decompress(data, max_length=min(size, MIB))
+            self._given += len(data)
+            found = self._decompressor.decompress(data, max_length=1 << 18)
+            self._found += len(found)
+            if self._found > min(MOST_BYTES, _FREE + _RATIO * self._given):
+                raise Unparsable(
+                    f"its {self._given:,} bytes become more than {self._found:,}, as those of no records do"
+                )
             if found:
-                self._left -= len(found)
-                if self._left < 0:
-                    raise Unparsable(f"it holds more than {MOST_BYTES:,} bytes")
                 return found
         return b""
 
@@ -228,21 +240,39 @@ class _Stream:
 def _members(stream: _Stream) -> Iterator[tuple[str, bytes]]:
     """Name and content of each member of the archive; only regular files of the sizes that their kinds may have."""
     for _ in range(MOST_MEMBERS):
-        header = stream.read(tarfile.BLOCKSIZE)
-        if not header.strip(b"\0"):
-            if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        header = stream.read(_BLOCK)
+        if header == bytes(_BLOCK):
+            if stream.read(_BLOCK) != header:
                 raise Unparsable("its archive does not end as archives end")
             stream.check_end()
             return
-        member = tarfile.TarInfo.frombuf(header, "ascii", "strict")
-        if member.type != tarfile.REGTYPE or not member.isfile():
-            raise Unparsable(f"{member.name[:80]!r} is no plain file")
-        if not 0 <= member.size <= _largest(member.name):
-            raise Unparsable(f"{member.name[:80]!r} has {member.size:,} bytes, more than such a file may have")
-        data = stream.read(member.size)
-        stream.read(-member.size % tarfile.BLOCKSIZE)
-        yield member.name, data
+        name, size = _described(header)
+        if size > _largest(name):
+            raise Unparsable(f"{name[:80]!r} has {size:,} bytes, more than such a file may have")
+        data = stream.read(size)
+        if stream.read(-size % _BLOCK).strip(b"\0"):
+            raise Unparsable(f"something follows {name[:80]!r}")
+        yield name, data
     raise Unparsable(f"it has more than {MOST_MEMBERS:,} files")
+
+
+_PLAIN = _header("", 0)  # what is the same in all of them: links, devices and other forms of names differ from it
+_NAME, _SIZE, _SUM, _PREFIX = slice(0, 100), slice(124, 136), slice(148, 156), slice(345, 500)
+_BETWEEN = (slice(100, 124), slice(136, 148), slice(156, 345), slice(500, 512))
+_OCTAL = re.compile(rb"[0-7]{11}\0\Z")
+
+
+def _described(header: bytes) -> tuple[str, int]:
+    """Name and size of a member; `Unparsable` for a header that `_header` does not make."""
+    total = sum(header) - sum(header[_SUM]) + 8 * ord(" ")  # its own place counts as blanks
+    if (
+        any(header[part] != _PLAIN[part] for part in _BETWEEN)
+        or header[_SUM] != b"%06o\0 " % total
+        or not _OCTAL.match(header[_SIZE])
+    ):
+        raise Unparsable(f"{header[_NAME].rstrip(bytes(1))[:80]!r} is no plain file as dsbench pack writes them")
+    name, prefix = (header[part].rstrip(b"\0").decode("ascii") for part in (_NAME, _PREFIX))
+    return f"{prefix}/{name}" if prefix else name, int(header[_SIZE][:-1], 8)
 
 
 def _largest(name: str) -> int:

@@ -56,11 +56,11 @@ def stored_in(places: Places) -> Stored:
         UsageError: a place holds no results.
     """
     paths = (Path(places),) if isinstance(places, str | Path) else tuple(Path(place) for place in places)
-    found, benches = Stored(paths), dict[str, RecordFiles]()
+    found, benches = Stored(paths), dict[str, list[RecordFiles]]()
     for place in paths:
         _gather(place, found, benches)
     found.runs = {name: _each_once(found.runs[name]) for name in sorted(found.runs)}
-    found.benches = sorted(benches.items())
+    found.benches = _named_once(benches)
     return found
 
 
@@ -76,28 +76,28 @@ def packed_before(results: Path, name: str) -> RunRecords | None:
     """The run of that name in a pack that lies in a results folder, if it is finished there; damaged packs count for none."""
     for path in packs_in(results):
         with suppress(DsbenchError):
-            files = opened_pack(path).runs.get(name)
+            files = opened_pack(path, inside=results).runs.get(name)
             records = None if files is None else RunRecords(name, files)
             if records is not None and (records.latest_result() or {}).get("status") in FINAL:
                 return records
     return None
 
 
-def opened_pack(path: Path) -> Pack:
+def opened_pack(path: Path, inside: Path | None = None) -> Pack:
     """`read_pack`, once for a file that has not changed since."""
     try:
         state = os.stat(path)
     except (OSError, ValueError):
-        return read_pack(path)
-    return _read_once(path, state.st_ino, state.st_size, state.st_mtime_ns)
+        return read_pack(path, inside)
+    return _read_once(path, inside, state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _read_once(path: Path, *_state: int) -> Pack:
-    return read_pack(path)
+def _read_once(path: Path, inside: Path | None, *_state: int) -> Pack:
+    return read_pack(path, inside)
 
 
-def _gather(place: Path, found: Stored, benches: dict[str, RecordFiles]) -> None:
+def _gather(place: Path, found: Stored, benches: dict[str, list[RecordFiles]]) -> None:
     if not place.is_dir():
         if place.suffix != SUFFIX and not place.exists():
             raise _no_results(place)
@@ -113,22 +113,32 @@ def _gather(place: Path, found: Stored, benches: dict[str, RecordFiles]) -> None
     if has_benches:
         for path in _folders(place / BENCH):
             if os.path.lexists(path / "journal.jsonl"):
-                benches.setdefault(path.name, FolderFiles(path))
+                benches.setdefault(path.name, []).append(FolderFiles(path))
     for pack in packs:
-        _add_pack(pack, found, benches)
+        _add_pack(pack, found, benches, inside=place)
 
 
-def _add_pack(path: Path, found: Stored, benches: dict[str, RecordFiles]) -> None:
+def _add_pack(path: Path, found: Stored, benches: dict[str, list[RecordFiles]], inside: Path | None = None) -> None:
     try:
-        pack = opened_pack(path)
+        pack = opened_pack(path, inside)
     except DsbenchError as error:
-        found.unreadable[path.name] = str(error)
+        found.unreadable[str(path) if path.name in found.unreadable else path.name] = str(error)
         return
-    found.unreadable |= pack.unreadable
+    found.unreadable |= {f"{name} in {path.name}": reason for name, reason in pack.unreadable.items()}
     for name, files in pack.runs.items():
         found.runs.setdefault(name, []).append(RunRecords(name, files))
     for name, files in pack.bench.items():
-        benches.setdefault(name, files)
+        benches.setdefault(name, []).append(files)
+
+
+def _named_once(benches: dict[str, list[RecordFiles]]) -> list[tuple[str, RecordFiles]]:
+    """Every measuring once, sorted by id; of others with the same id each has a number."""
+    found = []
+    for name, copies in sorted(benches.items()):
+        once = {_hash(files): files for files in copies} if len(copies) > 1 else {"": copies[0]}
+        for number, files in enumerate(once.values(), 1):
+            found.append((name if number == 1 else f"{name}-{number}", files))
+    return found
 
 
 def run_folders(results: Path, unreadable: dict[str, str]) -> Iterator[RunFolder]:
@@ -166,14 +176,14 @@ def _each_once(records: list[RunRecords]) -> list[RunRecords]:
         return records
     known: dict[str, RunRecords] = {}
     for one in records:
-        known.setdefault(records_hash(one), one)
+        known.setdefault(_hash(one.files), one)
     return list(known.values())
 
 
-def records_hash(records: RunRecords) -> str:
+def _hash(files: RecordFiles) -> str:
     """The hash that a pack names a run by, from whichever place; of one that cannot be read its place."""
     try:
-        return files_hash(packed_files(records.files))
+        return files_hash(packed_files(files))
     except UnreadableRecord as error:
         return str(error.place)
 

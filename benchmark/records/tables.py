@@ -18,7 +18,8 @@ from dsbench.config.naming import LATER
 from dsbench.errors import CorruptFile, MissingExtra, UnknownName, UsageError
 from dsbench.files import write_atomic, write_stream
 from dsbench.records.columnar import parquet_parts
-from dsbench.records.copies import rows_of
+from dsbench.records.copies import CONFLICTING, rows_of
+from dsbench.records.documents import check_record
 from dsbench.records.encoding import plain, seal
 from dsbench.records.run_records import RunRecords
 from dsbench.records.run_row import COLUMNS, UNREADABLE, unreadable_row
@@ -146,7 +147,7 @@ def _run_after_run(stored: Stored) -> Iterator[tuple[dict[str, Any], list[dict[s
     for name, copies in stored.runs.items():
         row, records, others = rows_of(copies)
         numbers: list[dict[str, Any]] = []
-        if row["status"] != UNREADABLE:
+        if row["status"] not in (UNREADABLE, CONFLICTING):
             try:
                 numbers = list(_long_rows(records))
             except (CorruptFile, UsageError) as error:
@@ -259,7 +260,7 @@ def _dtype(column: pd.Series[Any]) -> str:
 
 
 def _long_rows(records: RunRecords) -> Iterator[dict[str, Any]]:
-    for number, record in enumerate(records.journal_records(), 1):
+    for number, record in enumerate(records.journal_text().each(check_record), 1):
         if record.get("kind") != "metric":
             continue
         unknown = record.keys() - set(LONG_COLUMNS) - {"kind"}

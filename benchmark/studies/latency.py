@@ -20,7 +20,7 @@ from dsbench.reports.content.citing import Use
 from dsbench.reports.content.costs import latency_figure
 from dsbench.reports.content.ways import STAR, Curves, alone, curves_of, time_cell
 from dsbench.reports.document import Cell, Heading, Report, Section, Table
-from dsbench.reports.notes import made
+from dsbench.reports.machines import made
 from dsbench.studies.beside import citations, published_section
 from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study

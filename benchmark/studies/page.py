@@ -11,7 +11,7 @@ from dsbench.reports.content.contest import word
 from dsbench.reports.contention import contention_note
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
-from dsbench.reports.notes import made_on
+from dsbench.reports.machines import made_on
 from dsbench.reports.statistics import few_seeds
 from dsbench.studies.answers import Answer
 from dsbench.studies.beside import citations, published_section

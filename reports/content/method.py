@@ -8,9 +8,9 @@ from typing import Any
 from dsbench.reports.aggregate_pairs import ranges
 from dsbench.reports.content.cells import words
 from dsbench.reports.content.contest import Task, word
-from dsbench.reports.document import Heading, Section, Table
+from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Group
-from dsbench.reports.notes import machines
+from dsbench.reports.machines import COSTS, ELSEWHERE, Made, machines, made_several_times
 from dsbench.reports.statistics import CONFIDENCE, FEW
 
 _COLUMNS = {  # heading -> (setting or result, what it is)
@@ -58,7 +58,29 @@ def provenance(groups: Sequence[Group]) -> Section:
     lines = machines(runs)
     without = sum(not run.provenance for run in runs)
     told = [f"{without} of {len(runs)} runs do not tell where they were made."] if without else []
-    return Section("machines", "Machines", tuple(lines + told))
+    several = made_several_times(runs)
+    return Section("machines", "Machines", tuple(lines + told), (_several_table(several),) if several else ())
+
+
+def _several_table(several: Sequence[Made]) -> Table:
+    """A row for each making of a run that was made on several machines."""
+    rows = tuple(
+        (
+            words(one.run_id),
+            words(one.where),
+            *(
+                Cell(MISSING) if cost is None else Cell(f"{cost:{form}}", float(cost))
+                for cost, (_, _, _, form) in zip(one.costs, COSTS, strict=True)
+            ),
+        )
+        for one in several
+    )
+    headings = (
+        Heading("run", numeric=False),
+        Heading("machine", numeric=False),
+        *(Heading(heading) for _, heading, _, _ in COSTS),
+    )
+    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE,))
 
 
 def _seeds(task: Task) -> str:

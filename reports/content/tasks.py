@@ -11,7 +11,7 @@ from dsbench.reports.content.fronts import COSTS, front_of
 from dsbench.reports.content.paired import paired_heading, paired_on
 from dsbench.reports.contention import contention_note
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
-from dsbench.reports.notes import machines
+from dsbench.reports.machines import machines
 from dsbench.reports.statistics import Estimate, few_seeds
 from dsbench.reports.table import COLUMNS, FAILURES, Column, estimate_of
 

@@ -11,7 +11,7 @@ from dsbench.measuring.bench_records import bench_of, made_where, table
 from dsbench.measuring.crossover import Crossover, crossover
 from dsbench.records.store import Stored
 from dsbench.reports.document import MISSING, Cell
-from dsbench.reports.notes import made
+from dsbench.reports.machines import made
 
 STAR = "* some rounds were contended: others had the core."
 FLAT, GROWING = "recurrent", ("kv_cache", "window")

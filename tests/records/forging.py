@@ -40,7 +40,8 @@ POISON: tuple[Any, ...] = (
 )  # fmt: skip
 NAMES = (
     "run_id", "attempt", "status", "reason", "seed", "backbone", "env", "backbone.name", "env.name", "result.return_mean",
-    "result.result.status", "return_mean", "success_metric", "first_action_accuracy", "first_action_accuracy_opposite", "decode",
+    "result.result.status", "return_mean", "success_metric", "first_action_accuracy",
+    "first_action_accuracy_opposite", "decode",
     "acting", "latency_p50_us", "latency_contended", "score_normalised", "parameters_total", "peak_rss_bytes",
     "peak_device_bytes", "physics_note", "target_rule", "journal", "format", "sha256", "kind", "preset", "match",
     "target_return", "dsbench", "options", "value", "metric", "step", "detail", "", " ", "a\nb", "é", "x" * 1_000, "__class__",
@@ -414,8 +415,10 @@ _TRICKS = (
     b"env: &a {name: umbrella}\nseed: 0\n", b"a: *a\n", b"env: !!python/object/apply:os.system [false]\n", b"---\nseed: 1\n",
     b"<<: {seed: 5}\n", b"seed: 1\n", b"? [1, 2]\n: 3\n", b"? {a: b}\n: c\n", b"seed: 0x10\n", b"seed: 1_0\n", b"seed: 1:30\n",
     b"seed: .inf\n", b"seed: 2001-01-01\n", b"a: " + b"[" * 10_000 + b"\n", b"a: " + b"{b: " * 5_000 + b"\n",
-    b"- " * 5_000 + b"1\n", b"%YAML 9.9\n---\nseed: 1\n", b"\tseed: 1\n", b"seed: 1 # \xff\n", b"null: 1\n", b"1: 2\n", b"'': 1\n",
-    b"? " + b"x" * 2_000 + b"\n: 1\n", b"a: |\n" + b"  x\n" * 50_000, b"result.status: ok\n", b"__class__: 1\n", b"...\nseed: 1\n",
+    b"- " * 5_000 + b"1\n", b"%YAML 9.9\n---\nseed: 1\n", b"\tseed: 1\n", b"seed: 1 # \xff\n",
+    b"null: 1\n", b"1: 2\n", b"'': 1\n",
+    b"? " + b"x" * 2_000 + b"\n: 1\n", b"a: |\n" + b"  x\n" * 50_000, b"result.status: ok\n",
+    b"__class__: 1\n", b"...\nseed: 1\n",
     b"a: &b [1]\nc: [" + b"*b, " * 1_000 + b"]\n",
 )  # fmt: skip
 

@@ -118,7 +118,8 @@ def _journal(env: str, score: float, status: str) -> bytes:
 def bench_files() -> Files:
     """A bench of three backbones, decisions and training."""
     records: list[dict[str, Any]] = [
-        {"backbones": ["gpt", "s4"], "env": "umbrella", "grid": {}, "kind": "bench", "modes": [], "overrides": [], "match": None,
+        {"backbones": ["gpt", "s4"], "env": "umbrella", "grid": {}, "kind": "bench",
+        "modes": [], "overrides": [], "match": None,
          "threads": 1, "device": "auto", "rounds": 10, "seconds_limit": 60.0, "grid_kind": "quick", "cells": 14},
         {"kind": "machine", "memory_bytes_per_second": 2.5e10, "noise_floor": 0.01, "cache_bytes": 2**20},
     ]  # fmt: skip
@@ -152,7 +153,8 @@ def _cell(key: Mapping[str, Any], microseconds: float, **told: float) -> list[di
     counted = {
         "kind": "counted", "cell_id": key["cell_id"], "parameters_backbone": 66_000, "parameters_embedding": 1_000,
         "parameters_head": 130, "parameter_bytes": 264_000, "optimiser_bytes": None, "state_bytes": 1040,
-        "peak_allocated_bytes": 2068, "peak_rss_growth_bytes": 12288, "limit_us": 2.5, "limit_ratio": 60.0, "limit_kind": "cache",
+        "peak_allocated_bytes": 2068, "peak_rss_growth_bytes": 12288, "limit_us": 2.5,
+        "limit_ratio": 60.0, "limit_kind": "cache",
         "match_target": None, "match_found": None, "match_off": 0.01,
     }  # fmt: skip
     return [planned, timed, counted]

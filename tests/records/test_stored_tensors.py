@@ -193,7 +193,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
     {"link": lambda: path.symlink_to(tmp_path / "elsewhere"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[
         kind
     ]()
-    with pytest.raises(CorruptFile, match=r"tensors\.safetensors (is no regular file|cannot be opened as a file)"):
+    with pytest.raises(CorruptFile, match=r"tensors\.safetensors is (a link out of its folder|a pipe|a folder)"):
         lie.checkpoints.load("final")
 
 
