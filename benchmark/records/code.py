@@ -18,7 +18,8 @@ from dsbench.errors import UnreadableRecord, UsageError
 from dsbench.files import write_atomic
 from dsbench.outside.closure import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES
 from dsbench.outside.source import Source, split_reference
-from dsbench.reading import Document, Unparsable, checked
+from dsbench.reading import Unparsable
+from dsbench.reading.models import Document, checked
 from dsbench.records.encoding import read_sealed, seal
 from dsbench.records.record_files import FolderFiles, RecordFiles
 

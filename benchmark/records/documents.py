@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 from typing_extensions import TypedDict
 
 from dsbench.config.settings import RunConfig
-from dsbench.reading import MIB, Document, Limits, Unparsable, checked
+from dsbench.reading import MIB, Limits, Unparsable
+from dsbench.reading.models import Document, checked
 
 STATUSES = ("ok", "diverged", "failed", "timeout", "out_of_memory", "interrupted")
 MOST_ATTEMPTS = 10_000

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from dsbench.errors import UnreadableRecord, UsageError
 from dsbench.files import to_json
-from dsbench.reading import Limits, Unparsable, checked, parse_json
+from dsbench.reading import Limits, Unparsable, parse_json
+from dsbench.reading.models import checked
 from dsbench.records.documents import SMALL
 from dsbench.records.record_files import RecordFiles
 

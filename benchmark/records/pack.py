@@ -20,7 +20,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from dsbench.errors import UnreadableRecord, UsageError
-from dsbench.reading import MIB, Document, Limits, Unparsable, checked, open_regular, parse_json
+from dsbench.reading import MIB, Limits, Unparsable, open_regular, parse_json
+from dsbench.reading.models import Document, checked
 from dsbench.records.documents import JOURNAL_SIZE, SMALL, Digest
 from dsbench.records.encoding import seal
 from dsbench.records.record_files import PackedFiles

@@ -25,7 +25,8 @@ from dsbench.envs.data.report import return_quantiles
 from dsbench.episodes import Episodes
 from dsbench.errors import DatasetError
 from dsbench.files import DATA_PLACE, cannot_write, fsync_folder, replace_folder, to_json
-from dsbench.reading import Document, Unparsable, checked
+from dsbench.reading import Unparsable
+from dsbench.reading.models import Document, checked
 from dsbench.temporaries import discard_leftovers, temporary_beside
 
 FORMAT = 2

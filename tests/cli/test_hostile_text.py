@@ -114,7 +114,7 @@ def test_progress_and_the_tables_of_runs_and_benches_print_it_as_text(
     }
     journal.append({"kind": "planned", "cell_id": EVIL, **base, "context": 1})
     journal.append({"kind": "timed", "cell_id": EVIL, "status": "failed", "reason": EVIL})
-    show(read_bench(tmp_path))
+    show(read_bench(tmp_path), tmp_path)
     assert not unseen("".join(capsys.readouterr()))
     (line,) = list(csv.DictReader(write_cells(tmp_path).open(newline="")))
     assert line["backbone"].startswith("'=")

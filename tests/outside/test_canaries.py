@@ -73,7 +73,7 @@ def evil(
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """The folder of a run with fresh weights, all of it dsbench's own."""
-    config = resolve(backbone="lstm", env="umbrella", overrides=["env.chain_length=3"])
+    config = resolve(backbone="lstm", env="umbrella", overrides=["env.chain_length=3", "backbone.d_model=8"])
     environment = envs.get_spec("umbrella", chain_length=3).make()
     spec = policy_spec(
         observation_space=environment.observation_space, action_space=environment.action_space, backbone="lstm",

@@ -139,7 +139,7 @@ def test_too_much_and_what_is_no_file_are_refused_in_one_sentence(
     )
     os.mkfifo(tmp_path / "pipe.py")
     for name, said in {
-        "large": "larger than 100 bytes", "pipes": "no regular file", "binary": "is compiled", "none": "no file",
+        "large": "larger than 100 bytes", "pipes": "is a pipe; expected", "binary": "is compiled", "none": "no file",
     }.items():  # fmt: skip
         with pytest.raises(UsageError, match=said):
             read_source(f"{tmp_path}/{name}.py:X")

@@ -17,6 +17,7 @@ from dsbench.config import RunConfig, naming, resolve, run_id
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import load_policy
 from dsbench.errors import UsageError
+from dsbench.outside.trust import Untrusted
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import load
@@ -101,7 +102,10 @@ def test_a_policy_that_was_kept_decides_as_it_did(results: Path, name: str) -> N
 
 
 def test_so_does_that_of_a_plug_in(results: Path) -> None:
-    assert_decides_as_before(load_policy(results / "runs" / IDS["plug-in"]), IDS["plug-in"])
+    run = results / "runs" / IDS["plug-in"]
+    with pytest.raises(Untrusted):
+        load_policy(run)
+    assert_decides_as_before(load_policy(run, trust_code=True), IDS["plug-in"])
 
 
 @pytest.mark.parametrize("name", [name for name in IDS if name not in (UNSTARTED, *OF_A_FILE)])

@@ -29,7 +29,7 @@ def row_of(results: Path, config: RunConfig) -> dict[str, object]:
     assert work(config, results, False, ProgressPipe(None)) == 0
     row = RunFolder.open(results, run_id(config)).latest_result()
     assert row is not None
-    return {name: value for name, value in row.items() if not name.startswith(COSTS)}
+    return {name: value for name, value in row.items() if name != "journal" and not name.startswith(COSTS)}
 
 
 def test_a_sweep_stands_beside_the_headline_and_leaves_it_alone(tmp_path: Path) -> None:

@@ -225,7 +225,8 @@ def test_a_storm_of_signals_keeps_the_checkpoint(bench: Bench) -> None:
         process.send_signal(number)
         time.sleep(0.005)
     process.communicate(timeout=120)
-    assert process.returncode - 128 in STOPPING
+    # The last signal may find a Python that is past its end and has let go of its handlers.
+    assert process.returncode in {code for number in STOPPING for code in (128 + number, -number)}
     events = [record["event"] for record in folder.journal.read() if record["kind"] == "event"]
     assert events[-2:] == ["checkpoint", "interrupted"]
     assert folder.checkpoints.updates()[-1] > before[-1]
