@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from dsbench.errors import UnreadableRecord, UsageError
-from dsbench.files import write_atomic
+from dsbench.files import cannot_write, replace_file
 from dsbench.outside.closure import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES
 from dsbench.outside.source import Source, split_reference
 from dsbench.reading import Unparsable
@@ -50,13 +50,13 @@ def store_code(run: Path, role: str, source: Source) -> None:
         CannotWrite: no rights, or the disk is full.
     """
     for path, data in source.files.items():
-        write_atomic(_inside(run, role, path), data)
+        _write(_inside(run, role, path), data, run)
     if source.files:
         manifest = {
             "module": source.module, "attribute": source.attribute, "is_file": source.is_file, "files": source.hashes,
             "search": list(source.search), "libraries": list(source.libraries), "digest": source.digest,
         }  # fmt: skip
-        write_atomic(_inside(run, role, MANIFEST), seal(manifest))
+        _write(_inside(run, role, MANIFEST), seal(manifest), run)
 
 
 def stored_code(run: Path, role: str, reference: str) -> Source | None:
@@ -100,6 +100,16 @@ def _files(files: RecordFiles, hashes: Mapping[str, str]) -> dict[str, bytes]:
                 files.place(path), f"and others have more than {MAX_BYTES:,} bytes of code", _WAY_OUT
             )
     return found
+
+
+def _write(place: Path, data: bytes, run: Path) -> None:
+    """With the folders below that of the run, which is never made anew."""
+    try:
+        for folder in reversed(place.relative_to(os.path.realpath(run)).parents[:-1]):
+            (Path(os.path.realpath(run)) / folder).mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    replace_file(place, data)
 
 
 def _inside(run: Path, role: str, path: str) -> Path:

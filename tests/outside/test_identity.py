@@ -21,7 +21,7 @@ from dsbench.envs.data import generate
 from dsbench.envs.data.cache import cache_folder, load_or_generate
 from dsbench.envs.data.folder import MANIFEST, store_folder
 from dsbench.envs.data.source import export_folder, source_hash
-from dsbench.errors import CorruptFile, DatasetError, UsageError
+from dsbench.errors import CannotWrite, CorruptFile, DatasetError, UsageError
 from dsbench.files import to_json
 from dsbench.outside import trust
 from dsbench.outside.trust import Untrusted, using
@@ -142,6 +142,9 @@ def test_a_run_of_old_without_a_copy_takes_the_file_that_made_it_and_no_other(
 def test_a_changed_copy_is_found_and_links_lead_nowhere(tmp_path: Path) -> None:
     source = trust.find(plugin(tmp_path / "plug"))
     run = tmp_path / "run"
+    with pytest.raises(CannotWrite):
+        store_code(run, "backbone", source)  # a folder that is gone is not made anew
+    run.mkdir()
     store_code(run, "backbone", source)
     kept = stored_code(run, "backbone", "any/net.py:Net")
     assert kept is not None and kept.digest == source.digest
