@@ -140,21 +140,28 @@ def _run(
     elsewhere: Sequence[Elsewhere],
     records: RunRecords | None,
 ) -> Run:
-    known = {name: cell for name, cell in row.items() if cell is not None}
-    settings = {name: cell for name, cell in known.items() if name not in _NO_SETTINGS and not name.startswith(_RESULT)}
+    settings: dict[str, Any] = {}
+    result: dict[str, Any] = {}
+    for name, cell in row.items():
+        if cell is None:
+            continue
+        if name.startswith(_RESULT):
+            result[name[len(_RESULT) :]] = cell
+        elif name not in _NO_SETTINGS:
+            settings[name] = cell
     if row["backbone"] is not None:
         settings = BEFORE | settings
     if mixed:
         settings["result_version"] = _result_version(provenance)  # another version gives other numbers
     if other_data and "data_made_with" in provenance:
         settings["data.made_with"] = provenance["data_made_with"]  # other versions may make other episodes of a seed
-    settings |= _sources(known, provenance)
+    settings |= _sources(result, provenance)
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
         attempt=row["attempt"] or 1,
-        preset=known.get("preset"),
+        preset=row.get("preset"),
         settings=settings,
-        result=_result_of(row),
+        result=result,
         provenance=provenance,
         elsewhere=elsewhere,
         records=records,
@@ -167,11 +174,11 @@ def _result_version(provenance: Mapping[str, Any]) -> int:
     return version if isinstance(version, int) else 1
 
 
-def _sources(row: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
+def _sources(result: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, str]:
     """What tells runs of other code from outside, or of other data from a path, apart: no setting does."""
     told = provenance.get("sources")
     beside = told if isinstance(told, Mapping) else {}
-    found = {role: row.get(f"{_RESULT}sources.{role}", beside.get(role)) for role in SOURCES}
+    found = {role: result.get(f"sources.{role}", beside.get(role)) for role in SOURCES}
     return {SOURCES[role]: short_source(text) for role, text in found.items() if isinstance(text, str)}
 
 

@@ -27,7 +27,7 @@ from dsbench.records.encoding import plain, seal
 from dsbench.records.journal import Journal
 from dsbench.records.lock import exclusive_lock, identity, is_locked
 from dsbench.records.record_files import FolderFiles
-from dsbench.records.run_records import CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, RunRecords, provenance_file
+from dsbench.records.run_records import ASIDE, CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, RunRecords, provenance_file
 from dsbench.temporaries import boot_id, discard_leftovers
 
 RETRIED = ("failed", "timeout", "out_of_memory")  # asked again, the next attempt starts from nothing
@@ -217,9 +217,9 @@ class RunFolder(RunRecords):
         try:
             self.journal_records()
         except CorruptFile:
-            number = len(list(self.path.glob("journal-damaged-*.jsonl"))) + 1
+            number = len(list(self.path.glob(f"{ASIDE}*.jsonl"))) + 1
             try:
-                journal.rename(self.path / f"journal-damaged-{number}.jsonl")
+                journal.rename(self.path / f"{ASIDE}{number}.jsonl")
             except OSError as error:
                 raise cannot_write(journal, error) from error
 

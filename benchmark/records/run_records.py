@@ -24,6 +24,7 @@ from dsbench.records.record_files import RecordFiles
 
 FINAL = ("ok", "diverged")  # asked again, nothing is left to do
 CONFIG, JOURNAL, CLAIM_FILE, PROVENANCE_FILE = "config.yaml", "journal.jsonl", "claim.json", "provenance.json"
+ASIDE = "journal-damaged-"  # begins the names of damaged journals that a later attempt set aside
 HEADER = "# dsbench run, sha256 of the lines below: "
 AGAIN = "delete it, or run the same command with --force to make the run again"
 _RESULT = re.compile(r"result-([1-9][0-9]{0,8})\.json\Z")
@@ -144,16 +145,13 @@ class RunRecords:
 
         A finished ok or diverged attempt counts until a later one is finished; a failed one only until it is retried.
         """
-        return self.newest_and_result()[1]
-
-    def newest_and_result(self) -> tuple[int, dict[str, Any] | None]:
-        """The newest attempt, and the final row that counts."""
         results = self.results()
-        finished, newest = max(results, default=0), self._newest(results)
+        finished = max(results, default=0)
         row = self._row(f"result-{finished}.json", finished) if finished else None
-        if finished == newest or (row and row["status"] in FINAL):
-            return newest, row
-        return newest, self.result(newest)
+        if row and row["status"] in FINAL:  # whoever else began an attempt
+            return row
+        newest = self._newest(results)
+        return row if finished == newest else self.result(newest)
 
     def status(self) -> str:
         """Of the newest attempt: one of STATUSES, ``running`` while a process works on it, ``new`` before any did."""
@@ -192,10 +190,19 @@ class RunRecords:
         return self.journal_text().records(check_record)
 
     def check_journal(self, row: dict[str, Any]) -> None:
-        """`UnreadableRecord` unless the journal is whole as far as the final row `row`, the newest, says.
+        """`UnreadableRecord` unless the journal is whole as far as the final row `row` says.
 
-        Rows of before have no seal; theirs must tell of the end.
+        Rows of before have no seal; theirs must tell of the end. An attempt that was begun since may have set a damaged
+        journal aside.
         """
+        try:
+            self._check_journal(row)
+        except UnreadableRecord:
+            is_aside = any(name.startswith(ASIDE) for name in self.files.names())
+            if not is_aside or self.attempt == row["attempt"]:
+                raise
+
+    def _check_journal(self, row: dict[str, Any]) -> None:
         text = self.journal_text()
         if seal := row.get("journal"):
             text.check_seal(seal["lines"], seal["sha256"])

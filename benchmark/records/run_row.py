@@ -37,22 +37,23 @@ def run_row(records: RunRecords) -> dict[str, Any]:
         CorruptFile: a file cannot be read, or two of them contradict each other.
         UsageError: written by a newer dsbench.
     """
-    newest, row = records.newest_and_result()
-    result = row or {"attempt": newest, "status": records.status(), "reason": None}
+    row = records.latest_result()
+    result = row or {"attempt": records.attempt, "status": records.status(), "reason": None}
     text = records.config_text()
     settings = records.flat_settings(text)
     if text is None and result["status"] in FINAL:
         raise records.unreadable(CONFIG, "is missing, and the run has a result")
     _check_one_run(records, text, settings, result)
-    if result["attempt"] == newest and "run_id" in result:
-        records.check_journal(result)
-    outcome = flat({name: value for name, value in result.items() if name != "journal"})
+    if row is not None:
+        records.check_journal(row)
+        row.pop("journal", None)  # what seals the journal is no measurement
+    outcome = flat(result)
     identity = {"run_id": records.run_id, "seed": settings.pop("seed", None)}
     identity |= {part: settings.pop(f"{part}.name", None) for part in ("backbone", "env")}
     identity |= {name: outcome.pop(name, None) for name in ("attempt", "status", "reason")}
     identity["source"] = source_text(result.get("sources"))
-    measured = {f"result.{name}": value for name, value in outcome.items() if name not in identity}
-    return settings | measured | identity
+    settings.update((f"result.{name}", value) for name, value in outcome.items() if name not in identity)
+    return settings | identity
 
 
 def row_whatever_comes(records: RunRecords) -> dict[str, Any]:
