@@ -15,6 +15,7 @@ from dsbench.reading import Limits, Unparsable, parse_json
 from dsbench.reading.models import checked
 from dsbench.records.documents import SMALL
 from dsbench.records.record_files import RecordFiles
+from dsbench.text import shown
 
 FORMAT = 1
 
@@ -85,7 +86,7 @@ def unseal(data: bytes, place: str, kind: TypeAdapter[Any], way_out: str, limits
         if type(body.get("format")) is int and body["format"] > FORMAT:
             raise UsageError(f"{place} has format {body['format']}, this dsbench reads {FORMAT}; upgrade dsbench")
         if type(body.get("format")) is not int or body["format"] != FORMAT:
-            raise Unparsable(f"its format is {body.get('format')!r}")
+            raise Unparsable(f"its format is {shown(body.get('format'))}")
         content = {key: value for key, value in body.items() if key not in ("format", "sha256")}
         checked(kind, content)
     except Unparsable as error:
