@@ -192,8 +192,8 @@ class RunRecords:
     def check_journal(self, row: dict[str, Any]) -> None:
         """`UnreadableRecord` unless the journal is whole as far as the final row `row` says.
 
-        Rows of before have no seal; theirs must tell of the end. An attempt that was begun since may have set a damaged
-        journal aside.
+        Rows of before have no seal; theirs must tell of the end, and of the loss that the row has. An attempt that was begun
+        since may have set a damaged journal aside.
         """
         try:
             self._check_journal(row)
@@ -207,9 +207,13 @@ class RunRecords:
         if seal := row.get("journal"):
             text.check_seal(seal["lines"], seal["sha256"])
             return
-        ends = text.matching(b'"event":"end"', check=check_record)
-        if row["status"] in FINAL and not any(record.get("attempt") == row["attempt"] for record in ends):
+        told = text.matching(b'"event":"end"', b'"metric":"loss"', check=check_record)
+        own = [record for record in told if record.get("attempt") == row["attempt"]]
+        if row["status"] in FINAL and not any(record.get("event") == "end" for record in own):
             raise text.fault("is missing" if not text.data else "was cut short: it does not tell of the run's end")
+        losses = [record.get("value") for record in own if record.get("metric") == "loss"]
+        if row["status"] == "ok" and row.get("loss") is not None and losses[-1:] != [row["loss"]]:
+            raise text.fault("is not this run's: it ends with another loss than the final row")
 
     # ------------------------------------------------------------------ pieces
 

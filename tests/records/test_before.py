@@ -20,7 +20,7 @@ from dsbench.errors import UsageError
 from dsbench.outside.trust import Untrusted
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
-from dsbench.records.tables import load
+from dsbench.records.tables import load, runs_table
 from dsbench.reports.table import rows
 from dsbench.running import launcher
 from dsbench.studies.grid import cells_of
@@ -106,6 +106,24 @@ def test_so_does_that_of_a_plug_in(results: Path) -> None:
     with pytest.raises(Untrusted):
         load_policy(run)
     assert_decides_as_before(load_policy(run, trust_code=True), IDS["plug-in"])
+
+
+def test_the_journal_of_another_run_or_a_part_of_ones_own_is_found_out(unpacked: Path, tmp_path: Path) -> None:
+    runs = runs_table(unpacked / PLACE)
+    mine, other = runs[runs["status"].eq("ok") & runs["result.loss"].notna()]["run_id"].tolist()[:2]
+    for name in (mine, other):
+        shutil.copytree(unpacked / PLACE / "runs" / name, tmp_path / "runs" / name)
+    journal = tmp_path / "runs" / mine / "journal.jsonl"
+    whole = journal.read_bytes()
+    for wrong in (
+        (tmp_path / "runs" / other / "journal.jsonl").read_bytes(), b"\n".join(whole.split(b"\n")[:-3]) + b"\n", b"",
+    ):  # fmt: skip
+        journal.write_bytes(wrong)
+        table = runs_table(tmp_path).set_index("run_id")
+        assert table["status"].to_dict() == {mine: "unreadable", other: "ok"}
+        assert "journal.jsonl" in table.loc[mine, "reason"]
+    journal.write_bytes(whole)
+    assert set(runs_table(tmp_path)["status"]) == {"ok"}
 
 
 @pytest.mark.parametrize("name", [name for name in IDS if name not in (UNSTARTED, *OF_A_FILE)])
