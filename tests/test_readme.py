@@ -81,6 +81,7 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
         "watch",
         "data",
         "bench",
+        "pack",
         "study",
         "inspect",
     }
