@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsbench.config import run_id
-from dsbench.errors import UsageError
+from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.copies import rows_of
-from dsbench.records.run_row import UNREADABLE
+from dsbench.records.run_row import UNREADABLE, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.reports.contention import undisturbed
 from dsbench.reports.statistics import Estimate, estimate
@@ -80,7 +80,12 @@ def _found(name: str, stored: Stored) -> Found:
     if name not in stored.runs:
         return Found(name, ABSENT, None, {}, {})
     row, records, _ = rows_of(stored.runs[name])
-    origin = {} if row["status"] == UNREADABLE else records.read_provenance() or {}
+    origin: dict[str, Any] = {}
+    if row["status"] != UNREADABLE:
+        try:
+            origin = records.read_provenance(attempt=row["attempt"]) or {}
+        except (CorruptFile, UsageError) as error:
+            row = unreadable_row(name, str(error))
     return Found(name, str(row["status"]), row["reason"], row, origin)
 
 
@@ -95,6 +100,7 @@ def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:
 
 def _share(one: Estimate | None, base: Estimate | None) -> Estimate | None:
     """Of the first cell; itself where it is the first. A number of parameters has no spread."""
-    if one is None:
+    whole = base or one
+    if one is None or whole is None or not whole.mean:
         return None
-    return Estimate(one.mean / (base or one).mean, None, None, one.n)
+    return Estimate(one.mean / whole.mean, None, None, one.n)
