@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ STEP, LONG_STEP = 1e-6, 1e-7  # h; over thousands of tokens a smaller one, as ma
 RELATIVE = 1e-5  # allowed between the two derivatives, of the larger or of what a random direction gives on average
 ROUNDING = 2e-14  # of one output of size 1 in float64
 TRIES = 4
+Groups: TypeAlias = dict[str, list[Tensor]]  # tensors that move together, by the name that a message gives them
 HINT = (
     "Look for detach(), .data or no_grad on the way, or an autograd.Function whose backward belongs to another function"
 )
@@ -62,9 +63,9 @@ def gradients_equal_differences(probe: Probe) -> None:
         return torch.cat([y, backbone(more, after)[0]], 1)
 
     backbone.train()
-    alone = {name: [tensor] for name, tensor in ({"the tokens": x} | passed).items()}
-    one_by_one = {name: [parameter] for name, parameter in parameters.items()}
-    together = {"all parameters together": list(parameters.values())} if parameters else {}
+    alone: Groups = {name: [tensor] for name, tensor in ({"the tokens": x} | passed).items()}
+    one_by_one: Groups = {name: [parameter] for name, parameter in parameters.items()}
+    together: Groups = {"all parameters together": list(parameters.values())} if parameters else {}
     _compare(probe, "forward", lambda: backbone(x)[0], {"the tokens": [x]} | one_by_one)
     _compare(probe, "forward with a state and resets", with_resets, alone | together)
     _compare(probe, "step", lambda: unroll(backbone, x, state)[0], alone)
@@ -119,7 +120,7 @@ def _first(most: int, holds: Callable[[int], bool]) -> int | None:
     return high
 
 
-def _compare(probe: Probe, view: str, run: Callable[[], Tensor], groups: dict[str, list[Tensor]]) -> None:
+def _compare(probe: Probe, view: str, run: Callable[[], Tensor], groups: Groups) -> None:
     """Fail with every group of tensors for which the two derivatives of a random projection of `run()` differ."""
     weight = probe.tokens(ROWS, run().shape[1])
     flat = [tensor for tensors in groups.values() for tensor in tensors]

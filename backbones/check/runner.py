@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import torch
 
-from dsbench.backbones.check import derivatives, horizon, states, training, views
+from dsbench.backbones.check import derivatives, horizon, precision, states, training, views
 from dsbench.backbones.check.probe import CheckFailed, Probe
 from dsbench.backbones.contract import Backbone, options_of
 from dsbench.backbones.factory import load_class, make_backbone
@@ -117,9 +117,9 @@ CHECKS: tuple[Check, ...] = (
     Check("gradients_equal_differences", derivatives.gradients_equal_differences, updated=True),
     Check("gradients_through_time", derivatives.gradients_through_time, updated=True),
     Check("no_gradient_crosses_a_reset", training.no_gradient_crosses_a_reset, updated=True),
-    Check("float32_equals_float64", horizon.float32_equals_float64, updated=True),
-    Check("float32_over_long_episodes", horizon.float32_over_long_episodes, updated=True),
-    Check("float32_after_training", horizon.float32_after_training),
+    Check("float32_equals_float64", precision.float32_equals_float64, updated=True),
+    Check("float32_over_long_episodes", precision.float32_over_long_episodes, updated=True),
+    Check("float32_after_training", precision.float32_after_training),
     Check("eval_deterministic", training.eval_deterministic),
     Check("state_dict_round_trip", training.state_dict_round_trip, updated=True),
     Check("param_groups_complete", training.param_groups_complete),
