@@ -33,7 +33,7 @@ class Conditions(NamedTuple):
     """Under what the costs of a run were measured.
 
     Attributes:
-        acting: ``stateful``, or ``windowed over 20 timesteps``.
+        acting: ``stateful``, or ``windowed over 20`` timesteps.
         cache: tokens that a stateful decision looks back on, where the records tell.
         implementation: what computes the backbone's part of a decision.
         threads: of the process.
@@ -68,7 +68,7 @@ def conditions(run: Timed) -> Conditions:
     cache = result.get("decision_context", settings.get("backbone.context_len")) if stateful else None
     threads = (origin.get("torch") or {}).get("threads") or settings.get("threads")
     return Conditions(
-        acting=str(result.get("acting", _UNKNOWN)) if stateful else f"windowed over {_count(window)} timesteps",
+        acting=str(result.get("acting", _UNKNOWN)) if stateful else f"windowed over {_count(window)}",
         cache=_UNKNOWN if cache is None else f"{_count(cache)} tokens",
         implementation=str(result.get("decision_implementation", result.get("implementation", _UNKNOWN))),
         threads=_count(threads),
@@ -89,14 +89,14 @@ def _device(settings: Mapping[str, Any], result: Mapping[str, Any]) -> str:
 
 
 def differing(found: Iterable[Conditions], names: Sequence[str] = Conditions._fields) -> str | None:
-    """``acting in several ways (stateful; windowed over 20 timesteps)``; None where they are equal in all that is named."""
+    """``acting in several ways: stateful and windowed over 20``; None where they are equal in all that is named."""
     told = []
     every = list(found)
     for name in names:
         values = sorted({str(getattr(one, name)) for one in every})
         if len(values) > 1:
-            told.append(f"{_PLURAL[name]} ({'; '.join(values)})")
-    return ", ".join(told) or None
+            told.append(f"{_PLURAL[name]}: {' and '.join(values)}")
+    return "; ".join(told) or None
 
 
 class Choice(NamedTuple, Generic[R]):
@@ -148,9 +148,9 @@ def choices_note(name: str, choices: Mapping[str, Choice[Any]]) -> str | None:
         name: of the time.
         choices: contestant -> its runs.
     """
-    left_out = [f"{who}, {one.reason}" for who, one in choices.items() if one.reason is not None]
+    left_out = [f"{who} ({one.reason})" for who, one in choices.items() if one.reason is not None]
     apart = differing([one.conditions for one in choices.values() if one.conditions is not None], OF_A_CONTEST)
-    told = [f"{name} is averaged over one way alone, so not of {'; nor of '.join(left_out)}." if left_out else ""]
+    told = [f"{name} is averaged over one way alone, so not of {' nor of '.join(left_out)}." if left_out else ""]
     if apart:
-        told.append(f"{name}: no contest between what was measured {apart}; each stands in a row of its own.")
+        told.append(f"{name} is no contest between rows that were measured {apart}.")
     return " ".join(part for part in told if part) or None

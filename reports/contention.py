@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -20,6 +20,18 @@ class Core(Enum):
     ALONE = ""
     UNKNOWN = "?"
     SHARED = "*"
+
+
+LEGEND = (
+    f"{Core.SHARED.value} others had the core for more than {100 * MOST[LATENCY]:g} % of the time it was measured (of training: "
+    f"{100 * MOST[TRAINING]:g} %), which only adds to it; {Core.UNKNOWN.value} it is not known whether they had ({WHY_UNKNOWN})."
+)
+_BEST_FIRST = (Core.ALONE, Core.UNKNOWN, Core.SHARED)
+
+
+def worst(cores: Iterable[Core]) -> Core:
+    """What is to be said of a number that is made of several times."""
+    return max(cores, key=_BEST_FIRST.index, default=Core.ALONE)
 
 
 def core_of_share(share: float | None, most: float) -> Core:
@@ -41,7 +53,7 @@ def undisturbed(
 
     And what that is; of no run nothing is known.
     """
-    for wanted in (Core.ALONE, Core.UNKNOWN, Core.SHARED):
+    for wanted in _BEST_FIRST:
         found = [run for run in runs if core(result(run), mark) is wanted]
         if found:
             return found, wanted

@@ -68,7 +68,12 @@ COLUMNS = (
     # High-water marks of a process that held the data and trained: no memory of a decision, which `dsbench bench` counts.
     Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), contest=False),
     Column(
-        "peak_device_mib", "process peak GPU MiB", ",.0f", _field("peak_device_bytes", _MIB), optional=True, contest=False
+        "peak_device_mib",
+        "process peak GPU MiB",
+        ",.0f",
+        _field("peak_device_bytes", _MIB),
+        optional=True,
+        contest=False,
     ),
 )
 
