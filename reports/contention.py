@@ -23,8 +23,9 @@ class Core(Enum):
 
 
 LEGEND = (
-    f"{Core.SHARED.value} others had the core for more than {100 * MOST[LATENCY]:g} % of the time it was measured (of training: "
-    f"{100 * MOST[TRAINING]:g} %), which only adds to it; {Core.UNKNOWN.value} it is not known whether they had ({WHY_UNKNOWN})."
+    f"{Core.SHARED.value} others had the core for more than {100 * MOST[LATENCY]:g} % of the time it was measured (of "
+    f"training: {100 * MOST[TRAINING]:g} %), which only adds to it; {Core.UNKNOWN.value} it is not known whether they had "
+    f"({WHY_UNKNOWN})."
 )
 _BEST_FIRST = (Core.ALONE, Core.UNKNOWN, Core.SHARED)
 
@@ -51,13 +52,13 @@ def undisturbed(
 ) -> tuple[Sequence[T], Core]:
     """The runs with a core to themselves while they were timed; where none had, those that may have had; else all.
 
-    And what that is; of no run nothing is known.
+    And what that is: the worst that is to be said of any of them.
     """
     for wanted in _BEST_FIRST:
         found = [run for run in runs if core(result(run), mark) is wanted]
         if found:
             return found, wanted
-    return runs, Core.UNKNOWN
+    return runs, Core.ALONE
 
 
 def contention_note(results: Sequence[Mapping[str, Any]], mark: str = LATENCY) -> str | None:
