@@ -8,6 +8,7 @@ from typing import Any
 from dsbench.reports.aggregate_pairs import ranges
 from dsbench.reports.content.cells import words
 from dsbench.reports.content.contest import Task, word
+from dsbench.reports.contention import LEGEND
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Group
 from dsbench.reports.machines import COSTS, ELSEWHERE, Made, machines, made_several_times
@@ -69,8 +70,8 @@ def _several_table(several: Sequence[Made]) -> Table:
             words(one.run_id),
             words(one.where),
             *(
-                Cell(MISSING) if cost is None else Cell(f"{cost:{form}}", float(cost))
-                for cost, (_, _, _, form) in zip(one.costs, COSTS, strict=True)
+                Cell(MISSING) if cost is None else Cell(f"{cost:{form}}{mark}", float(cost))
+                for cost, mark, (_, _, _, form, _) in zip(one.costs, one.marks, COSTS, strict=True)
             ),
         )
         for one in several
@@ -78,9 +79,9 @@ def _several_table(several: Sequence[Made]) -> Table:
     headings = (
         Heading("run", numeric=False),
         Heading("machine", numeric=False),
-        *(Heading(heading) for _, heading, _, _ in COSTS),
+        *(Heading(heading) for _, heading, *_ in COSTS),
     )
-    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE,))
+    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE, LEGEND))
 
 
 def _seeds(task: Task) -> str:
