@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dsbench.reports.content.cells import form_of, measured, whole, winner, words
 from dsbench.reports.content.contest import Contestant, Task, word
 from dsbench.reports.content.curves import Journals, learning_curves
-from dsbench.reports.content.fronts import COSTS, front_of
+from dsbench.reports.content.fronts import front_of
 from dsbench.reports.content.paired import paired_heading, paired_on
+from dsbench.reports.content.prices import COSTS
 from dsbench.reports.content.timing import is_contest, marked, notes_on_times, ways_to_act
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.statistics import Estimate, few_seeds
