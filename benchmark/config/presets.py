@@ -27,7 +27,8 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "cartpole-position": {"data": {"recipe": "mixed"}},
     "cartpole-velocity": {"data": {"recipe": "mixed"}},
     "cartpole-noisy": {"data": {"recipe": "mixed"}},
-    "repeat-first": {"data": {"recipe": "mixed"}},
+    # An expert's last answer is the answer to come: who sees it copies and remembers nothing.
+    "repeat-first": {"data": {"recipe": "mixed"}, "wrapper": {"previous_action": False}},
     "repeat-previous": {"data": {"recipe": "mixed"}},
     **{name: {**CONTINUOUS, "data": {"recipe": "medium"}} for name in WALKERS},
     # No recipe has this name: who gives no file is told where data comes from, rather than taught by random walks.
