@@ -7,6 +7,7 @@ rewards after.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -45,10 +46,21 @@ class Scores:
         """Mean of every measure over the episodes."""
         return {name: float(np.mean(values)) for name, values in self.metrics.items()}
 
+    def errors(self) -> dict[str, float | None]:
+        """Standard error of each mean: how far it may be off because these episodes were played and no others.
+
+        None with a single episode, which says nothing of others.
+        """
+        return {name: _standard_error(values) for name, values in self.metrics.items()}
+
 
 def episode_seeds(root: int, split: Split, episodes: int, first: int = 0) -> list[int]:
-    """Seeds of the episodes of a split from the `first` on; episode i has the same seed however many there are."""
-    return [seeds.seed_for(root, split, first + i) for i in range(episodes)]
+    """Seeds of the episodes of a split from the `first` on; episode i has the same seed however many there are.
+
+    Args:
+        root: of a task, see `dsbench.config.varying.seed_of`.
+    """
+    return [seeds.env_seed(root, split, first + i) for i in range(episodes)]
 
 
 @torch.no_grad()
@@ -68,6 +80,7 @@ def evaluate(
     """Act in `episodes` episodes of `split` and score them.
 
     Args:
+        seed: of a task's evaluation, see `dsbench.config.varying.seed_of`.
         target: return asked for at the first timestep; rewards received are subtracted as the episode goes on.
         acting: ``stateful`` carries the backbone's state, ``windowed`` re-encodes the last `window` timesteps.
         on_step: called once a timestep, for progress.
@@ -102,13 +115,12 @@ def evaluate_scripted(
     split: Split,
     episodes: int,
     seed: int,
-    draw_seed: int,
     on_step: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """The same episodes played by a scripted policy; `draw_seed` drives its own randomness."""
+    """The same episodes played by a scripted policy."""
 
     def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
-        generator = seeds.stream(draw_seed, split, "scripted", begin)
+        generator = seeds.stream(seed, split, "scripted", begin)
         episode_draw = generator.random(MAX_ROWS)[:rows]
         return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep)
 
@@ -176,6 +188,10 @@ def _play(
         recorded = roll(spec, env, player(env, len(chunk), begin), len(chunk), on_step)
         parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _standard_error(values: np.ndarray) -> float | None:
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _to_torch(observation: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.drawing import PALE, WIDTH, Canvas, picture_of
@@ -24,7 +25,7 @@ from dsbench.episodes import Observations, map_observations
 from dsbench.errors import UsageError
 from dsbench.files import write_atomic
 from dsbench.outside.trust import using
-from dsbench.rollout import Decode
+from dsbench.rollout import Decode, episode_seeds
 from dsbench.seeds import seed_for
 from dsbench.trained import check_task, open_trained
 
@@ -125,12 +126,13 @@ def _play(
     run: _Run, env: gym.Env[Any, Any], episode: int, target: float | None, decode: Decode
 ) -> tuple[_Film, float | None, list[float]]:
     """The frames, the return asked for and the rewards of one episode."""
-    settings, film, rewards = run.config.eval, _Film(), list[float]()
-    observation, info = env.reset(seed=seed_for(settings.seed, "eval", episode))
+    film, rewards = _Film(), list[float]()
+    seed = seed_of(run.config, "eval", run.spec.task)
+    observation, info = env.reset(seed=episode_seeds(seed, "eval", 1, first=episode)[0])
     asked = _target(run, target, observation)
     to_go, previous = asked or 0.0, None
     actor = _actor(run)
-    generator = torch.Generator().manual_seed(seed_for(settings.seed, "watch", episode))
+    generator = torch.Generator().manual_seed(seed_for(seed, "watch", episode))
     for timestep in range(run.spec.horizon):
         mask = info.get("action_mask")
         previous = actor.act(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -102,6 +103,9 @@ class EnvSpec:
         references: where those two come from.
         tests: the skills that it takes.
         needs_memory: whether a memoryless policy fails on every recipe.
+        minimum, maximum: between which the success measure lies; None where it has no such end. A failed run counts as the
+            minimum.
+        chance: the success measure of one who guesses, where that has a value.
         random, optimal: the uniform policy and the best one, which may look at hidden state; None where none is known.
         target: the rule for the return to ask for.
         recipes: offline data on offer, by name.
@@ -132,6 +136,9 @@ class EnvSpec:
     needs_memory: bool
     random: Behaviour
     optimal: Behaviour | None
+    minimum: float | None = None
+    maximum: float | None = None
+    chance: float | None = None
     target: TargetRule = Quantile()  # noqa: RUF009  frozen, without state
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
@@ -143,6 +150,11 @@ class EnvSpec:
     simulator: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = Origin()  # noqa: RUF009  frozen, without state
 
+    @property
+    def task(self) -> str:
+        """The name under which random streams of this task are drawn: tasks that differ in an option share none."""
+        return f"{self.id} {json.dumps(dict(self.options), sort_keys=True, default=str)}"
+
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""
         if name not in self.recipes and self.foreign.offered:
@@ -152,6 +164,6 @@ class EnvSpec:
             raise UnknownName("data recipe", name, self.recipes, where=f"dsbench list recipes --env {self.name}")
         return self.recipes[name]
 
-    def normalised(self, mean_return: float) -> float:
-        """A return on the scale on which the random policy has 0 and the best one 100."""
+    def normalised(self, mean_return: Any) -> Any:
+        """A return, or an array of them, on the scale on which the random policy has 0 and the best one 100."""
         return 100 * (mean_return - self.random_return) / (self.optimal_return - self.random_return)

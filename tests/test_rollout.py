@@ -246,11 +246,9 @@ def test_each_row_is_asked_for_the_return_of_its_own_start(monkeypatch: pytest.M
 
 def test_a_scripted_policy_plays_the_same_episodes_whatever_their_number(umbrella: EnvSpec) -> None:
     def play(episodes: int) -> np.ndarray:
-        scores = rollout.evaluate_scripted(
-            umbrella.random, umbrella, split="eval", episodes=episodes, seed=3, draw_seed=0
-        )
+        scores = rollout.evaluate_scripted(umbrella.random, umbrella, split="eval", episodes=episodes, seed=3)
         return scores.metrics["return"]
 
     np.testing.assert_array_equal(play(5), play(12)[:5])
-    best = rollout.evaluate_scripted(umbrella.optimal, umbrella, split="eval", episodes=50, seed=3, draw_seed=0)
+    best = rollout.evaluate_scripted(umbrella.optimal, umbrella, split="eval", episodes=50, seed=3)
     assert best.means()["first_action_accuracy"] == 1

@@ -28,7 +28,7 @@ LARGEST = 1e100  # of a measured number: sums of squares of larger ones are none
 TEXTS = frozenset(
     {
         "run_id", "backbone", "env", "status", "reason", "decode", "success_metric", "acting", "data_sha256",
-        "implementation", "target_rule", "references", "simulator", "question", "physics_note", "source",
+        "implementation", "target_rule", "references", "simulator", "question", "physics_note", "source", "varied",
     }
 )  # fmt: skip
 
@@ -130,6 +130,7 @@ class Metric(TypedDict, total=False):
     episode: Integer | None
     metric: str
     value: Number | None
+    error: Number | None
     unit: str | None
     status: str | None
     reason: str | None

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from dsbench import stopping
 from dsbench.config import RunConfig
+from dsbench.config.varying import root, seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy
@@ -24,13 +24,14 @@ from dsbench.envs.targets import Target
 from dsbench.episodes import Episodes
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
+from dsbench.rollout import Scores
 from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
 from dsbench.running.describing import describe
 from dsbench.running.evaluating import Evaluation
 from dsbench.running.matched import match_columns
 from dsbench.running.measuring import cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
-from dsbench.running.rows import reference_columns, score_columns, selection_columns
+from dsbench.running.rows import PlayedScores, data_columns, reference_columns, score_columns, selection_columns
 from dsbench.running.training import Progress, make_trainer, pick_device, resume, save
 from dsbench.stopping import Interrupted
 from dsbench.train import Trainable, Trainer, seeded
@@ -50,7 +51,7 @@ class Experiment:
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
         self.policy_spec = describe(config, self.spec)
-        with seeded(self.device, config.seed, "init"):
+        with seeded(self.device, seed_of(config, "init", self.spec.task)):
             self.model: DecisionSequence = build_policy(self.policy_spec)
         self._check_horizon(self.spec.horizon)  # of acting, where episodes may outlast those of the data
         self.evaluation = Evaluation(config, self.spec, self.model)
@@ -76,14 +77,14 @@ class Experiment:
         return row
 
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
-        data = self.config.data
+        data, seed = self.config.data, root(self.config, "data")
         size = data.timesteps or data.episodes
         self.report("data", 0, size)
         episodes, info = load_source(
             self.spec,
             data.recipe,
             data.episodes,
-            data.seed,
+            seed,
             timesteps=data.timesteps,
             on_block=lambda done: self.report("data", done, size),
             allow_other_physics=data.allow_other_physics,
@@ -91,9 +92,9 @@ class Experiment:
         self._check_horizon(int(episodes.lengths.max()))  # data from elsewhere may outlast the task
         self.yardsticks = dict(self.spec.yardsticks(episodes))
         if data.permute_returns:
-            episodes = permuted_returns(episodes, data.seed)
+            episodes = permuted_returns(episodes, seed)
         if data.top_percent is not None:
-            episodes = best_episodes(episodes, data.top_percent, data.seed)
+            episodes = best_episodes(episodes, data.top_percent, seed)
         known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
         folder.journal.append(event_record("data", detail=known))
         folder.journal.append_many(
@@ -105,7 +106,7 @@ class Experiment:
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
-        trainer = make_trainer(self.config, self.trained, episodes)
+        trainer = make_trainer(self.config, self.trained, episodes, seed_of(self.config, "batches", self.spec.task))
         progress = resume(folder, trainer)
         eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
         records: list[dict[str, Any]] = []
@@ -155,10 +156,10 @@ class Experiment:
         progress.history = [*(progress.history or []), scores]
         return records
 
-    def _evaluate(self, folder: RunFolder, targets: Targets) -> dict[str, dict[str, dict[str, float]]]:
-        """Held-out scores of the last weights: decode -> role of the target -> means."""
+    def _evaluate(self, folder: RunFolder, targets: Targets) -> PlayedScores:
+        """Held-out scores of the last weights."""
         decodes = self.config.eval.decode
-        scores: dict[str, dict[str, dict[str, float]]] = {decode: {} for decode in decodes}
+        scores: dict[str, dict[str, Scores]] = {decode: {} for decode in decodes}
         sweep = sweep_of(self.config, targets)
         total, done = len(decodes) * len(targets) + len(sweep), 0
 
@@ -216,7 +217,7 @@ class Experiment:
         trainer: Trainer,
         progress: Progress,
         targets: Targets,
-        scores: Mapping[str, Mapping[str, Mapping[str, float]]],
+        scores: PlayedScores,
         info: DataInfo,
     ) -> dict[str, Any]:
         config, kernel = self.config, self.model.backbone.kernel()
@@ -224,7 +225,7 @@ class Experiment:
             **target_columns(config, self.spec, targets, info),
             "decode": config.eval.decode[0],
             "acting": self.evaluation.acting,
-            "data_sha256": info.sha256,
+            **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,

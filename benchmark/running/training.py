@@ -32,21 +32,25 @@ class Progress:
     evaluation_due: bool = False  # a signal came before the weights of now were scored
 
 
-def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes) -> Trainer:
-    """The trainer of `model` on these episodes, before its first update."""
+def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes, seed: int) -> Trainer:
+    """The trainer of `model` on these episodes, before its first update.
+
+    Args:
+        seed: of batches and dropout.
+    """
     settings = config.train
     sampler = BatchSampler(
         episodes,
         batch_size=settings.batch_size,
         window=settings.window,
         row_length=settings.row_length,
-        seed=config.seed,
+        seed=seed,
         balance_returns=settings.balance_returns and config.wrapper.condition == "return",
         anchor=settings.window_anchor,
         length_weighted=settings.length_weighted,
     )
     precision = torch.bfloat16 if config.precision == "bf16" else None
-    return Trainer(model, sampler, settings, seed=config.seed, autocast_dtype=precision)
+    return Trainer(model, sampler, settings, seed=seed, autocast_dtype=precision)
 
 
 def resume(folder: RunFolder, trainer: Trainer) -> Progress:

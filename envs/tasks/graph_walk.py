@@ -163,6 +163,8 @@ def graph_walk(
         data_vector=lambda seeds: GraphWalkEpisodes(seeds, walks, everywhere, walks.cut),
         score=lambda episodes: score(episodes, graph, walk_length),
         success_metric="optimal",
+        minimum=0.0,
+        maximum=1.0,
         horizon=walk_length,
         random_return=graph.mean_return(1.0, walk_length, walks.starts),
         optimal_return=graph.mean_return(0.0, walk_length, walks.starts),

@@ -16,6 +16,7 @@ import torch
 
 from dsbench.cli import main
 from dsbench.config import from_dict, resolve, run_id, to_dict
+from dsbench.config.varying import init_seed
 from dsbench.errors import UsageError
 from dsbench.inspection import rounding
 from dsbench.inspection.findings import look_inside
@@ -76,7 +77,7 @@ def test_the_untrained_policy_is_the_run_at_update_0(results: Path, backbone: st
 
 def test_another_seed_begins_elsewhere(results: Path) -> None:
     opened = open_run(made(results, "s4d").path)
-    other = initial_policy(opened.config.model_copy(update={"seed": 1}), opened.spec)
+    other = initial_policy(opened.spec, init_seed(opened.config.model_copy(update={"seed": 1}), opened.env.task, 2))
     assert not torch.equal(other.head.weight, opened.untrained.head.weight.float())
 
 
