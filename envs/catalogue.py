@@ -68,7 +68,7 @@ ENVS = Catalogue(
         ),
         Entry(
             "graph-walk",
-            "stitching: shortest paths in a random graph, learnt from random walks",
+            "stitching: shortest paths in a random graph, put together from walks of which none takes them whole",
             "the Decision Transformer's illustration (Chen et al. 2021, arXiv:2106.01345)",
             "dsbench.envs.tasks.graph_walk:graph_walk",
         ),

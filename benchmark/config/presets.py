@@ -49,41 +49,43 @@ STEPS: Mapping[str, Any] = {
 
 SHORT_EVALUATION = {"episodes": 100, "selection_episodes": 20}  # of long episodes, which cost most of a quick run
 
-# Sizes that keep a quick run at about a minute on two CPU cores.
+# Sizes that keep a quick run at about a minute on two CPU cores. All learn from whole episodes, packed into rows, and act with
+# the state that they carry, so that every contestant of a task sees the same tokens an update (gpt through its own sliding
+# window, `backbone.context_len`). Windows are a setting: `train.window`, as the published protocols have them.
 QUICK: Mapping[str, Mapping[str, Any]] = {
-    "memory-len": {"train": {"batch_size": 64}},
-    "repeat-first": {"data": {"episodes": 2_000}, "train": {"batch_size": 32}},
+    "memory-len": {"train": {"batch_size": 64, "eval_every": 125}},
+    "repeat-first": {"data": {"episodes": 2_000}, "train": {"batch_size": 32, "eval_every": 125}},
     "repeat-previous": {
         "data": {"episodes": 2_000},
         "train": {"batch_size": 32, "updates": 2_000, "eval_every": 500},  # attention learns to look back late
     },
     "door-key": {
         "data": {"episodes": 1_000},
-        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "train": {"batch_size": 16, "eval_every": 250},
         "eval": SHORT_EVALUATION,
     },
     "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
     "cartpole": {
         "data": {"episodes": 500},
-        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "train": {"batch_size": 8, "eval_every": 250},
         "eval": SHORT_EVALUATION,
     },
     "cartpole-position": {
         "data": {"episodes": 500},
-        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "train": {"batch_size": 8, "eval_every": 250},
         "eval": SHORT_EVALUATION,
     },
     "cartpole-velocity": {
         "data": {"episodes": 500},
-        "train": {"batch_size": 64, "window": 20, "eval_every": 250},
+        "train": {"batch_size": 8, "eval_every": 250},
         "eval": SHORT_EVALUATION,
     },
     "cartpole-noisy": {
         "data": {"episodes": 3_000},
-        "train": {"batch_size": 64, "window": 32, "eval_every": 250},
+        "train": {"batch_size": 16, "eval_every": 250},
         "eval": SHORT_EVALUATION,
     },
-    "key-to-door": {"data": {"episodes": 1_000}, "train": {"batch_size": 32}},
+    "key-to-door": {"data": {"episodes": 1_000}, "train": {"batch_size": 32, "eval_every": 125}},
     "key-to-apples": {
         "data": {"episodes": 2_000},
         "train": {"batch_size": 32, "eval_every": 250},
