@@ -49,6 +49,13 @@ STEPS: Mapping[str, Any] = {
 
 SHORT_EVALUATION = {"episodes": 100, "selection_episodes": 20}  # of long episodes, which cost most of a quick run
 
+# Few long episodes a batch, about a thousand timesteps.
+LONG_EPISODES: Mapping[str, Any] = {
+    "data": {"episodes": 500},
+    "train": {"batch_size": 8, "eval_every": 250},
+    "eval": SHORT_EVALUATION,
+}
+
 # Sizes that keep a quick run at about a minute on two CPU cores. All learn from whole episodes, packed into rows, and act with
 # the state that they carry, so that every contestant of a task sees the same tokens an update (gpt through its own sliding
 # window, `backbone.context_len`). Windows are a setting: `train.window`, as the published protocols have them.
@@ -59,32 +66,12 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
         "data": {"episodes": 2_000},
         "train": {"batch_size": 32, "updates": 2_000, "eval_every": 500},  # attention learns to look back late
     },
-    "door-key": {
-        "data": {"episodes": 1_000},
-        "train": {"batch_size": 16, "eval_every": 250},
-        "eval": SHORT_EVALUATION,
-    },
+    "door-key": {**LONG_EPISODES, "data": {"episodes": 1_000}},
     "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
-    "cartpole": {
-        "data": {"episodes": 500},
-        "train": {"batch_size": 8, "eval_every": 250},
-        "eval": SHORT_EVALUATION,
-    },
-    "cartpole-position": {
-        "data": {"episodes": 500},
-        "train": {"batch_size": 8, "eval_every": 250},
-        "eval": SHORT_EVALUATION,
-    },
-    "cartpole-velocity": {
-        "data": {"episodes": 500},
-        "train": {"batch_size": 8, "eval_every": 250},
-        "eval": SHORT_EVALUATION,
-    },
-    "cartpole-noisy": {
-        "data": {"episodes": 3_000},
-        "train": {"batch_size": 16, "eval_every": 250},
-        "eval": SHORT_EVALUATION,
-    },
+    "cartpole": LONG_EPISODES,
+    "cartpole-position": LONG_EPISODES,
+    "cartpole-velocity": LONG_EPISODES,
+    "cartpole-noisy": {**LONG_EPISODES, "data": {"episodes": 3_000}},
     "key-to-door": {"data": {"episodes": 1_000}, "train": {"batch_size": 32, "eval_every": 125}},
     "key-to-apples": {
         "data": {"episodes": 2_000},

@@ -24,9 +24,9 @@ replication has -infinity, which no network can be fed. If the last step of a mi
 bear the returns-to-go of arrivals; with -(walk_length + 1) there, every return-to-go of a miss lies below that of any
 arrival. The whole return of a miss is -2 walk_length.
 
-The default, ``split="stitch"``, asks for more than following the best walk seen. Up to a quarter of the nodes become test starts:
-evaluation begins on these alone, and data walks that have stood on one are cut, with the reward of a miss, where the next
-step could arrive. So no trajectory of the data reaches the goal from a test start, while others show a shortest path from
+The default, ``split="stitch"``, asks for more than following the best walk seen. Up to a quarter of the nodes become test
+starts: evaluation begins on these alone, and data walks that have stood on one are cut, with the reward of a miss, where the
+next step could arrive. So no trajectory of the data reaches the goal from a test start, while others show a shortest path from
 each of its neighbours. The data's best return there would ask for a miss; the target is the shortest path's return.
 
 ``split="uniform"`` is the illustration as it was: walks from every node, and evaluation from every node. A table from (node,
