@@ -128,7 +128,7 @@ ENVS = Catalogue(
         ),
         Entry(
             "key-to-apples",
-            "credit assignment and memory: keys to a room of apples and to a third one, with the inventory hidden",
+            "credit assignment: keys to a room of apples and to a third one, with the inventory hidden",
             'the course report "Offline RL with S4", made definite here',
             "dsbench.envs.tasks.key_to_apples:key_to_apples",
         ),

@@ -109,6 +109,6 @@ def stands_for(row: Mapping[str, Any], name: str) -> bool:
     control = control_of(row)
     if control is None:
         return False
-    return control.name == name or (
-        name == "copier" and control.name == "mlp" and row.get(COPIED) == 0
-    )  # False, which a null is not
+    if name == "copier" and control.name == "mlp":
+        return bool(row.get(COPIED) == 0)  # False, which a null is not: hidden from everybody
+    return control.name == name

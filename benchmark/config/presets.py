@@ -43,7 +43,7 @@ WALKING: Mapping[str, Any] = {
 }
 # One that shows that everything runs.
 STEPS: Mapping[str, Any] = {
-    "train": {"batch_size": 8, "window": 20, "eval_every": 20},
+    "train": {"batch_size": 2, "eval_every": 20},
     "eval": {"episodes": 2, "selection_episodes": 2},
 }
 
