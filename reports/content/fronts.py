@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dsbench.reports.content.contest import Task, ranked
+from dsbench.reports.columns import COLUMNS, estimate_of
+from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.document import Figure
-from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.reports.groups import Run
-from dsbench.reports.table import COLUMNS, estimate_of
 
 COSTS = {
     "latency_p50_us": ("latency", "median latency, µs a decision"),
@@ -19,23 +19,29 @@ _COLUMNS = {column.key: column for column in COLUMNS}
 
 
 class Point(NamedTuple):
-    """One contestant: its cost, and its score with the bounds of an interval where there is one."""
+    """One contestant: its cost, its score with the bounds of an interval where there is one, and the scores of its seeds."""
 
     name: str
     cost: float
     score: float
     low: float | None
     high: float | None
+    calibrated: bool = True
+    seeds: Sequence[float] = ()
 
 
 def front_of(task: Task, key: str) -> Figure | None:
     """The figure of one task; None with less than two contestants."""
     points = [
-        Point(one.name, cost, score.mean, score.low, score.high)
+        Point(one.name, cost, score.mean, score.low, score.high, score.calibrated, _seeds(task, one))
         for one, score in ranked(task)
         if (cost := cost_of(one.ok, key)) is not None
     ]
     return front(task.name, task.measure_text, task.title, key, points)
+
+
+def _seeds(task: Task, one: Contestant) -> Sequence[float]:
+    return list(task.samples[one.name].scores.values())
 
 
 def cost_of(runs: Sequence[Run], key: str) -> float | None:
@@ -53,8 +59,10 @@ def front(name: str, measure: str, of: str, key: str, points: Sequence[Point]) -
     ends = undominated(points)
     line = Series("Pareto front", [end.cost for end in ends], [end.score for end in ends], dashed=True, marks=False)
     caption = (
-        f"{measure[:1].upper()}{measure[1:]} against {words}, means with 95 % intervals of the score. Dashed: the front "
+        f"{measure[:1].upper()}{measure[1:]} against {words}, means with 95 % intervals of the score. Dashed line: the front "
         f"of those that no other beats in both: {', '.join(end.name for end in ends)}."
+        + (" Small dots: seeds." if any(point.seeds for point in points) else "")
+        + ("" if all(point.calibrated for point in points) else UNCALIBRATED)
     )
     title = f"{measure} × {short}: {of}"
     return plot(f"{short}-{name}", title, caption, [*clouds, line], Axis(words, log=True), Axis(measure))
@@ -71,4 +79,7 @@ def undominated(points: Sequence[Point]) -> list[Point]:
 
 def _cloud(point: Point) -> Series:
     low, high = (None, None) if point.low is None or point.high is None else ([point.low], [point.high])
-    return Series(point.name, [point.cost], [point.score], low, high, line=False)
+    return Series(
+        point.name, [point.cost], [point.score], low, high, line=False,
+        uncertain=not point.calibrated, dots=[point.seeds],
+    )  # fmt: skip
