@@ -135,8 +135,8 @@ def test_rows_of_several_ways_to_act_say_how_and_share_no_front(tmp_path: Path) 
         in " ".join(found.notes)
     )
     caption = figures(report)["latency-umbrella"].caption
-    assert "Dashed, stateful: the front of those that no other beats in both: lstm." in caption
-    assert "Dashed, windowed over 20: the front of those that no other beats in both: gpt." in caption
+    assert "Dashed line, stateful: the front of those that no other beats in both: lstm." in caption
+    assert "Dashed line, windowed over 20: the front of those that no other beats in both: gpt." in caption
 
 
 def test_over_all_tasks_each_way_to_act_has_a_picture_of_its_own_tasks(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_times_of_several_machines_share_no_front(tmp_path: Path) -> None:
     timed(tmp_path, "gpt", "umbrella", [10.0, 10.0], origin=INTEL)
     timed(tmp_path, "rnn", "umbrella", [11.0, 11.0], origin=INTEL)
     caption = figures(build(tmp_path, {}).report)["latency-umbrella"].caption
-    assert "Dashed, machine 1: the front of those that no other beats in both: lstm." in caption
-    assert "Dashed, machine 2: the front of those that no other beats in both: gpt." in caption
+    assert "Dashed line, machine 1: the front of those that no other beats in both: lstm." in caption
+    assert "Dashed line, machine 2: the front of those that no other beats in both: gpt." in caption
     assert "made on several machines: Abacus 3, 4 cores" in caption
 
 
@@ -213,7 +213,7 @@ def test_a_picture_of_sizes_has_one_front_whatever_made_the_times() -> None:
     points = [Point("s4", Cost(10.0), 0.5, None, None), Point("gpt", Cost(20.0), 0.9, None, None)]
     drawn = front("x", "score", "task", "parameters_total", points)
     assert drawn is not None
-    assert "Dashed: the front of those that no other beats in both: s4, gpt." in drawn.caption
+    assert "Dashed line: the front of those that no other beats in both: s4, gpt." in drawn.caption
     assert "Hollow" not in drawn.caption
 
 
