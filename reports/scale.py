@@ -19,12 +19,16 @@ def ends(result: Mapping[str, Any]) -> tuple[str, str]:
 def scale(results: Iterable[Mapping[str, Any]]) -> str | None:
     """``0 is a return of -20.3, 100 one of 3,234 (D4RL's constants)``, of the rows of one task; None where none tells."""
     told = dict.fromkeys(
-        f"0 is a return of {result['reference_random']:,.4g}, 100 one of {result['reference_optimal']:,.4g}"
-        f" ({result['references']})"
+        f"0 is a return of {_return(result['reference_random'])}, 100 one of {_return(result['reference_optimal'])} "
+        f"({result['references']})"
         for result in results
         if all(result.get(name) is not None for name in ("reference_random", "reference_optimal", "references"))
     )
     return "; or ".join(told) or None
+
+
+def _return(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _number(value: Any) -> str:

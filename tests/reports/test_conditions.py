@@ -147,8 +147,8 @@ def test_over_all_tasks_each_way_to_act_has_a_picture_of_its_own_tasks(tmp_path:
             timed(tmp_path, backbone, env, [mean * (place + 1)] * 2, result=way)
     report = build(tmp_path, {}).report
     drawn = figures(report)
-    assert "Costs are means over a, b;" in drawn["latency-overall"].caption
-    assert "Costs are means over c, d;" in drawn["latency-overall-windowed-over-20"].caption
+    assert "Of a, b, where they act statefully," in drawn["latency-overall"].caption
+    assert "Of c, d, where they act windowed over 20 timesteps," in drawn["latency-overall-windowed-over-20"].caption
     tasks = tasks_of(read_groups(tmp_path), {})
     own = [one for task in tasks for one in task.learned if one.name == "gpt"]
     assert mean_cost(own, "latency_p50_us") == "acting in several ways: stateful and windowed over 20"
@@ -222,3 +222,19 @@ def test_every_time_among_the_columns_has_a_mark() -> None:
     timed_ones = {column.key for column in COLUMNS if "µs" in column.heading or "/s" in column.heading}
     assert timed_ones == {column.key for column in COLUMNS if column.mark is not None}
     assert len(timed_ones) == 2
+
+
+def test_the_protocol_tells_what_was_loaded_what_varied_and_what_0_is(tmp_path: Path) -> None:
+    references = {"references": "D4RL's constants", "reference_random": -20.272305, "reference_optimal": 3234.3}
+    asked = {"data.episodes": 10_000, "data.timesteps": 100_000}
+    for seed, loaded in enumerate([98, 103, 101, 99]):
+        told = {"data_episodes": loaded, "data_timesteps": 100_000 + loaded, "varied": "init, batches, data, eval"}
+        make_run(tmp_path, "s4", "hopper", seed, result=told | references, settings=asked, origin={"result_version": 2})
+    make_run(tmp_path, "s4", "umbrella", 0)  # of before any of that was noted
+    found = table(build(tmp_path, {}).report, "protocol")
+    assert column(found, "episodes of data") == {"hopper": "98 to 103", "umbrella": "10,000 asked for"}
+    assert column(found, "timesteps of data")["hopper"] == "100,098 to 100,103"
+    assert column(found, "varied") == {"hopper": "init, batches, data, eval", "umbrella": "init, batches"}
+    assert column(found, "normalised") == {
+        "hopper": "0 is a return of -20.27, 100 one of 3,234 (D4RL's constants)", "umbrella": "not recorded"
+    }  # fmt: skip
