@@ -46,7 +46,7 @@ def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s"),
         ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared_core(row)),
         ("process peak", f"{_size(row.get('peak_rss_bytes'))} (data and training included)"),
-        ("state", _size(row.get("state_bytes"), exact=True)),
+        ("state", "none: windowed" if row.get("acting") == "windowed" else _size(row.get("state_bytes"), exact=True)),
         ("implementation", f"{implementation} ({reason})" if reason else implementation),
     ]
 

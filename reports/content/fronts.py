@@ -18,7 +18,7 @@ from dsbench.reports.document import Figure
 from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 
 _HOLLOW = {
-    Core.SHARED: "other work had the core while they were timed, which only adds to it",
+    Core.SHARED: "other work had the core while they were timed, which can only make it slower",
     Core.UNKNOWN: f"it is not known whether other work had the core ({WHY_UNKNOWN})",
 }
 

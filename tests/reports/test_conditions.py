@@ -238,3 +238,11 @@ def test_the_protocol_tells_what_was_loaded_what_varied_and_what_0_is(tmp_path: 
     assert column(found, "normalised") == {
         "hopper": "0 is a return of -20.27, 100 one of 3,234 (D4RL's constants)", "umbrella": "not recorded"
     }  # fmt: skip
+
+
+def test_how_a_policy_acts_changes_nothing_of_its_training(tmp_path: Path) -> None:
+    timed(tmp_path, "s4", "umbrella", [100.0, 110.0], result={"implementation": "c"})
+    timed(tmp_path, "gpt", "umbrella", [900.0, 910.0], settings={"eval.acting": "windowed"}, result=WINDOWED)
+    notes = " ".join(table(build(tmp_path, {}).report, "umbrella").notes)
+    assert "Latency p50 µs is no contest" in notes
+    assert "tokens/s" not in notes
