@@ -100,8 +100,10 @@ class EnvSpec:
         score: per-episode measures of recorded episodes: name -> (E,) array; ``return`` is always among them.
         success_metric: the measure that selects checkpoints and heads tables, larger is better.
         horizon: timesteps of the longest episode.
-        random_return, optimal_return: mean return of the uniform and of the best policy.
+        random_return, optimal_return: the returns that are 0 and 100 on the normalised scale: the mean ones of the uniform and
+            of the best policy, or what others normalise by.
         references: where those two come from.
+        random_play: mean return of the uniform policy, measured, where `random_return` is not that; None where it is.
         tests: the skills that it takes.
         needs_memory: whether neither of the controls without memory, `mlp` and `copier`, gets past `foot` on any recipe.
         minimum, maximum: between which the success measure lies; None where it has no such end. A failed run counts as the
@@ -140,6 +142,7 @@ class EnvSpec:
     minimum: float | None = None
     maximum: float | None = None
     chance: float | None = None
+    random_play: float | None = None
     target: TargetRule = Quantile()  # noqa: RUF009  frozen, without state
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
@@ -172,7 +175,12 @@ class EnvSpec:
             return None
         if self.chance is not None:
             return self.chance + FOOT * (self.best - self.chance)
-        return (self.random_return + self.best) / 2 if self.success_metric == "return" else None
+        return (self.uniform_return + self.best) / 2 if self.success_metric == "return" else None
+
+    @property
+    def uniform_return(self) -> float:
+        """Mean return of the uniform policy."""
+        return self.random_return if self.random_play is None else self.random_play
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""
@@ -184,5 +192,5 @@ class EnvSpec:
         return self.recipes[name]
 
     def normalised(self, mean_return: Any) -> Any:
-        """A return, or an array of them, on the scale on which the random policy has 0 and the best one 100."""
+        """A return, or an array of them, on the scale on which `random_return` is 0 and `optimal_return` 100."""
         return 100 * (mean_return - self.random_return) / (self.optimal_return - self.random_return)

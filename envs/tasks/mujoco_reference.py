@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# (mean return of the random policy, of the expert), between which D4RL normalises.
+# The two returns between which D4RL normalises: what it has for the random policy (Hopper's is not what one gets here, see
+# `RANDOM_PLAY`), and for the expert.
 RETURNS = {
     "hopper": (-20.272305, 3234.3),
     "halfcheetah": (-280.178953, 12135.0),
