@@ -38,7 +38,7 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 # An evaluation is up to 1,000 decisions in a simulator, so there are few of them. A batch is 2,000 timesteps or so.
 WALKING: Mapping[str, Any] = {
     "data": {"timesteps": 100_000},
-    "train": {"batch_size": 2, "updates": 1_500, "eval_every": 750, "mean_last_k": 2},
+    "train": {"batch_size": 2, "updates": 1_000, "eval_every": 500, "mean_last_k": 2},
     "eval": {"episodes": 100, "selection_episodes": 20},
 }
 HOPPING: Mapping[str, Any] = {**WALKING, "train": {**WALKING["train"], "batch_size": 6}}  # a third as long
