@@ -163,9 +163,12 @@ class DictEncoder(nn.Module):
 
 
 def part_name(key: str) -> str:
-    """`key` as the name of a module: itself where torch takes it for one, else (``items``, ``a.b``) its bytes, spelt out."""
-    plain = key and "." not in key and not key.startswith(_SPELT) and not hasattr(_ANY_PARTS, key)
-    return key if plain else _SPELT + key.encode().hex()
+    """`key` as the name of a module: itself, or spelt out where torch could take it for something else.
+
+    That is an attribute (``items``), a path (``a.b``), or code: exporting writes the names of modules into a program.
+    """
+    plain = key.isprintable() and not set(key) & set(".\"'\\") and not key.startswith(_SPELT)
+    return key if key and plain and not hasattr(_ANY_PARTS, key) else _SPELT + key.encode().hex()
 
 
 def make_encoder(space: gym.Space, width: int, scaling: int = SCALING) -> nn.Module:  # type: ignore[type-arg]

@@ -27,6 +27,7 @@ from dsbench.errors import UsageError
 ODD = [
     "items", "type", "a.b", "", "keys", "training", "forward", "a", "b", "a.parts.b", "key:", "key:61", "_modules", "0",
     "observation", "observation/x", "first", "timestep", "return_to_go", "state/0", "token/0", "名前 \n\t/\\\"'", "x" * 999,
+    '"); raise SystemExit(3) #', "');raise SystemExit(3)#",
 ]  # fmt: skip
 NUMBERS = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
