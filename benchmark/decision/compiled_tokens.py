@@ -100,7 +100,7 @@ def _named(observation: Observation) -> dict[str, Tensor]:
 
 def _blank(space: gym.Space[Any], rows: int) -> dict[str, Tensor]:
     """Zeros for the observations of `rows` rows."""
-    parts = {_PART + key: space[key] for key in space.keys()} if isinstance(space, spaces.Dict) else {_WHOLE: space}
+    parts = {_PART + key: part for key, part in space.items()} if isinstance(space, spaces.Dict) else {_WHOLE: space}
     return {
         name: torch.zeros(rows, *(part.shape or ()), dtype=tensor_type(np.dtype(part.dtype)))
         for name, part in sorted(parts.items())

@@ -32,7 +32,9 @@ from dsbench.errors import UsageError
 Activation = Literal["none", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 _KEPT = {"uint8": torch.uint8, "float16": torch.float32, "float32": torch.float32, "float64": torch.float64}
-SCALING = 2  # how new policies scale; 1 is how those of result version 1 do: nothing centred in float64, no centre of returns
+SCALING = (
+    2  # how new policies scale; 1 is how those of result version 1 do: nothing centred in float64, no centre of returns
+)
 FAR = 4.0  # spreads of the data's returns up to which they are told apart finely
 MIN_IMAGE = 16  # smaller uint8 boxes are treated as plain numbers
 
@@ -240,6 +242,7 @@ class ReturnEncoder(KeepsFloat64):
 
     return_scale: Tensor
     return_centre: Tensor | None
+    limits: Tensor
 
     def __init__(self, width: int, centred: bool) -> None:
         super().__init__()

@@ -76,7 +76,9 @@ def example_of(step: Step, model: str, *, asked: bool) -> Sequence[str]:
         'feed["first"][:] = True  # an episode begins: the model itself starts from the initial state',
     ]
     if "action_mask" in step.inputs:
-        lines.append('feed["action_mask"][:] = True  # where the environment forbids actions: its mask, at every timestep')
+        lines.append(
+            'feed["action_mask"][:] = True  # where the environment forbids actions: its mask, at every timestep'
+        )
     if conditioned and asked:
         lines.append('feed["return_to_go"][:] = spec["trained"]["target_return"]  # later: -= reward')
     lines += [

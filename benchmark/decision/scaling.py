@@ -35,11 +35,16 @@ class Spread(NamedTuple):
     def of(cls, values: np.ndarray) -> Self:
         """Mean, standard deviation and largest absolute value over the first axis."""
         wide = values.astype(np.float64)
-        largest = np.asarray(np.abs(wide).max(0))
+        low, high = np.asarray(wide.min(0)), np.asarray(wide.max(0))
+        largest = np.maximum(np.abs(low), np.abs(high))
         unit = np.where((largest > LARGE) | ((largest < SMALL) & (largest > 0)), largest, 1.0)
         if (unit != 1).any():
-            wide = wide / unit
-        return cls(np.asarray(wide.mean(0)) * unit, np.asarray(wide.std(0)) * unit, largest)
+            wide /= unit
+        near = wide[0].copy()
+        wide -= near  # sums of what is left are rounded less than those of an offset
+        equal = low == high  # exactly so, which the rounding of a mean would hide
+        centre = np.where(equal, low, (near + wide.mean(0)) * unit)
+        return cls(centre, np.where(equal, 0.0, np.asarray(wide.std(0)) * unit), largest)
 
 
 class KeepsFloat64(nn.Module):

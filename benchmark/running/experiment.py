@@ -67,8 +67,8 @@ class Experiment:
         self.scaling_notes = self.model.fit_normalisers(episodes)
         self.model.to(self.device)
         targets = targets_of(self.config, self.spec, episodes, info)
-        if (asked := targets["target"]) is not None:
-            self.scaling_notes += note_on_target(asked.value, episodes)
+        if (target := targets["target"]) is not None:
+            self.scaling_notes += note_on_target(target.value, episodes)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)

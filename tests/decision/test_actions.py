@@ -1,4 +1,4 @@
-"""A decision is one function: evaluation, `act`, an `Actor` and the ONNX file do the same, and what they do lies in the space."""
+"""A decision is one function: evaluation, `act`, an `Actor` and the ONNX file do the same, in the space."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def policy_for(space: spaces.Space[Any], backbone: str = "lstm", **wrapper: Any)
     return policy.eval()
 
 
-def evaluated(policy: DecisionSequence, space: spaces.Space[Any], masked: bool) -> tuple[list[np.ndarray], rollout.Scores]:
+def evaluated(
+    policy: DecisionSequence, space: spaces.Space[Any], masked: bool
+) -> tuple[list[np.ndarray], rollout.Scores]:
     made: list[Winding] = []
     scores = rollout.evaluate(
         policy, spec_for(space, made, masked), split="eval", episodes=2, seed=5, target=Target(TARGET), decode="argmax"
@@ -203,7 +205,10 @@ def test_an_actor_does_what_act_does(acting_as: dict[str, Any]) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-NUMBERS = {"float16": 1e4, "float32": 1e30, "float64": 1e300, "int8": 100, "int32": 2**31 - 1, "int64": 2**63 - 1, "uint8": 255, "uint32": 2**32 - 1}
+NUMBERS = {
+    "float16": 1e4, "float32": 1e30, "float64": 1e300, "int8": 100, "int32": 2**31 - 1, "int64": 2**63 - 1, "uint8": 255,
+    "uint32": 2**32 - 1,
+}  # fmt: skip
 
 
 @given(st.sampled_from(sorted(NUMBERS)), st.data())
@@ -276,11 +281,20 @@ def test_masks_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "dtype"),
-    [(-1, np.inf, "float32"), (-np.inf, 1, "float64"), (-np.inf, np.inf, "float32"), (-1e300, 1e300, "float64"), (-3e38, 3e38, "float32")],
+    [
+        (-1, np.inf, "float32"),
+        (-np.inf, 1, "float64"),
+        (-np.inf, np.inf, "float32"),
+        (-1e300, 1e300, "float64"),
+        (-3e38, 3e38, "float32"),
+    ],
 )
 def test_tanh_has_nowhere_to_reach_without_bounds(low: float, high: float, dtype: str) -> None:
     space = spaces.Box(np.array([-1, low], dtype), np.array([1, high], dtype), dtype=np.dtype(dtype).type)
-    with pytest.raises(UsageError, match=r"action_tanh=true scales .* entry 1 of it reaches from .*; expected finite bounds: set wrapper\.action_tanh=false"):
+    with pytest.raises(
+        UsageError,
+        match=r"action_tanh=true scales .* entry 1 of it reaches .*; expected finite bounds: set wrapper\.action_tanh",
+    ):
         policy_for(space, action_tanh=True)
     policy_for(space)
     policy_for(spaces.Discrete(2), action_tanh=True)

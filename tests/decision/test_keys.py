@@ -44,7 +44,7 @@ def episodes_of(space: spaces.Dict, lengths: tuple[int, ...] = (4, 3)) -> Episod
         return {
             key: rng.integers(3, size=rows) if isinstance(space[key], spaces.Discrete)
             else rng.normal(3, 2, size=(rows, 2)).astype(np.float32)
-            for key in space.keys()
+            for key in space
         }  # fmt: skip
 
     ends = np.zeros(total, bool)
@@ -128,10 +128,11 @@ def test_the_onnx_file_and_the_compiled_tokens_take_any_keys(tmp_path: Path) -> 
     names = [one.name for one in onnxruntime.InferenceSession(tmp_path / "policy.onnx").get_inputs()]
     assert {f"observation/{key}" for key in ODD} <= set(names) and len(set(names)) == len(names)
     batch = whole_batch(episodes)
-    seen: dict[str, Any] = dict(
-        observation={key: value[:, 0] for key, value in batch.observation.items()}, return_to_go=batch.return_to_go[:, 0],  # type: ignore[union-attr]
-        previous_action=None, first=batch.reset[:, 0], timestep=batch.timestep[:, 0],
-    )  # fmt: skip
+    seen: dict[str, Any] = {
+        "observation": {key: value[:, 0] for key, value in batch.observation.items()},  # type: ignore[union-attr]
+        "return_to_go": batch.return_to_go[:, 0], "previous_action": None, "first": batch.reset[:, 0],
+        "timestep": batch.timestep[:, 0],
+    }  # fmt: skip
     eager, compiled = (Actor(policy, 2, compiled=way).distribution(**seen) for way in (False, True))
     torch.testing.assert_close(compiled.logits, eager.logits, rtol=0, atol=1e-5)  # type: ignore[attr-defined]
 
