@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -84,11 +85,15 @@ class Episodes:
         return np.add.reduceat(self.rewards.astype(np.float64), self.starts[:-1])
 
     def returns_to_go(self) -> NDArray[np.float64]:
-        """(N,) sum of the rewards from each timestep to the end of its episode, in float64."""
-        rewards = self.rewards.astype(np.float64)
-        before = np.concatenate([[0.0], np.cumsum(rewards)[:-1]])  # sum of everything before each timestep
-        sums = before[self.ends] + rewards[self.ends]
-        return np.repeat(sums, self.lengths) - before
+        """(N,) sum of the rewards from each timestep to the end of its episode, in float64.
+
+        Summed from the end, episode by episode: as a difference of sums, a small rest would lose its digits to large rewards
+        before it.
+        """
+        sums = self.rewards.astype(np.float64)
+        for begin, end in pairwise(self.starts.tolist()):
+            sums[begin:end] = np.cumsum(sums[begin:end][::-1])[::-1]
+        return sums
 
     def select(self, episodes: Sequence[int] | NDArray[np.int64]) -> Episodes:
         """The episodes with these indices, in this order."""

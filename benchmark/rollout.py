@@ -19,12 +19,12 @@ from torch import Tensor
 
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.decision.actions import for_environment
 from dsbench.envs import checked
 from dsbench.envs.rolling import Player, Scripted, roll
 from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
 from dsbench.envs.targets import Target
 from dsbench.episodes import Observations, map_observations
-from dsbench.errors import EnvironmentFault
 
 Decode = Literal["argmax", "sample"]
 Split = Literal["selection", "eval"]
@@ -87,6 +87,7 @@ def evaluate(
 
     Raises:
         EnvironmentFault: the environment raised, or showed or paid something that is not finite.
+        NoDecision: the policy's output is not finite.
     """
     was_training = model.training
     model.eval()
@@ -97,7 +98,7 @@ def evaluate(
         generator = torch.Generator(device=_device(model))
         generator.manual_seed(seeds.seed_for(seed, split, "decode", begin))
         actor = Actor(model, rows, acting=acting, window=window)
-        wanted = np.zeros(rows, np.float32) if target is None else target.of(env.observations, rows)
+        wanted = np.zeros(rows) if target is None else target.of(env.observations, rows)
         players.append(_Learned(actor, wanted, decode, generator))
         return players[-1]
 
@@ -128,18 +129,17 @@ def evaluate_scripted(
 
 
 class _Learned:
-    """A trained policy in a group of episodes: feeds back what it did and what is still asked for."""
+    """A trained policy in a group of episodes: feeds back what it did and, in float64, what is still asked for."""
 
     def __init__(self, actor: Actor, wanted: np.ndarray, decode: Decode, generator: torch.Generator) -> None:
         self.actor, self.decode, self.generator = actor, decode, generator
         self.return_to_go = torch.from_numpy(wanted).to(generator.device)
         self.previous: Tensor | None = None
         self.clipped = np.zeros(len(wanted), np.int64)  # timesteps of each episode with an action outside the space
-        self._outside = np.zeros(len(wanted), bool)
 
     def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
         device, rows, mask = self.generator.device, len(self.return_to_go), env.action_mask
-        action = self.actor.act(
+        self.previous = self.actor.act(
             _to_torch(env.observations, device),
             return_to_go=self.return_to_go,
             previous_action=self.previous,
@@ -149,25 +149,11 @@ class _Learned:
             decode=self.decode,
             generator=self.generator,
         )
-        self.previous = self._inside(action)
-        return self.previous.cpu().numpy()
+        return for_environment(self.previous, self.actor.policy.action_space)
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
-        self.clipped += self._outside & alive
+        self.clipped += self.actor.clipped.cpu().numpy() & alive
         self.return_to_go = self.return_to_go - torch.from_numpy(rewards).to(self.return_to_go)
-
-    def _inside(self, action: Tensor) -> Tensor:
-        """Continuous actions within the space's bounds; what is clipped is counted, what is no number is refused."""
-        policy = self.actor.policy
-        if policy.discrete:
-            return action
-        if not bool(torch.isfinite(action).all()):
-            raise EnvironmentFault("the policy chose an action that is not finite")
-        low, high = policy.action_low, policy.action_high
-        assert isinstance(low, Tensor) and isinstance(high, Tensor)
-        inside = torch.minimum(torch.maximum(action, low), high)
-        self._outside = (inside != action).any(-1).cpu().numpy()
-        return inside
 
 
 def _play(

@@ -14,6 +14,7 @@ import torch
 from dsbench import rollout
 from dsbench.backbones import build
 from dsbench.decision import DecisionSequence
+from dsbench.decision.actions import NoDecision
 from dsbench.envs import get_spec
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
@@ -224,7 +225,7 @@ def test_a_policy_that_acts_nan_is_refused() -> None:
     model = policy_for(countdown(Continuous))
     with torch.no_grad():
         model.head.bias.fill_(float("nan"))
-    with pytest.raises(EnvironmentFault, match="action that is not finite"):
+    with pytest.raises(NoDecision, match="action that is not finite"):
         evaluate(model, countdown(Continuous))
 
 

@@ -14,6 +14,7 @@ from dsbench.config.varying import root, seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy
+from dsbench.decision.scaling import note_on_target
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
@@ -62,9 +63,11 @@ class Experiment:
         """All phases; returns the final row (without status)."""
         episodes, info = self._data(folder)
         stopping.raise_if_asked()
-        self.model.fit_normalisers(episodes)
+        self.scaling_notes = self.model.fit_normalisers(episodes)
         self.model.to(self.device)
         targets = targets_of(self.config, self.spec, episodes, info)
+        if (target := targets["target"]) is not None:
+            self.scaling_notes += note_on_target(target.value, episodes)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
@@ -226,6 +229,7 @@ class Experiment:
             "acting": self.evaluation.acting,
             **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
+            "scaling_note": "; ".join(self.scaling_notes) or None,
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,
