@@ -20,7 +20,6 @@ from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, fault, parse_json_object
 from dsbench.envs.data.hdf5 import NO_CHECKSUMS, open_hdf5
 from dsbench.envs.data.minari_episodes import EpisodeReader
 from dsbench.envs.data.physics import check_physics, minari_physics, own_physics, physics_of, same_simulation, same_task
-from dsbench.envs.data.spaces import Spaces
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import DatasetError, MissingExtra, UsageError
 
@@ -96,7 +95,7 @@ def read_minari(
         groups = [f"episode_{index}" for index in range(min(expected, file.size))]
         if file.names() != sorted(groups) or len(groups) != expected:
             raise fault(file.path, "", f"does not hold exactly the {expected} episodes of {METADATA}", "get it again")
-        reader = EpisodeReader(file, Spaces.of(spec), drop_bad_episodes, spec.foreign.joined)
+        reader = EpisodeReader(file, spec.spaces, drop_bad_episodes, spec.foreign.joined)
         for index, group in enumerate(groups):
             on_episode(index, expected)
             reader.add(index, group)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.envs.data.cache import IMPORTED, data_folder, load_or_generate, lock_of
-from dsbench.envs.data.contract import RawData, build_episodes
+from dsbench.envs.data.contract import RawData, build_episodes, raw_of
 from dsbench.envs.data.d4rl import known_file_warning, read_d4rl
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, fault, file_sha256, read_foreign_json
 from dsbench.envs.data.folder import (
@@ -215,8 +215,7 @@ def _load_own(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> tuple[E
     """A folder of ours, whoever gave it to us: the hashes first, then the same judgement as for foreign data."""
     physics = _check_made_in(spec, folder, allow_other_physics)
     episodes, info = load_folder(folder)
-    raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
-    judged, _ = build_episodes(spec, raw)
+    judged, _ = build_episodes(spec, raw_of(episodes, folder))
     return judged, replace(info, physics=physics)
 
 
