@@ -163,5 +163,6 @@ def open_run(run: str | Path, *, trust_code: bool = False) -> OpenedRun:
     if found.weights_note is not None:
         raise UsageError(f"{run}: {found.weights_note}; expected a policy whose decisions can be told")
     policy = copy.deepcopy(found.policy).double().eval()
-    version = (RunFolder(found.path).read_provenance() or {}).get("result_version") or 1
+    origin = RunFolder(found.path).read_provenance()
+    version = RESULT_VERSION if origin is None else origin.get("result_version") or 1
     return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources, version)

@@ -106,7 +106,7 @@ class Experiment:
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
-        trainer = make_trainer(self.config, self.trained, episodes, seed_of(self.config, "batches", self.spec.task))
+        trainer = make_trainer(self.config, self.trained, episodes, self.spec.task)
         progress = resume(folder, trainer)
         eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
         records: list[dict[str, Any]] = []

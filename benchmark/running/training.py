@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dsbench.batches import BatchSampler
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.decision.loading import WAY_OUT, describe_stored
 from dsbench.episodes import Episodes
 from dsbench.errors import CorruptFile, UsageError
@@ -32,13 +33,13 @@ class Progress:
     evaluation_due: bool = False  # a signal came before the weights of now were scored
 
 
-def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes, seed: int) -> Trainer:
+def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes, task: str) -> Trainer:
     """The trainer of `model` on these episodes, before its first update.
 
     Args:
-        seed: of batches and dropout.
+        task: `EnvSpec.task`, which batches and dropout are drawn for.
     """
-    settings = config.train
+    settings, seed = config.train, seed_of(config, "batches", task)
     sampler = BatchSampler(
         episodes,
         batch_size=settings.batch_size,

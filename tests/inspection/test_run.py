@@ -61,7 +61,7 @@ def test_the_untrained_policy_is_the_run_at_update_0(results: Path, backbone: st
     experiment = Experiment(from_dict(stored), lambda *_: None)
     opened = open_run(folder.path)
     experiment.model.fit_normalisers(opened.episodes)
-    trainer = make_trainer(experiment.config, experiment.model, opened.episodes)
+    trainer = make_trainer(experiment.config, experiment.model, opened.episodes, opened.env.task)
     at_zero = {name.removeprefix("model/"): value.clone() for name, value in trainer.tensors().items()}
     assert trainer.updates_done == 0
     untrained = opened.untrained.float().state_dict()

@@ -25,6 +25,7 @@ from dsbench.outside import trust
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
 from dsbench.running.request import WorkerRequest
+from dsbench.seeds import seed_for
 from dsbench.stopping import STOPPING
 
 ROOT = Path(__file__).parents[2]
@@ -184,9 +185,10 @@ def test_a_loaded_policy_scores_what_the_row_says(bench: Bench) -> None:
     assert row is not None
     assert not policy.training
     assert all(torch.equal(tensor, final.tensors[name]) for name, tensor in policy.state_dict().items())
+    spec = get_spec("umbrella", chain_length=3, n_distractor=1)
     for decode, suffix in (("argmax", ""), ("sample", "_sample")):
         means = rollout.evaluate(
-            policy, get_spec("umbrella", chain_length=3, n_distractor=1), split="eval", seed=settings["eval"]["seed"],
+            policy, spec, split="eval", seed=seed_for(settings["seed"], spec.task, "eval"),
             episodes=settings["eval"]["episodes"], target=Target(row["target_return"]), decode=decode,  # type: ignore[arg-type]
         ).means()  # fmt: skip
         assert means["return"] == row[f"return_mean{suffix}"]
