@@ -53,7 +53,7 @@ def test_a_sound_one_runs() -> None:
 @pytest.mark.parametrize("arguments", [{}, {"policy": "random", "backbone": None}])
 def test_a_faulty_one_is_refused_before_anything_is_written(fault: str, says: str, arguments: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=says):
-        run(fault, **{name: value for name, value in arguments.items()})
+        run(fault, **arguments)
     assert not RESULTS.exists()
 
 

@@ -132,7 +132,9 @@ def test_nothing_that_a_file_names_is_imported(root: Path, tmp_path: Path, monke
         requirements=["evil"],
         observation_space='{"type": "Evil"}',
     )
-    read_source(spec, f"minari:{folder}")
+    with pytest.raises(DatasetError, match=r"with other wrappers \(None\) and another observation space"):
+        read_source(spec, f"minari:{folder}")
+    read_source(spec, f"minari:{folder}", allow_other_physics=True)
     assert not (tmp_path / "ran").exists()
 
 
