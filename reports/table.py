@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from dsbench.records.store import Places
-from dsbench.reports.contention import undisturbed
+from dsbench.reports.conditions import Choice, choices_note, choose
+from dsbench.reports.contention import LATENCY, TRAINING
 from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import notes
 from dsbench.reports.statistics import Estimate, estimate
@@ -31,7 +32,8 @@ class Column(NamedTuple):
     read: Callable[[Run], float | None]
     exact: bool = False  # the same for all seeds by nature: no ± when it is
     optional: bool = False  # shown only where some run has it
-    timed: bool = False  # decision by decision: a run whose core others had counts only where all are such
+    mark: str | None = None  # of a time: the column that tells who had the core; averaged over one way of acting alone
+    contest: bool = True  # whether one contestant can be better than another in it
 
 
 def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
@@ -61,10 +63,18 @@ COLUMNS = (
     Column("normalised", "normalised ↑", ".1f", _field("score_normalised"), optional=True),
     Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
     Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
-    Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second")),
-    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), timed=True),
-    Column("peak_memory_mib", "peak memory MiB ↓", ",.0f", _field("peak_rss_bytes", _MIB)),
-    Column("peak_device_mib", "peak GPU MiB ↓", ",.0f", _field("peak_device_bytes", _MIB), optional=True),
+    Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second"), mark=TRAINING),
+    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), mark=LATENCY),
+    # High-water marks of a process that held the data and trained: no memory of a decision, which `dsbench bench` counts.
+    Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), contest=False),
+    Column(
+        "peak_device_mib",
+        "process peak GPU MiB",
+        ",.0f",
+        _field("peak_device_bytes", _MIB),
+        optional=True,
+        contest=False,
+    ),
 )
 
 
@@ -74,7 +84,9 @@ def rows(results: Places) -> list[dict[str, Any]]:
     Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, source
     (of the backbone's code from outside, or None), measure, n (seeds that
     ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
-    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
+    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed. times: a
+    key of those that are times -> core (alone, shared or unknown), conditions of the runs that count, and the reason why
+    there is no mean although runs were timed.
 
     Raises:
         UsageError: there is no such results folder, or no run in it.
@@ -93,11 +105,24 @@ def markdown(results: Places) -> str:
     for group, one in zip(groups, estimates, strict=True):
         name, env = (markdown_text(text or MISSING) for text in (group.backbone, group.env))
         setting = _in_cell(markdown_code(group.setting)) if group.setting else MISSING
-        numbers = [_cell(one[column.key], column, len(seeds_ok(group))) for column in shown]
+        numbers = [_cell(one[column.key], column, group) for column in shown]
         told = [markdown_text(text) for text in (_failures(group), _measure(group))]
         lines.append([name, env, setting, str(len(seeds_ok(group))), *told, *numbers])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups])]) + "\n"
+    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups], _of_times(groups))]) + "\n"
+
+
+def _of_times(groups: Sequence[Group]) -> list[str]:
+    """Which times have no mean, and which are no contest."""
+    told = []
+    for column in COLUMNS:
+        choices = {
+            f"{group.backbone} on {group.env}" + (f" ({group.setting})" if group.setting else ""): choice
+            for group in groups
+            if (choice := choice_of(group.runs, column)) is not None
+        }
+        told.append(choices_note(column.heading[:-2], choices))
+    return [markdown_text(note) for note in told if note is not None]
 
 
 def seeds_ok(group: Group) -> list[int | None]:
@@ -128,7 +153,14 @@ def _row(group: Group) -> dict[str, Any]:
             {"run_id": run.run_id, "seed": run.seed, "status": run.status, "reason": run.reason} for run in group.runs
         ],
         "metrics": {key: one and one.to_dict() for key, one in _estimates(group).items()},
+        "times": {column.key: _told(choice) for column in COLUMNS if (choice := choice_of(group.runs, column))},
     }
+
+
+def _told(choice: Choice[Run]) -> dict[str, Any]:
+    """Under what a time was measured, or why there is none."""
+    known = choice.conditions._asdict() if choice.conditions else {}
+    return {"core": choice.core.name.lower(), "reason": choice.reason, "conditions": known}
 
 
 def _estimates(group: Group) -> dict[str, Estimate | None]:
@@ -136,24 +168,35 @@ def _estimates(group: Group) -> dict[str, Estimate | None]:
 
 
 def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
-    """A column over the seeds that ended ok, None where none has it.
+    """A column over the seeds that ended ok, None where none has it, or where several ways of acting made a time.
 
     Several runs of a seed (made from other sources) are averaged first: they are no new seeds.
     """
-    having = [run for run in runs if run.status == "ok" and column.read(run) is not None]
     values: dict[int | None, list[float]] = {}
-    for run in undisturbed(having, lambda run: run.result) if column.timed else having:
+    choice = choice_of(runs, column)
+    for run in _having(runs, column) if choice is None else choice.runs:
         if (value := column.read(run)) is not None:
             values.setdefault(run.seed, []).append(value)
     return estimate([math.fsum(same) / len(same) for same in values.values()]) if values else None
 
 
-def _cell(one: Estimate | None, column: Column, n: int) -> str:
+def choice_of(runs: Sequence[Run], column: Column) -> Choice[Run] | None:
+    """The runs that the mean of a time is over, and what is known of them; None of what is no time."""
+    return None if column.mark is None else choose(_having(runs, column), column.mark)
+
+
+def _having(runs: Sequence[Run], column: Column) -> list[Run]:
+    return [run for run in runs if run.status == "ok" and column.read(run) is not None]
+
+
+def _cell(one: Estimate | None, column: Column, group: Group) -> str:
     if one is None:
         return MISSING
     same = column.exact and one.half_width == 0
     text = format(one.mean, column.form) if same else one.text(column.form)
-    return text if one.n == n else f"{text} (n={one.n})"
+    choice = choice_of(group.runs, column)
+    text += choice.core.value if choice else ""
+    return text if one.n == len(seeds_ok(group)) else f"{text} (n={one.n})"
 
 
 def _failures(group: Group) -> str:

@@ -136,8 +136,8 @@ Quick preset, five data sets, two runs on each with seeds of their own (`--set d
 in shares of the scale: 0 to 1 for shares of right answers and of successes; from random play, 0, to the best policy, 1, for
 returns. *Data* is the spread between data sets beyond that of runs on one; *episodes played* the standard error of a run's mean
 over its evaluation episodes; *weights, batches* what is left of the spread on one data set; *all* what runs differ by whose
-seed moves everything, as it does by default. Ten runs know a standard deviation to within a third or so, five data sets theirs to
-within a factor of two.
+seed moves everything, as it does by default. Ten runs know a standard deviation to within a third or so, five data sets
+theirs to within a factor of two.
 
 *Seeds for .05*: how many seeds each of two contestants with that spread needs so that a difference of .05 is found four times
 out of five (a t test with that many seeds each): alone at an error rate of 5 %, and as one of the {CLAIMS} pairs of a page with

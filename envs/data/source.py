@@ -147,6 +147,13 @@ def read_source(
         on_episode: called with the number of episodes read and that of all, for progress.
     """
     kind, place = split_source(text)
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise UsageError(f"--max-episode-steps is {max_episode_steps}; expected at least 1")
+    if kind == "minari" and max_episode_steps is not None:
+        raise UsageError(
+            f"--max-episode-steps {max_episode_steps} says where a D4RL file without timeouts was cut, and a Minari set says "
+            "that itself; leave it out"
+        )
     folder = find_minari(place, download) if kind == "minari" else Path(place)
     file = folder / MAIN if kind == "minari" else folder
     found = file_sha256(file) if file.is_file() else ""

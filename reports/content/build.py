@@ -18,6 +18,7 @@ from dsbench.reports.content.lengths import lengths
 from dsbench.reports.content.method import method, provenance
 from dsbench.reports.content.overall import Pool, overall, pool
 from dsbench.reports.content.papers import papers
+from dsbench.reports.content.pooled_fronts import pooled_fronts
 from dsbench.reports.content.tasks import task_section
 from dsbench.reports.content.ways import Newest, newest
 from dsbench.reports.document import Report
@@ -49,7 +50,7 @@ def build(results: Places, families: Mapping[str, str]) -> Built:
     journals, pooled, bench = Journals(), pool(tasks), newest(stored)
     swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
     sections = [
-        overall(pooled) if len(tasks) > 1 else None,
+        overall(pooled, pooled_fronts(pooled) if pooled else ()) if len(tasks) > 1 else None,
         *(task_section(task, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
         costs(bench, stored.title),

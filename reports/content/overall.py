@@ -14,7 +14,6 @@ from dsbench.reports.aggregate_bootstrap import Bootstrap, Interval
 from dsbench.reports.aggregate_pairs import probability_of_improvement
 from dsbench.reports.aggregate_scores import Scores, cautions
 from dsbench.reports.content.contest import Contestant, Task
-from dsbench.reports.content.fronts import COSTS, Point, cost_of, front
 from dsbench.reports.content.paired import paired_heading, paired_over
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
@@ -53,17 +52,6 @@ class Pool:
     def tasks(self) -> tuple[str, ...]:
         return tuple(task.title for task in self.members)
 
-    def front(self, key: str) -> Figure | None:
-        """The interquartile mean against a cost, which is the mean over the tasks."""
-        points = []
-        for name, measures in self.measures.items():
-            own = [one for task in self.members for one in task.learned if one.name == name]
-            costs = [cost for one in own if (cost := cost_of(one.ok, key)) is not None]
-            if len(costs) == len(own):
-                iqm = measures["iqm"]
-                points.append(Point(name, math.fsum(costs) / len(costs), iqm.value, iqm.low, iqm.high))
-        return front("overall", "normalised score (IQM)", f"{len(self.members)} tasks", key, points)
-
 
 def pool(tasks: Sequence[Task]) -> Pool | None:
     """The largest table of contestants and normalised tasks without a gap; None if that is less than two tasks."""
@@ -91,8 +79,8 @@ def pool(tasks: Sequence[Task]) -> Pool | None:
     )
 
 
-def overall(found: Pool | None) -> Section:
-    """The section over all tasks, or why there is none."""
+def overall(found: Pool | None, figures: Sequence[Figure] = ()) -> Section:
+    """The section over all tasks, with these figures beside its own, or why there is none."""
     title = "Over all tasks"
     if found is None:
         why = (
@@ -110,9 +98,7 @@ def overall(found: Pool | None) -> Section:
     tables = [_measures_table(found)]
     if len(found.scores) > 1:
         tables.append(_pairs_table(found))
-    fronts = [found.front(key) for key in COSTS]
-    figures = (_profile(found), *(one for one in fronts if one is not None))
-    return Section("overall", title, told, tuple(tables), figures)
+    return Section("overall", title, told, tuple(tables), (_profile(found), *figures))
 
 
 def _measures_table(found: Pool) -> Table:

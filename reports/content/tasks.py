@@ -9,13 +9,11 @@ from dsbench.reports.content.contest import Contestant, Task, word
 from dsbench.reports.content.curves import Journals, learning_curves
 from dsbench.reports.content.fronts import COSTS, front_of
 from dsbench.reports.content.paired import paired_heading, paired_on
-from dsbench.reports.contention import contention_note
+from dsbench.reports.content.timing import is_contest, marked, notes_on_times, ways_to_act
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
-from dsbench.reports.machines import machines
 from dsbench.reports.statistics import Estimate, few_seeds
 from dsbench.reports.table import COLUMNS, FAILURES, Column, estimate_of
 
-_OF_A_MACHINE = {"tokens_per_second", "latency_p50_us", "peak_memory_mib", "peak_device_mib"}
 _LESS_IS_BETTER = "↓"
 
 
@@ -33,9 +31,9 @@ def task_section(task: Task, journals: Journals, fronts: bool) -> Section:
 def _table(task: Task) -> Table:
     names = list(dict.fromkeys(name for one in task.contestants for name in one.settings if name != "policy"))
     columns = [column for column in COLUMNS if _is_shown(task, column)]
-    several = len(machines([run for one in task.learned for run in one.ok])) > 1
-    numbers = [_numbers(task, column, several and column.key in _OF_A_MACHINE) for column in columns]
+    numbers = [_numbers(task, column) for column in columns]
     told = [_heading(task, column) for column in columns]
+    acting = ways_to_act(task)
     paired = paired_on(task, _score_form(task))
     if paired is not None:  # beside the score, which is the first column
         numbers.insert(1, paired[1])
@@ -43,11 +41,17 @@ def _table(task: Task) -> Table:
     rows = []
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
-        cells = [words(one.label), *settings, whole(len(one.scores) - one.failed), _failures(one)]
+        acts = [acting[place]] if acting else []
+        cells = [words(one.label), *settings, *acts, whole(len(one.scores) - one.failed), _failures(one)]
         rows.append((*cells, *(column[place] for column in numbers)))
     headings = (
         Heading("backbone", "or the control: a scripted policy, or cloning under its own name", numeric=False),
         *(Heading(name.rpartition(".")[2], name, numeric=False) for name in names),
+        *(
+            [Heading("acts", "carries a state, or encodes so many last timesteps anew", numeric=False)]
+            if acting
+            else []
+        ),
         Heading("n", "seeds that ended ok"),
         Heading("failures ↓", "seeds that failed, diverged, or ran out of time or memory"),
         *told,
@@ -63,26 +67,30 @@ def _is_shown(task: Task, column: Column) -> bool:
 
 def _heading(task: Task, column: Column) -> Heading:
     text = f"{task.measure_text} ↑" if column.key == "score" else column.heading
+    if not column.contest:
+        return Heading(
+            text, "high-water mark of the whole process, its data and training included; no memory of a model"
+        )
     return Heading(text, "mean over seeds ± half of the 95 % interval")
 
 
-def _numbers(task: Task, column: Column, several: bool) -> list[Cell]:
+def _numbers(task: Task, column: Column) -> list[Cell]:
     """A column, marked where an interval lies apart from those of all other learned contestants.
 
-    Sizes are no contest, and times of `several` machines none either; at the opposite target a model that follows its
-    target is wrong on purpose.
+    At the opposite target a model that follows its target is wrong on purpose.
     """
     estimates = [
         one.estimate(task.minimum) if column.key == "score" else estimate_of(one.runs, column)
         for one in task.contestants
     ]
     learned = [estimate for estimate, one in zip(estimates, task.contestants, strict=True) if one.learned]
-    contest = not (several or column.exact or column.key == "opposite")
+    contest = column.key != "opposite" and is_contest(task, column)
     best = winner(learned, _LESS_IS_BETTER not in column.heading) if contest else None  # learned ones stand first
     form = form_of(_means(estimates)) if column.key in ("score", "return") else column.form
-    return [
+    cells = [
         measured(estimate, form, best=place == best, exact=column.exact) for place, estimate in enumerate(estimates)
     ]
+    return [marked(cell, one, column) for cell, one in zip(cells, task.contestants, strict=True)]
 
 
 def _score_form(task: Task) -> str:
@@ -107,7 +115,7 @@ def _failures(one: Contestant) -> Cell:
 def _notes(task: Task) -> list[str]:
     counts = [len(one.scores) for one in task.learned]
     notes = [few_seeds(counts) or ""]
-    notes.append(contention_note([run.result for one in task.learned for run in one.ok]) or "")
+    notes += notes_on_times(task)
     failed = [f"{one.name} {one.failed}" for one in task.learned if one.failed]
     if failed:
         standing = MISSING if task.minimum is None else format(task.minimum, form_of([task.minimum]))

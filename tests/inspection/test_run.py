@@ -22,6 +22,7 @@ from dsbench.inspection import rounding
 from dsbench.inspection.findings import look_inside
 from dsbench.inspection.run import initial_policy, open_run
 from dsbench.inspection.writing import summary, tables
+from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
 from dsbench.running.training import make_trainer
@@ -49,6 +50,7 @@ def made(results: Path, backbone: str, *overrides: str) -> RunFolder:
     with folder.claim() as plan:
         if plan.action != "done":
             folder.write_config(to_dict(config))
+            folder.write_provenance(provenance())
             folder.finish("ok", {"env": "umbrella", **Experiment(config, lambda *_: None).run(folder)})
     return folder
 

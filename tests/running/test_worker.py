@@ -33,7 +33,7 @@ SMALL = [
     "env.chain_length=3", "env.n_distractor=1", "backbone.d_model=8", "device=cpu", "train.batch_size=8",
     "train.updates=300", "train.eval_every=100", "train.checkpoint_every=20", "wrapper.embedding_dropout=0.1",
 ]  # fmt: skip
-COSTS = ("latency", "train_seconds", "train_tokens", "peak_rss")  # differ from run to run
+COSTS = ("latency", "train_seconds", "train_tokens", "train_contended", "peak_rss")  # differ from run to run
 
 
 class Bench:
@@ -138,6 +138,8 @@ def test_a_run_ends_in_one_row_with_every_column(bench: Bench) -> None:
     costs = {"latency_p50_us", "latency_p90_us", "latency_p99_us", "state_bytes", "peak_rss_bytes", "peak_device_bytes"}
     costs |= {"latency_p50_low_us", "latency_p50_high_us", "latency_contended"}
     assert costs | {"parameters_total", "parameters_backbone", "tokens_per_decision"} <= set(row)
+    assert (row["device"], row["decision_context"]) == ("cpu", None)
+    assert 0 <= row["train_contended"] < 1
     assert bench.folder("whole").status() == "ok"
 
 
