@@ -123,6 +123,7 @@ class EnvSpec:
         draws_per_timestep: uniform draws that a `Behaviour` gets; one more than the dimensions of continuous actions.
         simulator: name and version of each library that defines the physics, the environment's id for a version of it;
             kept with the data.
+        stated_spaces: what the environment shows and takes, where that is known without making one.
         most_rows: episodes that `vector` steps together at most; None: as `dsbench.envs.rolling.rows_together` says.
         origin: who made it and how it was asked for, set by `get_spec`; data sets are kept under it.
     """
@@ -155,6 +156,7 @@ class EnvSpec:
     foreign: Foreign = Foreign()  # noqa: RUF009  frozen, without state
     draws_per_timestep: int = 2
     simulator: Mapping[str, str] = field(default_factory=dict)
+    stated_spaces: Spaces | None = None
     most_rows: int | None = None
     origin: Origin = Origin()  # noqa: RUF009  frozen, without state
 
@@ -163,7 +165,7 @@ class EnvSpec:
         """What the environment shows and takes; `UsageError` if it cannot be made or its spaces are not supported."""
         from dsbench.envs.spaces import Spaces
 
-        return Spaces.of(self)
+        return self.stated_spaces or Spaces.of(self)
 
     @property
     def task(self) -> str:

@@ -46,7 +46,10 @@ class LoopedEpisodes:
     def step(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
         rows = len(self.envs)
         rewards, terminated, truncated = np.zeros(rows, np.float32), self._over.copy(), np.zeros(rows, bool)
-        masks: list[np.ndarray | None] = [None] * rows
+        masks: list[np.ndarray | None] = [
+            self.action_mask[row] if over and self.action_mask is not None else None
+            for row, over in enumerate(self._over)
+        ]  # a row that has ended stays as it ended
         for row in np.flatnonzero(~self._over).tolist():
             raise_if_asked()
             observation, rewards[row], terminated[row], truncated[row], info = forms.step_result(
