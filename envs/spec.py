@@ -18,6 +18,7 @@ from dsbench.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     import gymnasium as gym
 
+FOOT = 0.1  # of the way from chance to the best: what a control may have by luck and by the present alone
 Skill = Literal["return noise", "credit", "memory", "stitching", "control"]
 
 
@@ -102,7 +103,7 @@ class EnvSpec:
         random_return, optimal_return: mean return of the uniform and of the best policy.
         references: where those two come from.
         tests: the skills that it takes.
-        needs_memory: whether a memoryless policy fails on every recipe.
+        needs_memory: whether neither of the controls without memory, `mlp` and `copier`, gets past `foot` on any recipe.
         minimum, maximum: between which the success measure lies; None where it has no such end. A failed run counts as the
             minimum.
         chance: the success measure of one who guesses, where that has a value.
@@ -154,6 +155,24 @@ class EnvSpec:
     def task(self) -> str:
         """The name under which random streams of this task are drawn: tasks that differ in an option share none."""
         return f"{self.id} {json.dumps(dict(self.options), sort_keys=True, default=str)}"
+
+    @property
+    def best(self) -> float | None:
+        """The success measure of the best policy; None where it is unbounded and not the return."""
+        return self.optimal_return if self.success_metric == "return" else self.maximum
+
+    @property
+    def foot(self) -> float | None:
+        """The success measure up to which a control without memory has found nothing.
+
+        A tenth of the way from chance to the best, where chance has a value, else half of the way from random play; None
+        where neither is known.
+        """
+        if self.best is None:
+            return None
+        if self.chance is not None:
+            return self.chance + FOOT * (self.best - self.chance)
+        return (self.random_return + self.best) / 2 if self.success_metric == "return" else None
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""

@@ -38,8 +38,9 @@ class Series:
     """One curve or cloud; None or NaN in `y` is a gap. `low` and `high` bound an interval around `y`.
 
     The first word of `name` is the backbone and decides the colour. `dashed` marks the lesser of two of a kind (a
-    bound, a paper's number, before training); `marks` draws the points, `line` joins them. `uncertain` draws the interval
-    dashed: it is not known to hold as often as it says. `dots` are the values that each of `y` is a mean of.
+    bound, a paper's number, before training); `marks` draws the points, `line` joins them. `hollow` says of each point, or
+    of all, that it stands under a caution that the caption tells. `left` and `right` bound a spread around `x`. `uncertain`
+    draws the interval dashed: it is not known to hold as often as it says. `dots` are the values that each of `y` is a mean of.
     """
 
     name: str
@@ -50,6 +51,9 @@ class Series:
     dashed: bool = False
     marks: bool = True
     line: bool = True
+    hollow: bool | Sequence[bool] = False
+    left: Sequence[float] | None = None
+    right: Sequence[float] | None = None
     uncertain: bool = False
     dots: Sequence[Sequence[float]] = ()
 
@@ -162,6 +166,14 @@ def _look(one: Series, style: Style) -> dict[str, Any]:
     }
 
 
+_HOLLOW = {"markerfacecolor": "none", "markersize": 8, "markeredgewidth": 1.4}  # wide, as a line may run through it
+
+
+def _hollow(one: Series) -> NDArray[np.bool_]:
+    """Of each point."""
+    return np.broadcast_to(np.asarray(one.hollow, dtype=np.bool_), len(one.x))
+
+
 def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
     across, up = _numbers(one.x), _numbers(one.y)
     look = _look(one, style)
@@ -200,7 +212,15 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
             zorder=1,
         )
     up = np.where(up > 0, up, np.nan) if log else up
-    return axes.plot(across, up, linestyle=dashes, **look)[0]
+    if one.left is not None and one.right is not None:
+        axes.hlines(up, _numbers(one.left), _numbers(one.right), colors=style.colour, linewidth=1.2, alpha=0.7)
+    hollow = _hollow(one)
+    if hollow.all() and look["marker"]:
+        return axes.plot(across, up, linestyle=dashes, **look | _HOLLOW)[0]
+    (drawn,) = axes.plot(across, up, linestyle=dashes, markevery=list(np.flatnonzero(~hollow)), **look)
+    if hollow.any() and look["marker"]:
+        axes.plot(across[hollow], up[hollow], linestyle="", **look | _HOLLOW)
+    return drawn
 
 
 def _axis(axes: Axes, x: Axis, y: Axis) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dsbench.reports.contention import contention_note
+from dsbench.reports.contention import contention_notes
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.machines import ELSEWHERE, machines, made_several_times
 from dsbench.reports.outcomes import RULE
@@ -19,20 +19,21 @@ LEGEND = (
 )
 MEASURES = (
     "Accuracy is that of the first action at the target return, by the last weights and the first of eval.decode, and "
-    "so are regret and return; at the opposite target a model that follows its target is wrong on purpose. Memory is "
-    "the largest resident memory of the whole process."
+    "so are regret and return; at the opposite target a model that follows its target is wrong on purpose. Process "
+    "peaks are high-water marks of the whole process, its data and its training included: they say nothing of a model, "
+    "whose memory `dsbench bench` counts."
 )
 
 
 SCORES = f"{INTERVALS} {RULE}"
 
 
-def notes(groups: Sequence[Group], counts: Sequence[int]) -> list[str]:
-    """The lines under the table of these groups, whose finished seeds are `counts`."""
+def notes(groups: Sequence[Group], counts: Sequence[int], times: Sequence[str] = ()) -> list[str]:
+    """The lines under the table of these groups, whose finished seeds are `counts`; `times` are those on its times."""
     runs = [run for group in groups for run in group.runs]
     lines = [LEGEND, "", SCORES, "", MEASURES]
     finished = [run.result for run in runs if run.status == "ok"]
-    for caution in (few_seeds(counts), _several_runs_of_a_seed(groups), contention_note(finished)):
+    for caution in (few_seeds(counts), _several_runs_of_a_seed(groups), *contention_notes(finished), *times):
         lines += ["", caution] if caution else []
     for title, listed in (
         ("Learned from data of other physics:", _other_physics(runs)),

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from dsbench.records.store import Places
-from dsbench.reports.columns import COLUMNS, Column, estimate_of, measure_of
+from dsbench.reports.columns import COLUMNS, Column, choice_of, estimate_of, measure_of
+from dsbench.reports.conditions import Choice, choices_note
 from dsbench.reports.content.contest import Contestant, Task
 from dsbench.reports.content.gathering import tasks_of
-from dsbench.reports.groups import Group, read_groups
+from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import notes
 from dsbench.reports.outcomes import FAILURES
 from dsbench.reports.statistics import Estimate
@@ -30,7 +31,9 @@ def rows(results: Places) -> list[dict[str, Any]]:
     Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, source
     (of the backbone's code from outside, or None), measure, n (seeds that
     ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
-    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
+    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed. times: a
+    key of those that are times -> core (alone, shared or unknown), conditions of the runs that count, and the reason why
+    there is no mean although runs were timed.
 
     Raises:
         UsageError: there is no such results folder, or no run in it.
@@ -52,11 +55,24 @@ def markdown(results: Places) -> str:
     for group, one in zip(groups, estimates, strict=True):
         name, env = (markdown_text(text or MISSING) for text in (group.backbone, group.env))
         setting = _in_cell(markdown_code(group.setting)) if group.setting else MISSING
-        numbers = [_cell(one[column.key], column, len(seeds_ok(group))) for column in shown]
+        numbers = [_cell(one[column.key], column, group) for column in shown]
         told = [markdown_text(text) for text in (_failures(group), _measure(group))]
         lines.append([name, env, setting, str(len(seeds_ok(group))), *told, *numbers])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups])]) + "\n"
+    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups], _of_times(groups))]) + "\n"
+
+
+def _of_times(groups: Sequence[Group]) -> list[str]:
+    """Which times have no mean, and which are no contest."""
+    told = []
+    for column in COLUMNS:
+        choices = {
+            f"{group.backbone} on {group.env}" + (f" ({group.setting})" if group.setting else ""): choice
+            for group in groups
+            if (choice := choice_of(group.runs, column)) is not None
+        }
+        told.append(choices_note(column.heading[:-2], choices))
+    return [markdown_text(note) for note in told if note is not None]
 
 
 def seeds_ok(group: Group) -> list[int | None]:
@@ -87,7 +103,14 @@ def _row(group: Group, places: _Places) -> dict[str, Any]:
             {"run_id": run.run_id, "seed": run.seed, "status": run.status, "reason": run.reason} for run in group.runs
         ],
         "metrics": {key: one and one.to_dict() for key, one in _estimates(group, places).items()},
+        "times": {column.key: _told(choice) for column in COLUMNS if (choice := choice_of(group.runs, column))},
     }
+
+
+def _told(choice: Choice[Run]) -> dict[str, Any]:
+    """Under what a time was measured, or why there is none."""
+    known = choice.conditions._asdict() if choice.conditions else {}
+    return {"core": choice.core.name.lower(), "reason": choice.reason, "conditions": known}
 
 
 def _places(groups: Sequence[Group]) -> _Places:
@@ -111,12 +134,14 @@ def _estimates(group: Group, places: _Places) -> dict[str, Estimate | None]:
     return found
 
 
-def _cell(one: Estimate | None, column: Column, n: int) -> str:
+def _cell(one: Estimate | None, column: Column, group: Group) -> str:
     if one is None:
         return MISSING
     same = column.exact and one.half_width == 0
     text = format(one.mean, column.form) if same else one.text(column.form)
-    return text if one.n == n else f"{text} (n={one.n})"
+    choice = choice_of(group.runs, column)
+    text += choice.core.value if choice else ""
+    return text if one.n == len(seeds_ok(group)) else f"{text} (n={one.n})"
 
 
 def _failures(group: Group) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dsbench.config.controls import CONTROLS
+from dsbench.config.controls import CONTROLS, stands_for
 from dsbench.reports.statistics import estimate
 
 ROOT = Path(__file__).parents[1]
@@ -43,16 +43,19 @@ def spread(runs: pd.DataFrame, column: str, digits: Callable[[float], int], fact
 
 
 def of_actor(runs: pd.DataFrame, actor: str) -> pd.Series[bool]:
-    """Which runs are those of a backbone, or of a control as `dsbench.config.controls` defines it."""
-    asked = CONTROLS[actor].columns if actor in CONTROLS else {"backbone": actor}
-    flat = {"backbone": asked.get("backbone", asked.get("policy")), "wrapper.condition": "return"}
-    flat |= {name: value for name, value in asked.items() if name.startswith("wrapper.")}
-    chosen = pd.Series(True, runs.index)
-    for column, value in flat.items():
-        chosen &= runs[column].eq(value).fillna(False).astype(bool)
-    top = runs["data.top_percent"]
-    percent = asked.get("data.top_percent")
-    return chosen & (top.isna() if percent is None else top.eq(percent).fillna(False).astype(bool))
+    """Which runs are those of a backbone, or of a control as `dsbench.config.controls` defines it.
+
+    Unless the control says otherwise, a return is asked for and all of the data is learned from.
+    """
+    asked = CONTROLS[actor].columns if actor in CONTROLS else {}
+    chosen = pd.Series(
+        [stands_for(row, actor) if asked else row["backbone"] == actor for row in runs.to_dict(orient="records")],
+        runs.index,
+        dtype=bool,
+    )
+    if "wrapper.condition" not in asked:
+        chosen &= runs["wrapper.condition"].eq("return").fillna(False).astype(bool)
+    return chosen & (runs["data.top_percent"].isna() if "data.top_percent" not in asked else True)
 
 
 def write_blocks(blocks: Mapping[str, str]) -> None:

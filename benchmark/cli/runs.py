@@ -137,7 +137,7 @@ def sweep(
     env: Annotated[str, typer.Option("--env", metavar="A,B", help="Environments, separated by commas, or all.")],
     backbone: Annotated[str, typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas.")] = "",
     control: Annotated[
-        str, typer.Option("--control", metavar="A,B", help="Controls beside them: random, optimal, memoryless, bc, ...")
+        str, typer.Option("--control", metavar="A,B", help="Controls beside them: mlp, copier, window, bc, random, ...")
     ] = "",
     data: Data = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="3 means 0,1,2; a list means itself.")] = "3",
@@ -163,7 +163,7 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
 
-    dsbench sweep --backbone gpt,lstm --control memoryless,random,optimal --env memory-len,repeat-first
+    dsbench sweep --backbone gpt,lstm --control mlp,copier,window,random,optimal --env memory-len,repeat-first
 
     dsbench sweep --backbone gpt,s4d,mamba,lstm --env umbrella --match params=100k
     """

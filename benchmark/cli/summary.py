@@ -22,7 +22,7 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
     lines = [
         ("backbone" if config.policy == "learned" else "policy", str(row.get("backbone", _MISSING))),
         ("environment", str(row.get("env", _MISSING))),
-        ("seed", str(row.get("seed", _MISSING))),
+        ("seed", f"{row.get('seed', _MISSING)}" + (f", moves {row['varied']}" if row.get("varied") else "")),
         ("status", _status(row)),
         *(_answers(row) if "probe_auc" in row else _scores(row)),
         *([("physics", str(row["physics_note"]))] if row.get("physics_note") else ()),

@@ -135,7 +135,9 @@ class WrapperConfig(Section):
 
     tokens: Literal["joint", "separate"] = Field(default="joint", description="one token a timestep, or one a kind")
     condition: Literal["return", "none"] = Field(default="return", description="return-to-go, or behaviour cloning")
-    previous_action: bool | None = Field(default=None, description="feed the last action; null: unless memoryless")
+    previous_action: bool | None = Field(
+        default=None, description="feed the last action; null: to all but mlp, framestack and their like"
+    )
     time: Literal["sinusoidal", "none", "table"] = Field(default="sinusoidal", description="encoding of the timestep")
     max_timestep: Count | None = Field(default=None, description="size of the table of timesteps")
     time_std: NonNegative = Field(default=0.02, description="spread of the table of timesteps at the start")

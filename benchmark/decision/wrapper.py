@@ -54,7 +54,8 @@ class DecisionSequence(nn.Module):
         action_space: Discrete, or a Box of rank 1.
         tokens: layout of a timestep.
         condition: ``return`` feeds the return-to-go, ``none`` is behaviour cloning.
-        previous_action: feed the last action; memoryless controls must not (a copied action is memory).
+        previous_action: feed the last action; None: unless the backbone is memoryless, for a copied action is memory. A
+            memoryless backbone that is told to see it is a control of its own, the copier.
         time: encoding of the episode's timestep; ``table`` needs `max_timestep`.
         combine: how the parts of a joint token are joined.
         encoder_width: width of each part before it is joined; None is `d_model` and no further map.
@@ -79,7 +80,7 @@ class DecisionSequence(nn.Module):
         *,
         tokens: Tokens = "joint",
         condition: Literal["return", "none"] = "return",
-        previous_action: bool = True,
+        previous_action: bool | None = None,
         time: Literal["sinusoidal", "none", "table"] = "sinusoidal",
         max_timestep: int | None = None,
         combine: Literal["sum", "concat"] = "sum",
@@ -94,7 +95,8 @@ class DecisionSequence(nn.Module):
         embedding_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        _check_layout(backbone, tokens, previous_action)
+        _check_layout(backbone, tokens)
+        previous_action = not backbone.memoryless if previous_action is None else previous_action
         self.backbone, self.tokens, self.combine = backbone, tokens, combine
         self.condition, self.previous_action = condition, previous_action
         self.observation_space, self.action_space = observation_space, action_space
@@ -354,16 +356,12 @@ class DecisionSequence(nn.Module):
         return self.dropout(self.norm(token))
 
 
-def _check_layout(backbone: Backbone, tokens: str, previous_action: bool) -> None:
+def _check_layout(backbone: Backbone, tokens: str) -> None:
     name = type(backbone).__name__
     if tokens == "separate" and not backbone.separate_tokens:
         raise UsageError(
             f"{name} cannot use wrapper.tokens=separate: it sees fewer tokens at once than a timestep then has and would "
             "miss the rest of it; use wrapper.tokens=joint"
-        )
-    if backbone.memoryless and previous_action:
-        raise UsageError(
-            f"{name} is a memoryless control and runs with wrapper.previous_action=false: a copied action is memory"
         )
 
 

@@ -56,6 +56,7 @@ class OpenedRun:
         policy: trained, in evaluation mode, on the CPU, in float64 (a look inside should add no rounding of its own).
         spec: how the policy is built.
         sources: the run's own code from outside.
+        targets: the returns that it was asked for by role, as JSON values.
         result_version: under which it was made.
     """
 
@@ -66,6 +67,7 @@ class OpenedRun:
     spec: Mapping[str, Any]
     sources: Mapping[str, Source] = field(default_factory=dict)
     result_version: int = RESULT_VERSION
+    targets: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -163,5 +165,7 @@ def open_run(run: str | Path, *, trust_code: bool = False) -> OpenedRun:
     if found.weights_note is not None:
         raise UsageError(f"{run}: {found.weights_note}; expected a policy whose decisions can be told")
     policy = copy.deepcopy(found.policy).double().eval()
-    version = (RunFolder(found.path).read_provenance() or {}).get("result_version") or 1
-    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources, version)
+    origin = RunFolder(found.path).read_provenance()
+    version = RESULT_VERSION if origin is None else origin.get("result_version") or 1
+    targets = found.meta.get("targets") or {}
+    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources, version, targets)

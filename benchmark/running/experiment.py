@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +28,7 @@ from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
 from dsbench.running.describing import describe
 from dsbench.running.evaluating import Evaluation
 from dsbench.running.matched import match_columns
-from dsbench.running.measuring import cost_columns, cost_records, decision_costs, training_costs
+from dsbench.running.measuring import condition_columns, cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
 from dsbench.running.rows import PlayedScores, data_columns, reference_columns, score_columns, selection_columns
 from dsbench.running.training import Progress, make_trainer, pick_device, resume, save
@@ -106,7 +105,7 @@ class Experiment:
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
-        trainer = make_trainer(self.config, self.trained, episodes, seed_of(self.config, "batches", self.spec.task))
+        trainer = make_trainer(self.config, self.trained, episodes, self.spec.task)
         progress = resume(folder, trainer)
         eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
         records: list[dict[str, Any]] = []
@@ -129,9 +128,9 @@ class Experiment:
 
     def _update(self, trainer: Trainer, progress: Progress) -> list[dict[str, Any]]:
         """One update; its record where one is due."""
-        settings, begin = self.config.train, time.perf_counter()
-        progress.last_loss = trainer.update()
-        progress.seconds += time.perf_counter() - begin
+        settings = self.config.train
+        with progress.timed():
+            progress.last_loss = trainer.update()
         done = trainer.updates_done
         self.tell("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
         if done % settings.log_every and done < settings.updates:
@@ -191,10 +190,10 @@ class Experiment:
                 self.report("measure", done, total)
 
         costs = decision_costs(self.evaluation, episodes, self.device, on_step)
-        costs += training_costs(progress.seconds, trainer.tokens_seen)
+        costs += training_costs(progress.seconds, progress.cpu_seconds, trainer.tokens_seen, self.device)
         folder.journal.append_many(cost_records(costs, self.evaluation))
         columns = cost_columns(costs)
-        return columns | match_columns(self.config, columns)
+        return columns | condition_columns(costs, self.device) | match_columns(self.config, columns)
 
     # ------------------------------------------------------------------ pieces
 

@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> int:
     """Do the run in RESULTS/runs/<run_id>; returns the exit code."""
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), without importing the compiler
     pipe("prepare", 0, 1)
     experiment = experiment_for(config, pipe)  # bad names and options end here, before anything is written
     folder = RunFolder.open(results, run_id(config))

@@ -13,7 +13,7 @@ from dsbench.records.config_text import flat
 from dsbench.records.copies import rows_of
 from dsbench.records.run_row import UNREADABLE, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
-from dsbench.reports.contention import undisturbed
+from dsbench.reports.conditions import Choice, choose
 from dsbench.reports.outcomes import (
     UNBOUNDED,
     Outcome,
@@ -47,7 +47,16 @@ class Found:
     @property
     def result(self) -> dict[str, Any]:
         """The final row."""
-        return {key.removeprefix("result."): cell for key, cell in self.row.items() if key.startswith("result.")}
+        return {
+            key.removeprefix("result."): cell
+            for key, cell in self.row.items()
+            if key.startswith("result.") and cell is not None
+        }
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Of its configuration, by dotted names."""
+        return self.row
 
 
 @dataclass(frozen=True)
@@ -158,12 +167,20 @@ def _found(name: str, stored: Stored) -> Found:
     return Found(name, str(row["status"]), row["reason"], row, origin)
 
 
+def choice_of(runs: Sequence[Found], name: str) -> Choice[Found] | None:
+    """The runs that the mean of a time is over, and what is known of them; None of what is no time."""
+    mark = MEASURES[name].mark
+    return None if mark is None else choose(_having(runs, name), mark)
+
+
+def _having(runs: Sequence[Found], name: str) -> list[Found]:
+    return [run for run in runs if run.status == "ok" and MEASURES[name].read(run.result) is not None]
+
+
 def _estimate(runs: Sequence[Found], name: str) -> Estimate | None:
-    results = [run.result for run in runs if run.status == "ok"]
-    measure = MEASURES[name]
-    told = [result for result in results if measure.read(result) is not None]
-    chosen = undisturbed(told, lambda result: result) if measure.timed else told
-    values = [value for result in chosen if (value := measure.read(result)) is not None]
+    choice = choice_of(runs, name)
+    counted = _having(runs, name) if choice is None else choice.runs
+    values = [value for run in counted if (value := MEASURES[name].read(run.result)) is not None]
     return estimate(values) if values else None
 
 

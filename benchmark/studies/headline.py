@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from statistics import median
 
 from dsbench.reports.claims import Claims
+from dsbench.reports.conditions import Conditions, differing, no_contest
+from dsbench.reports.contention import worst
 from dsbench.reports.statistics import Estimate
-from dsbench.studies.answers import Answer
+from dsbench.studies.answers import Answer, choice_of
 from dsbench.studies.measures import MEASURES, Measure
 from dsbench.studies.study_file import BACKBONE, ENV, TableOf
 from dsbench.studies.verdicts import around, axis_of, key_of, labels_of, of_two_labels, rivals, told_on
@@ -60,6 +62,9 @@ def _best(where: str, answers: Sequence[Answer], table: TableOf, claims: Claims)
     if equals:
         names = _listed([_name(answer, answers) for answer in [first, *equals]])
         return f"{where}, {names} share the best {plain(measure)}, {value}{verdict}."
+    choices = [choice for answer, _ in ranked if (choice := choice_of(answer.runs, name)) is not None]
+    if others and (reason := no_contest(choices)) is not None:
+        verdict = f", no contest: {reason}"
     return f"{where}, {_name(first, answers)} has the best {plain(measure)}, {value}{verdict}."
 
 
@@ -118,15 +123,33 @@ def _changed(pairs: Sequence[tuple[Answer, Answer]], table: TableOf, claims: Cla
 
 def _multiplied(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None:
     """``latency p50 × 1.60 (1.02 to 2.40)``: the median of the ratios and their ends."""
-    ratios = [
-        b.mean / a.mean
+    both = [
+        (old, new, b.mean / a.mean)
         for old, new in pairs
         if (a := old.estimates[name]) and (b := new.estimates[name]) and a.mean > 0 and math.isfinite(b.mean)
     ]
-    if not ratios:
+    if not both:
         return None
-    what = plain(MEASURES[name]).replace(",", "")
-    return f"{what} × {median(ratios):.2f}" + (f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else "")
+    what, ratios = plain(MEASURES[name]).replace(",", ""), [ratio for _, _, ratio in both]
+    if (apart := _apart_in_time([(old, new) for old, new, _ in both], name)) is not None:
+        return f"{what} of {apart}, so without a ratio"
+    choices = [choice for old, new, _ in both for one in (old, new) if (choice := choice_of(one.runs, name))]
+    mark = worst(choice.core for choice in choices).value
+    return f"{what} × {median(ratios):.2f}{mark}" + (
+        f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
+    )
+
+
+def _apart_in_time(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None:
+    """Why ratios of a time are no ratios of one thing: several machines within a pair, or several ways to act on one side."""
+    sides: tuple[list[Conditions], list[Conditions]] = ([], [])
+    for pair in pairs:
+        for side, one in zip(sides, pair, strict=True):
+            choice = choice_of(one.runs, name)
+            if choice is not None and choice.conditions is not None:
+                side.append(choice.conditions)
+    within = differing([*sides[0], *sides[1]], ("machine", "device", "threads"))
+    return within or next((why for side in sides if (why := differing(side, ("acting",)))), None)
 
 
 # ------------------------------------------------------------------ words

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from dsbench.reports.claims import Claims
+from dsbench.reports.conditions import choices_note
 from dsbench.reports.content.cells import measured, whole, words
 from dsbench.reports.content.citing import Use
 from dsbench.reports.content.contest import word
-from dsbench.reports.contention import contention_note
+from dsbench.reports.contention import WHY_UNKNOWN, Core, contention_note, worst
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.reports.machines import made_on
 from dsbench.reports.outcomes import RULE
 from dsbench.reports.spread import INTERVALS
 from dsbench.reports.statistics import few_seeds
-from dsbench.studies.answers import Answer
+from dsbench.studies.answers import Answer, choice_of
 from dsbench.studies.beside import citations, published_section
 from dsbench.studies.headline import headline, plain
 from dsbench.studies.measures import MEASURES
@@ -79,9 +82,24 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer], claims: Claim
         "± is half of the 95 % interval over seeds." + (" Bold: claimed to be above all others." if scored else "")
     ]
     ended = [run.result for answer in answers for run in answer.runs if run.status == "ok"]
-    shared = contention_note(ended) if any(MEASURES[name].timed for name in table.measures) else None
-    notes += [note for note in [few_seeds(counts), shared] if note]
+    notes += [note for note in [few_seeds(counts), *_of_times(table.measures, answers, ended)] if note]
     return Table(slug(name), "What the runs say", tuple(headings), tuple(rows), tuple(notes))
+
+
+def _of_times(
+    measures: Sequence[str], answers: Sequence[Answer], ended: Sequence[Mapping[str, Any]]
+) -> list[str | None]:
+    """Marks, means that are left out, and conditions that differ, of the times among the measures."""
+    timed = [name for name in measures if MEASURES[name].mark is not None]
+    notes = [contention_note(ended, mark) for mark in dict.fromkeys(MEASURES[name].mark for name in timed) if mark]
+    for name in timed:
+        told = {
+            ", ".join(answer.labels.values()): choice
+            for answer in answers
+            if (choice := choice_of(answer.runs, name)) is not None
+        }
+        notes.append(choices_note(plain(MEASURES[name]).capitalize(), told))
+    return notes
 
 
 def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> Figure:
@@ -100,11 +118,20 @@ def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> 
     bands = f"bands are 95 % intervals over seeds{dots}.{rough}"
     caption = f"{plain(measure).capitalize()} over {figure.label}, size {size}; {bands}"
     y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"))
+    caption += _hollow(answers, figure.y)
     return plot(slug(name), study.title, caption, curves, Axis(figure.label, log=figure.log), y)
 
 
+def _hollow(answers: Sequence[Answer], name: str) -> str:
+    """What a caption says of hollow marks; nothing where there are none."""
+    core = worst(choice.core for answer in answers if (choice := choice_of(answer.runs, name)) and choice.runs)
+    if core is Core.ALONE:
+        return ""
+    return f" Hollow: others had the core, or it is not known whether they had ({WHY_UNKNOWN})."
+
+
 def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:
-    having = [(float(answer.labels[figure.x]), one, _seeds(answer, figure.y)) for answer in answers
+    having = [(float(answer.labels[figure.x]), one, answer) for answer in answers
               if (one := answer.estimates[figure.y]) is not None]  # fmt: skip
     points = sorted(having, key=lambda point: point[0])
     return Series(
@@ -113,8 +140,9 @@ def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:
         [one.mean for _, one, _ in points],
         [math.nan if one.low is None else one.low for _, one, _ in points],
         [math.nan if one.high is None else one.high for _, one, _ in points],
+        hollow=[bool(_mark(answer, figure.y)) for _, _, answer in points],
         uncertain=not all(one.calibrated for _, one, _ in points),
-        dots=[seeds for _, _, seeds in points],
+        dots=[_seeds(answer, figure.y) for _, _, answer in points],
     )
 
 
@@ -163,7 +191,14 @@ def _method(study: Study, size: str, answers: Sequence[Answer], command: str, cl
 
 def _cell(answer: Answer | None, name: str, winners: Set[str]) -> Cell:
     best = answer is not None and answer.name in winners
-    return measured(answer.estimates[name] if answer else None, MEASURES[name].form, best, exact=True)
+    cell = measured(answer.estimates[name] if answer else None, MEASURES[name].form, best, exact=True)
+    return cell if answer is None or cell.value is None else replace(cell, text=cell.text + _mark(answer, name))
+
+
+def _mark(answer: Answer, name: str) -> str:
+    """What stands behind a time that is not known to be that of a core of one's own."""
+    choice = choice_of(answer.runs, name)
+    return "" if choice is None else choice.core.value
 
 
 def _several(answers: Sequence[Answer], axis: str) -> bool:

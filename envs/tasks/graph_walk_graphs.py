@@ -87,7 +87,7 @@ def walks_of(nodes: int, edge_probability: float, walk_length: int, graph_seed: 
     if not len(starts):
         raise UsageError(
             f"env.split is 'stitch' and the graph of env.graph_seed={graph_seed} has no node that could be a test start; "
-            "take another seed or more nodes"
+            "take another seed, more nodes or env.split=uniform"
         )
     return Walks(graph, walk_length, starts, np.isin(np.arange(nodes), starts))
 

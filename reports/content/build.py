@@ -19,6 +19,7 @@ from dsbench.reports.content.lengths import lengths
 from dsbench.reports.content.method import method, provenance
 from dsbench.reports.content.overall import Pool, overall, pool
 from dsbench.reports.content.papers import papers
+from dsbench.reports.content.pooled_fronts import pooled_fronts
 from dsbench.reports.content.tasks import task_section
 from dsbench.reports.content.ways import Newest, newest
 from dsbench.reports.document import Report
@@ -51,7 +52,7 @@ def build(results: Places, families: Mapping[str, str]) -> Built:
     pooled = judged.overall
     swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
     sections = [
-        overall(pooled, judged.claims) if len(tasks) > 1 else None,
+        overall(pooled, judged.claims, pooled_fronts(pooled) if pooled else ()) if len(tasks) > 1 else None,
         *(task_section(task, judged.claims, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
         costs(bench, stored.title),

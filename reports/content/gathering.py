@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dsbench.config.controls import cloning_control
+from dsbench.config.controls import control_of
 from dsbench.reports.content.contest import Contestant, Settings, Task, listed, outcomes_of
 from dsbench.reports.groups import LEARNED, Group
 from dsbench.reports.outcomes import Outcome, measure_among, sample_of, task_settings
@@ -110,9 +110,9 @@ def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure
     told = {name: own.get(name, "default") for name in _differing(same)}
     unusual = {name: value for name, value in told.items() if name not in usual or own.get(name) != usual[name]}
     names = _differing([_own(other.runs[0].settings) for other in members])
-    control = cloning_control({"backbone": group.backbone, **own})
+    control = control_of({"backbone": group.backbone, **own}, varying=names)
     name = str(group.backbone)
-    if control is not None and set(names) & control.columns.keys():  # others on the task are asked for a return
+    if control is not None:
         name = control.name
         unusual = {setting: value for setting, value in unusual.items() if setting not in control.columns}
     return Contestant(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from itertools import groupby
@@ -10,9 +9,9 @@ from itertools import groupby
 from dsbench.reports.claims import Claims
 from dsbench.reports.content.cells import form_of
 from dsbench.reports.content.contest import Contestant, Task, ranked
-from dsbench.reports.content.fronts import COSTS, cost_of
 from dsbench.reports.content.judging import Judged
 from dsbench.reports.content.overall import Pool
+from dsbench.reports.content.prices import priced
 from dsbench.reports.statistics import Estimate
 
 _NAMED = 3  # rivals that a sentence names
@@ -100,17 +99,8 @@ def _score(score: Estimate, form: str) -> str:
 
 
 def _cost(contestants: Sequence[Contestant]) -> str:
-    """``, at 430 µs a decision with 85,186 parameters``, of what is known of both; means over the tasks."""
-    latency, size = (_mean_cost(contestants, key) for key in COSTS)
-    parts = [f"at {latency:,.0f} µs a decision" if latency is not None else ""]
-    parts.append(f"with {size:,.0f} parameters" if size is not None else "")
-    told = " ".join(part for part in parts if part)
+    told = priced(contestants)
     return f", {told}" if told else ""
-
-
-def _mean_cost(contestants: Sequence[Contestant], key: str) -> float | None:
-    found = [cost for one in contestants if (cost := cost_of(one.ok, key)) is not None]
-    return math.fsum(found) / len(found) if found else None
 
 
 def _against(

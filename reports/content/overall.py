@@ -17,7 +17,6 @@ from dsbench.reports.claims import Claims, Contest
 from dsbench.reports.comparable import D4RL_CONSTANTS
 from dsbench.reports.content.cells import behind, behind_heading, measured
 from dsbench.reports.content.contest import Task
-from dsbench.reports.content.fronts import COSTS, Point, cost_of, front
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
 from dsbench.reports.outcomes import NORMALISED, finite
@@ -84,18 +83,6 @@ class Pool:
         """Contestant -> median and iqm."""
         return {name: aggregate(one, how=self.how) for name, one in self.scores.items()}
 
-    def front(self, key: str) -> Figure | None:
-        """The mean against a cost, which is the mean over the tasks."""
-        points = []
-        for name, mean in self.means.items():
-            own = [one for task in self.members for one in task.learned if one.name == name]
-            costs = [cost for one in own if (cost := cost_of(one.ok, key)) is not None]
-            if len(costs) == len(own):
-                points.append(
-                    Point(name, math.fsum(costs) / len(costs), mean.mean, mean.low, mean.high, mean.calibrated)
-                )
-        return front("overall", "normalised score (mean)", f"{len(self.members)} tasks", key, points)
-
 
 def _spread(task: Task, names: Sequence[str]) -> Spread:
     """Of the normalised scores of these contestants; mostly they are all of the task."""
@@ -118,8 +105,8 @@ def pool(tasks: Sequence[Task]) -> Pool | None:
     return Pool(tuple(shared), tuple(order), tuple(_left_out(tasks, fit, shared, names, within)))
 
 
-def overall(found: Pool | None, claims: Claims) -> Section:
-    """The section over all tasks, or why there is none."""
+def overall(found: Pool | None, claims: Claims, figures: Sequence[Figure] = ()) -> Section:
+    """The section over all tasks, with these figures beside its own, or why there is none."""
     title = "Over all tasks"
     if found is None:
         why = (
@@ -139,9 +126,7 @@ def overall(found: Pool | None, claims: Claims) -> Section:
     tables = [_measures_table(found, claims)]
     if len(found.names) > 1:
         tables.append(_pairs_table(found, claims))
-    fronts = [found.front(key) for key in COSTS]
-    figures = (_profile(found), *(one for one in fronts if one is not None))
-    return Section("overall", title, told, tuple(tables), figures)
+    return Section("overall", title, told, tuple(tables), (_profile(found), *figures))
 
 
 def _zero(found: Pool) -> str:

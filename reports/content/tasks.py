@@ -9,13 +9,15 @@ from dsbench.reports.columns import COLUMNS, Column, estimate_of
 from dsbench.reports.content.cells import behind, behind_heading, form_of, measured, solving, whole, words
 from dsbench.reports.content.contest import PASSED, Contestant, Task, ranked, word
 from dsbench.reports.content.curves import Journals, learning_curves
-from dsbench.reports.content.fronts import COSTS, front_of
-from dsbench.reports.contention import contention_note
+from dsbench.reports.content.fronts import front_of
+from dsbench.reports.content.prices import COSTS
+from dsbench.reports.content.timing import marked, notes_on_times, ways_to_act
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.outcomes import FAILURES, RETURN
 from dsbench.reports.statistics import CALIBRATED, Estimate, few_seeds
 
 _OVER_SEEDS = "mean over seeds with its 95 % interval"
+_OF_PROCESS = "high-water mark of the whole process, its data and training included; no memory of a model"
 
 
 def task_section(task: Task, claims: Claims, journals: Journals, fronts: bool) -> Section:
@@ -32,22 +34,30 @@ def task_section(task: Task, claims: Claims, journals: Journals, fronts: bool) -
 def _table(task: Task, claims: Claims) -> Table:
     names = list(dict.fromkeys(name for one in task.contestants for name in one.settings if name != "policy"))
     columns = [(Heading(f"{task.measure_text} ↑", _OVER_SEEDS), _scores(task, claims)), *_beside(task, claims)]
-    columns += [
-        (Heading(column.heading, _OVER_SEEDS), _numbers(task, column)) for column in COLUMNS if _is_shown(task, column)
-    ]
-    rows = []
+    columns += [(_heading(column), _numbers(task, column)) for column in COLUMNS if _is_shown(task, column)]
+    rows, acting = [], ways_to_act(task)
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
-        cells = [words(one.label), *settings, whole(len(one.scores) - one.failed), _failures(one)]
+        acts = [acting[place]] if acting else []
+        cells = [words(one.label), *settings, *acts, whole(len(one.scores) - one.failed), _failures(one)]
         rows.append((*cells, *(column[place] for _, column in columns)))
     headings = (
         Heading("backbone", "or the control: a scripted policy, or cloning under its own name", numeric=False),
         *(Heading(name.rpartition(".")[2], name, numeric=False) for name in names),
+        *(
+            [Heading("acts", "carries a state, or encodes so many last timesteps anew", numeric=False)]
+            if acting
+            else []
+        ),
         Heading("n", "seeds that ended ok"),
         Heading("failures ↓", "seeds that failed, diverged, or ran out of time or memory"),
         *(heading for heading, _ in columns),
     )
     return Table(task.name, f"{task.title}: results", headings, tuple(rows), tuple(_notes(task, claims)))
+
+
+def _heading(column: Column) -> Heading:
+    return Heading(column.heading, _OVER_SEEDS if column.contest else _OF_PROCESS)
 
 
 def _is_shown(task: Task, column: Column) -> bool:
@@ -91,7 +101,8 @@ def _numbers(task: Task, column: Column) -> list[Cell]:
         for one in task.contestants
     ]
     form = form_of(_means(estimates)) if column.key == "return" else column.form
-    return [measured(estimate, form, exact=column.exact) for estimate in estimates]
+    cells = [measured(estimate, form, exact=column.exact) for estimate in estimates]
+    return [marked(cell, one, column) for cell, one in zip(cells, task.contestants, strict=True)]
 
 
 def _score_form(task: Task) -> str:
@@ -118,7 +129,7 @@ def _notes(task: Task, claims: Claims) -> list[str]:
     notes = [few_seeds(counts) or "", f"{silence[0].upper()}{silence[1:]}." if silence else ""]
     if not task.spread.calibrated and max(counts, default=0) > 1:
         notes.append(f"n too small to calibrate: fewer than {CALIBRATED} contestants of two or more seeds.")
-    notes.append(contention_note([run.result for one in task.learned for run in one.ok]) or "")
+    notes += notes_on_times(task)
     failed = [f"{one.name} {one.failed}" for one in task.learned if one.failed]
     if failed:
         standing = MISSING if task.minimum is None else format(task.minimum, form_of([task.minimum]))

@@ -167,7 +167,6 @@ def test_other_spaces_are_refused_in_a_sentence(observation: spaces.Space, actio
     ("options", "message"),
     [
         ({"tokens": "separate", "previous_action": False}, "cannot use wrapper.tokens=separate"),
-        ({}, "memoryless control and runs with wrapper.previous_action=false"),
         ({"previous_action": False, "time": "table"}, "needs wrapper.max_timestep"),
     ],
 )

@@ -22,6 +22,7 @@ from dsbench.inspection import rounding
 from dsbench.inspection.findings import look_inside
 from dsbench.inspection.run import initial_policy, open_run
 from dsbench.inspection.writing import summary, tables
+from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
 from dsbench.running.training import make_trainer
@@ -49,6 +50,7 @@ def made(results: Path, backbone: str, *overrides: str) -> RunFolder:
     with folder.claim() as plan:
         if plan.action != "done":
             folder.write_config(to_dict(config))
+            folder.write_provenance(provenance())
             folder.finish("ok", {"env": "umbrella", **Experiment(config, lambda *_: None).run(folder)})
     return folder
 
@@ -61,7 +63,7 @@ def test_the_untrained_policy_is_the_run_at_update_0(results: Path, backbone: st
     experiment = Experiment(from_dict(stored), lambda *_: None)
     opened = open_run(folder.path)
     experiment.model.fit_normalisers(opened.episodes)
-    trainer = make_trainer(experiment.config, experiment.model, opened.episodes)
+    trainer = make_trainer(experiment.config, experiment.model, opened.episodes, opened.env.task)
     at_zero = {name.removeprefix("model/"): value.clone() for name, value in trainer.tensors().items()}
     assert trainer.updates_done == 0
     untrained = opened.untrained.float().state_dict()

@@ -17,9 +17,18 @@ from dsbench.reports.document import Table
 
 
 def bench(
-    results: Path, name: str, times: dict[tuple[str, str], dict[int, float]], loop: str = "model", batch: int = 1
+    results: Path,
+    name: str,
+    times: dict[tuple[str, str], dict[int, float]],
+    loop: str = "model",
+    batch: int = 1,
+    shared: dict[int, int] | None = None,
 ) -> None:
-    """A bench with these microseconds; a cell without a number is one that took too long."""
+    """A bench with these microseconds; a cell without a number is one that took too long.
+
+    Args:
+        shared: context -> rounds of ten in which others had the core.
+    """
     (results / "bench" / name).mkdir(parents=True, exist_ok=True)
     journal = Journal(results / "bench" / name / "journal.jsonl")
     for (backbone, mode), cells in times.items():
@@ -30,7 +39,14 @@ def bench(
                 "mode": mode,
                 "context": context,
             }
-            setting = {"loop": loop, "batch": batch, "env": "hopper", "parameters_backbone": 66_000}
+            setting = {
+                "loop": loop,
+                "batch": batch,
+                "env": "hopper",
+                "parameters_backbone": 66_000,
+                "threads": 1,
+                "device": "cpu",
+            }
             journal.append({"kind": "planned", **key, **setting})
             told = {
                 "status": "ok",
@@ -38,6 +54,8 @@ def bench(
                 "p50_low_us": 0.9 * value,
                 "p50_high_us": 1.1 * value,
                 "reason": None,
+                "rounds": 10,
+                "contended_rounds": (shared or {}).get(context, 0),
             }
             lost = {"status": "timeout", "reason": "took too long"}
             journal.append({"kind": "timed", "cell_id": key["cell_id"], **(told if value > 0 else lost)})
@@ -52,7 +70,13 @@ def train(results: Path, name: str, backbone: str, speeds: dict[int, float]) -> 
     for length, speed in speeds.items():
         key = {"cell_id": f"{backbone}.train.L{length}", "backbone": backbone, "mode": "train", "length": length}
         journal.append({"kind": "planned", **key, "batch": 16})
-        told = {"status": "ok", "p50_us": 16e6 * length / speed, "train_tokens_per_second": speed}
+        told = {
+            "status": "ok",
+            "p50_us": 16e6 * length / speed,
+            "train_tokens_per_second": speed,
+            "rounds": 5,
+            "contended_rounds": 0,
+        }
         journal.append({"kind": "timed", "cell_id": key["cell_id"], "implementation": "c", **told})
         journal.append({"kind": "counted", "cell_id": key["cell_id"], "peak_allocated_bytes": 3 * 2**20})
 

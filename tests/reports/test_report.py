@@ -16,6 +16,7 @@ from dsbench.reports.content.curves import Journals
 from dsbench.reports.content.fronts import Point, undominated
 from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.content.overall import pool
+from dsbench.reports.content.prices import Cost
 from dsbench.reports.document import Report, Section, Table
 from dsbench.reports.groups import read_groups
 from dsbench.reports.table import rows
@@ -294,11 +295,12 @@ def test_learning_curves_are_means_over_seeds_of_the_journal(tmp_path: Path) -> 
 
 def test_the_front_is_what_no_other_beats_in_both() -> None:
     generator = np.random.default_rng(0)
-    points = [Point(str(n), *generator.uniform(size=2), None, None) for n in range(40)]
+    places = generator.uniform(size=(40, 2))
+    points = [Point(str(n), Cost(cost), score, None, None) for n, (cost, score) in enumerate(places)]
     wanted = {
         one.name
         for one in points
-        if not any(other.cost <= one.cost and other.score >= one.score and other != one for other in points)
+        if not any(other.cost.mean <= one.cost.mean and other.score >= one.score and other != one for other in points)
     }
     assert {one.name for one in undominated(points)} == wanted
 
