@@ -99,7 +99,9 @@ def floor_of(outcomes: Iterable[Outcome], column: str) -> float | None:
     known = list(outcomes)
     finished = [value for one in known if one.status == "ok" and finite(value := one.result.get(column))]
     declared = [value for one in known if (value := _declared(one.result, column)) is not None]
-    played = [value for one in known if (value := _random_reference(one.result, column)) is not None]
+    played = [float(value) for one in known if column == RETURN and finite(value := one.result.get("reference_random"))]
+    if column == NORMALISED and finished:
+        played.append(0.0)  # random play, by what the word means
     scripted = [
         value
         for one in known
@@ -137,13 +139,6 @@ def _declared(result: Mapping[str, Any], column: str) -> float | None:
     if column == NORMALISED and measure == RETURN and finite(worst) and finite(best) and best != worst:
         return 100 * (least - worst) / (best - worst)
     return None
-
-
-def _random_reference(result: Mapping[str, Any], column: str) -> float | None:
-    if column == NORMALISED:
-        return 0.0
-    reference = result.get("reference_random")
-    return float(reference) if column == RETURN and finite(reference) else None
 
 
 def sample_of(

@@ -57,11 +57,12 @@ class Spread:
         self.names = tuple(samples)
         self._samples = samples
         self.counts = np.array([len(one.scores) for one in samples.values()])
-        scores = [np.array(list(one.scores.values()), dtype=np.float64) for one in samples.values()]
-        self.means = np.array([math.fsum(own) / len(own) for own in scores])
-        self.variances = np.array([own.var(ddof=1) if len(own) > 1 else math.nan for own in scores])
+        scores = [list(one.scores.values()) for one in samples.values()]
+        means = [math.fsum(own) / len(own) for own in scores]
+        self.means = np.array(means)
+        self.variances = np.array([_variance(own, mean) for own, mean in zip(scores, means, strict=True)])
         self._episodes = np.array([_error(one) for one in samples.values()])  # squared error of the means
-        dust = (_DUST * max((float(np.abs(own).max()) for own in scores), default=0.0)) ** 2
+        dust = (_DUST * max((max(map(abs, own)) for own in scores), default=0.0)) ** 2
         self.pooled, self.freedom, self._least = _pooled(self.variances, self.counts, dust)
         self._residuals = self._without_seeds(scores)
 
@@ -139,14 +140,14 @@ class Spread:
         half = math.sqrt(unit * share * (1 - share) + unit**2 / 4) / (1 + unit)
         return least + (most - least) * (centre - half), least + (most - least) * (centre + half)
 
-    def _without_seeds(self, scores: list[FloatArray]) -> tuple[FloatArray, float, float] | None:
+    def _without_seeds(self, scores: list[list[float]]) -> tuple[FloatArray, float, float] | None:
         """Scores (contestants, seeds), the variance that is left without what a seed does to all, and its degrees of
         freedom; None unless all have the same three or more seeds and that takes away half of the spread."""
         seeds = {tuple(one.scores) for one in self._samples.values()}
         count, n = len(scores), int(self.counts[0]) if len(scores) else 0
         if count < CALIBRATED or len(seeds) > 1 or n < 3 or not self.pooled:
             return None
-        matrix = np.stack(scores)
+        matrix = np.array(scores)
         left = matrix - matrix.mean(axis=0)
         left -= left.mean(axis=1, keepdims=True)
         variances = np.asarray((left**2).sum(axis=1) / (n - 1) * count / (count - 1), dtype=np.float64)
@@ -176,6 +177,12 @@ def over_tasks(strata: Sequence[Spread], name: str) -> Estimate:
 def _quantile(freedom: float) -> float:
     """Of Student's t for the 95 % interval; of the normal distribution where no spread was estimated."""
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) if freedom else _NORMAL
+
+
+def _variance(scores: Sequence[float], mean: float) -> float:
+    """With divisor n - 1; exactly rounded sums, so that the order of the seeds moves nothing."""
+    n = len(scores)
+    return math.fsum((score - mean) ** 2 for score in scores) / (n - 1) if n > 1 else math.nan
 
 
 def _error(sample: Sample) -> float:

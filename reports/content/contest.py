@@ -151,10 +151,11 @@ class Task:
         samples = self._in(name)
         if one.name not in samples:
             return None
-        spread = self._spreads(name) if one.learned else Spread({one.name: samples[one.name]})
+        spread = self.spread_in(name) if one.learned else Spread({one.name: samples[one.name]})
         return spread.estimate(one.name, self.bounds if name == self.measure else UNBOUNDED)
 
-    def _spreads(self, column: str) -> Spread:
+    def spread_in(self, column: str) -> Spread:
+        """Of the learned contestants in a column that failures count in."""
         if column not in self._spread_in:
             self._spread_in[column] = self.spread if column == self.measure else self.spread_of(self._in(column))
         return self._spread_in[column]

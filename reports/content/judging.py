@@ -29,7 +29,8 @@ class Judged:
 
 def judge(tasks: Sequence[Task]) -> Judged:
     """Pools the tasks and decides all pairs on each task, over all tasks and over each family of tasks together."""
-    overall, families = pool(tasks) if len(tasks) > 1 else None, _families(tasks)
+    overall = pool(tasks) if len(tasks) > 1 else None
+    families = _families(tasks, overall)
     contests: dict[Hashable, Contest] = {
         task.name: Contest([task.spread]) for task in tasks if len(task.spread.names) > 1
     }
@@ -39,11 +40,11 @@ def judge(tasks: Sequence[Task]) -> Judged:
     return Judged(tasks, overall, families, decide(contests))
 
 
-def _families(tasks: Sequence[Task]) -> dict[str, Pool]:
+def _families(tasks: Sequence[Task], overall: Pool | None) -> dict[str, Pool]:
     found = {}
     for family, members in groupby((task for task in tasks if not task.permuted), key=lambda task: task.family):
         own = [task for task in members if task.learned]
-        pooled = pool(own) if len(own) > 1 else None
+        pooled = (overall if len(own) == len(tasks) else pool(own)) if len(own) > 1 else None
         if pooled is not None and len(pooled.members) == len(own):
             found[family] = pooled
     return found

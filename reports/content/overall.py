@@ -20,7 +20,7 @@ from dsbench.reports.content.contest import Task
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
 from dsbench.reports.outcomes import NORMALISED, finite
-from dsbench.reports.spread import over_tasks
+from dsbench.reports.spread import Spread, over_tasks
 from dsbench.reports.statistics import FEW, Estimate
 
 _DRAWS = 5_000_000  # of runs, in all resamples of all contestants: with thousands of runs fewer resamples do
@@ -57,9 +57,7 @@ class Pool:
     @cached_property
     def contest(self) -> Contest:
         """Who is above whom in the mean over the tasks."""
-        return Contest([
-            task.spread_of({name: task.normalised[name] for name in self.names}) for task in self.members
-        ])  # fmt: skip
+        return Contest([_spread(task, self.names) for task in self.members])
 
     @cached_property
     def means(self) -> Mapping[str, Estimate]:
@@ -84,6 +82,12 @@ class Pool:
     def measures(self) -> Mapping[str, Mapping[str, Interval]]:
         """Contestant -> median and iqm."""
         return {name: aggregate(one, how=self.how) for name, one in self.scores.items()}
+
+
+def _spread(task: Task, names: Sequence[str]) -> Spread:
+    """Of the normalised scores of these contestants; mostly they are all of the task."""
+    whole = task.spread_in(NORMALISED)
+    return whole if set(whole.names) == set(names) else task.spread_of({name: task.normalised[name] for name in names})
 
 
 def pool(tasks: Sequence[Task]) -> Pool | None:

@@ -1,4 +1,4 @@
-"""The times of a task's contestants: who acted how, whose times are marked, and between whom none compares."""
+"""The times of a task's contestants: who acted how, and whose times are marked. No winner is made of them."""
 
 from __future__ import annotations
 

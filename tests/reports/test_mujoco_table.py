@@ -82,12 +82,12 @@ def test_what_is_missing_is_named_with_its_status(table: ModuleType, results: Pa
     assert "- lstm on hopper medium, seed 1: failed" in listed
     assert "- bc on hopper medium, seed 2: not run" in listed
     assert "- mamba on walker2d medium-replay, seed 0: not run" in listed
-    assert len(listed) == 3 * 2 * 5 * 3 - 6
+    assert len(listed) == 3 * 2 * 8 * 5 - 6  # bodies, recipes, policies with controls, seeds; six have a result
     assert "gymnasium Hopper-v5, mujoco 3.3.0" in text
 
 
 def test_nothing_is_missing_of_a_full_grid(table: ModuleType, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, kept in {"ENVS": ("hopper",), "RECIPES": ("medium",), "ACTORS": ("gpt",)}.items():
+    for name, kept in {"ENVS": ("hopper",), "RECIPES": ("medium",), "ACTORS": ("gpt",), "SEEDS": range(3)}.items():
         monkeypatch.setattr(table, name, kept)
     assert "No run is missing of 3." in table.block(results)
 
