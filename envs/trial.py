@@ -68,7 +68,7 @@ def check_env(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
     warnings: dict[str, None] = {}  # in order
     parts = [_Part("tried at random", spec.random, spec.vector)]
     data_vector = spec.data_vector or spec.vector
-    if recipe in spec.recipes:
+    if recipe is not None and recipe in spec.recipes:
         parts.append(_Part(f"recipe {recipe!r}", spec.recipes[recipe].behaviour, data_vector))
     elif data_vector is not spec.vector:
         parts.append(_Part("tried at random for data", spec.random, data_vector))

@@ -354,7 +354,7 @@ def test_a_thousand_rows_do_not_open_a_thousand_files() -> None:
 def test_too_many_files_for_one_row_alone_are_said_with_the_way_out() -> None:
     class Hungry(Ring):
         def __init__(self) -> None:
-            self.files = [tempfile.TemporaryFile() for _ in range(20)]
+            self.files = [tempfile.TemporaryFile() for _ in range(20)]  # noqa: SIM115  closed in close
 
         def close(self) -> None:
             for file in self.files:
