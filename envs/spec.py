@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ from dsbench.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     import gymnasium as gym
 
+    from dsbench.envs.spaces import Spaces
+
 FOOT = 0.1  # of the way from chance to the best: what a control may have by luck and by the present alone
 Skill = Literal["return noise", "credit", "memory", "stitching", "control"]
 
@@ -27,7 +30,9 @@ class VectorEpisodes(Protocol):
 
     Attributes:
         observations: (rows, ...) what each row sees now.
-        action_mask: (rows, A) bool, True = allowed, or None.
+        action_mask: (rows, A) bool, True = allowed, or None where every action is.
+
+    What has a ``close`` without arguments is closed when its episodes are over or given up.
     """
 
     observations: Observations
@@ -120,6 +125,8 @@ class EnvSpec:
         draws_per_timestep: uniform draws that a `Behaviour` gets; one more than the dimensions of continuous actions.
         simulator: name and version of each library that defines the physics, the environment's id for a version of it;
             kept with the data.
+        stated_spaces: what the environment shows and takes, where that is known without making one.
+        most_rows: episodes that `vector` steps together at most; None: as `dsbench.envs.rolling.rows_together` says.
         origin: who made it and how it was asked for, set by `get_spec`; data sets are kept under it.
     """
 
@@ -152,7 +159,16 @@ class EnvSpec:
     foreign: Foreign = Foreign()  # noqa: RUF009  frozen, without state
     draws_per_timestep: int = 2
     simulator: Mapping[str, str] = field(default_factory=dict)
+    stated_spaces: Spaces | None = None
+    most_rows: int | None = None
     origin: Origin = Origin()  # noqa: RUF009  frozen, without state
+
+    @cached_property
+    def spaces(self) -> Spaces:
+        """What the environment shows and takes; `UsageError` if it cannot be made or its spaces are not supported."""
+        from dsbench.envs.spaces import Spaces
+
+        return self.stated_spaces or Spaces.of(self)
 
     @property
     def task(self) -> str:

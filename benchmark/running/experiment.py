@@ -14,12 +14,14 @@ from dsbench.config.varying import root, seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy
+from dsbench.decision.scaling import note_on_target
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import check_source, load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
+from dsbench.envs.trial import try_out
 from dsbench.episodes import Episodes
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
@@ -49,6 +51,7 @@ class Experiment:
         self.device = pick_device(config.device)
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
+        try_out(self.spec)
         self.policy_spec = describe(config, self.spec)
         with seeded(self.device, seed_of(config, "init", self.spec.task)):
             self.model: DecisionSequence = build_policy(self.policy_spec)
@@ -62,9 +65,11 @@ class Experiment:
         """All phases; returns the final row (without status)."""
         episodes, info = self._data(folder)
         stopping.raise_if_asked()
-        self.model.fit_normalisers(episodes)
+        self.scaling_notes = self.model.fit_normalisers(episodes)
         self.model.to(self.device)
         targets = targets_of(self.config, self.spec, episodes, info)
+        if (target := targets["target"]) is not None:
+            self.scaling_notes += note_on_target(target.value, episodes)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
@@ -226,6 +231,7 @@ class Experiment:
             "acting": self.evaluation.acting,
             **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
+            "scaling_note": "; ".join(self.scaling_notes) or None,
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,

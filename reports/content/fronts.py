@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dsbench.reports.conditions import OF_A_CONTEST, differing
-from dsbench.reports.content.contest import Task, ranked
+from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.content.prices import COSTS, Cost, cost_of, left_out
 from dsbench.reports.contention import WHY_UNKNOWN, Core
 from dsbench.reports.document import Figure
-from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 
 _HOLLOW = {
     Core.SHARED: "other work had the core while they were timed, which only adds to it",
@@ -24,25 +24,31 @@ _HOLLOW = {
 
 
 class Point(NamedTuple):
-    """One contestant: its cost, and its score with the bounds of an interval where there is one."""
+    """One contestant: its cost, its score with the bounds of an interval where there is one, and the scores of its seeds."""
 
     name: str
     cost: Cost
     score: float
     low: float | None
     high: float | None
+    calibrated: bool = True
+    seeds: Sequence[float] = ()
 
 
 def front_of(task: Task, key: str) -> Figure | None:
     """The figure of one task; None with less than two contestants."""
     costs = {one.name: cost_of(one.ok, key) for one in task.learned}
     points = [
-        Point(one.name, cost, score.mean, score.low, score.high)
+        Point(one.name, cost, score.mean, score.low, score.high, score.calibrated, _seeds(task, one))
         for one, score in ranked(task)
         if (cost := costs[one.name]) is not None
     ]
     reasons = {one.name: why for one in task.learned if (why := left_out(one.ok, key)) is not None}
     return front(task.name, task.measure_text, task.title, key, points, reasons)
+
+
+def _seeds(task: Task, one: Contestant) -> Sequence[float]:
+    return list(task.samples[one.name].scores.values())
 
 
 def front(
@@ -64,6 +70,8 @@ def front(
     ]  # fmt: skip
     sentences = [
         f"{measure[:1].upper()}{measure[1:]} against {of_cost}, means with 95 % intervals of the score.",
+        *(["Small dots: seeds."] if any(point.seeds for point in points) else []),
+        *([] if all(point.calibrated for point in points) else [UNCALIBRATED.strip()]),
         *_sentences(points, fronts),
         *(f"Without a mark: {who}, for no mean is over times {why}." for who, why in (reasons or {}).items()),
     ]
@@ -132,4 +140,5 @@ def _cloud(point: Point, conditions: str) -> Series:
     return Series(
         f"{', '.join(filter(None, [point.name, conditions]))}{mark}", [cost.mean], [point.score], low, high, line=False,
         left=left, right=right, hollow=cost.core is not Core.ALONE,
+        uncertain=not point.calibrated, dots=[point.seeds],
     )  # fmt: skip

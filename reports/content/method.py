@@ -8,17 +8,21 @@ from typing import Any
 from dsbench.reports.aggregate_pairs import ranges
 from dsbench.reports.content.cells import words
 from dsbench.reports.content.contest import Task, word
+from dsbench.reports.content.judging import Judged
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Group
 from dsbench.reports.machines import COSTS, ELSEWHERE, Made, machines, made_several_times
-from dsbench.reports.statistics import CONFIDENCE, FEW
+from dsbench.reports.outcomes import RULE
+from dsbench.reports.spread import INTERVALS
+from dsbench.reports.statistics import FEW
 
 _COLUMNS = {  # heading -> (setting or result, what it is)
     "preset": ("preset", "the protocol that the runs began with"),
     "data": ("data.recipe", "what the data was made by"),
-    "episodes of data": ("data.episodes", ""),
+    "episodes of data": ("result.data_episodes", "as loaded"),
     "updates": ("train.updates", "of training"),
     "window": ("train.window", "timesteps of a training window; – is whole episodes"),
+    "varied": ("result.varied", "what a seed moves"),
     "evaluation episodes": ("eval.episodes", "reported ones"),
     "selection episodes": ("eval.selection_episodes", "disjoint from the reported ones"),
     "decode": ("eval.decode", "the first is the headline"),
@@ -26,16 +30,19 @@ _COLUMNS = {  # heading -> (setting or result, what it is)
     "target": ("result.target_rule", "the return that is asked for"),
 }
 
+_ASKED = {"data_episodes": "data.episodes"}  # the setting, for rows that do not tell what came of it
 
-def method(tasks: Sequence[Task]) -> Section:
+
+def method(judged: Judged) -> Section:
     """The section of the method."""
+    tasks = judged.tasks
     told = (
-        f"± is half of a {100 * CONFIDENCE:g} % interval: Student's t over seeds, of the means of their evaluation "
-        f"episodes. It is rough below {FEW} seeds, is not cut at the limits of a quantity, and one seed has none.",
-        "A number is marked as best only where its interval lies apart from those of all other backbones on the task. "
-        "Scripted policies take no part in that, and neither do sizes, or times where several machines made them.",
-        "Failures count: in the score and in all that is pooled, a run that failed, diverged, or ran out of time or "
-        "memory stands with the lowest score of any run of its task. Unfinished runs do not count yet.",
+        INTERVALS,
+        f"{judged.claims.text()} A bold score is claimed to be above all others of its column, “separated” in a sentence is "
+        "the same claim, and a difference is claimed where its interval leaves out 0. Where n = 3, a claim can rarely be "
+        f"supported; {FEW} seeds find differences of four standard deviations. Scripted policies take no part, and costs are "
+        "no contest: nothing of them is marked.",
+        f"{RULE} Unfinished runs do not count yet.",
         "Scores are those of the weights at the end of training, on episodes that nothing was chosen by. Pooled are "
         "normalised scores alone; returns of different tasks never are.",
     )
@@ -94,7 +101,11 @@ def _values(task: Task, key: str) -> str:
     for one in task.learned:
         for run in one.runs:
             if part == "result":
-                found |= _told([run.result.get(name)]) if run.status == "ok" else set()
+                found |= (
+                    _told([run.result.get(name, run.settings.get(_ASKED.get(name, "")))])
+                    if run.status == "ok"
+                    else set()
+                )
             else:
                 found |= _told([run.preset if key == "preset" else run.settings.get(key)])
     return ", ".join(sorted(found))

@@ -11,6 +11,7 @@ from dsbench.reports.content.cells import form_of, measured, words
 from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
+from dsbench.reports.outcomes import NORMALISED
 from dsbench.reports.published import PublishedScore, published, published_scores
 from dsbench.reports.statistics import Estimate, estimate
 
@@ -81,7 +82,7 @@ def _row(task: Task, score: PublishedScore, reasons: dict[str, int]) -> tuple[Ce
         return (*printed, Cell(MISSING), Cell(MISSING), words("no: no run here has ended with a score"), caveats)
     # the nearest, and of equals one with a backbone of the printed kind, and of those the better one
     nearest, verdict = min(judged, key=lambda pair: (len(pair[1].reasons), not _is_kin(pair[0], score)))
-    ours = _ours(nearest, score)
+    ours = _ours(task, nearest, score)
     here = Cell(MISSING) if ours is None else measured(ours, form_of([ours.mean]))
     return (*printed, words(nearest.name), here, words(_verdict(verdict, reasons)), caveats)
 
@@ -113,7 +114,13 @@ def _table_row(run: Run) -> Mapping[str, Any]:
     return {**run.settings, **results, **{name: value for name, value in identity.items() if value is not None}}
 
 
-def _ours(one: Contestant, score: PublishedScore) -> Estimate | None:
+def _ours(task: Task, one: Contestant, score: PublishedScore) -> Estimate | None:
+    """What was measured here; in scores failures count."""
+    column, factor = COLUMNS[score.measure]
+    name = column.removeprefix("result.")
+    if name in (NORMALISED, task.measure):
+        found = task.estimate(one, name)
+        return None if found is None else found.scaled(factor)
     values = list(_values(one, score))
     return estimate(values) if values else None
 

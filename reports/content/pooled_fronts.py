@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dsbench.reports.columns import choice_of
 from dsbench.reports.content.contest import Contestant
 from dsbench.reports.content.fronts import Point, front
 from dsbench.reports.content.overall import Pool, pool
 from dsbench.reports.content.prices import mean_cost
 from dsbench.reports.content.timing import LATENCY_P50
 from dsbench.reports.document import Figure
-from dsbench.reports.table import choice_of
 
 _SIZE, _TIME = "parameters_total", "latency_p50_us"
 
@@ -47,17 +47,16 @@ def _adverb(way: str) -> str:
 
 
 def _figure(found: Pool, key: str, name: str, told: str = "", way: str = "") -> Figure | None:
-    """The interquartile mean against a cost."""
+    """The mean over tasks against a cost."""
     points, reasons = [], {}
-    for who, measures in found.measures.items():
+    for who, mean in found.means.items():
         cost = mean_cost([one for task in found.members for one in task.learned if one.name == who], key)
         if isinstance(cost, str):
             reasons[who] = cost
         elif cost is not None:
-            iqm = measures["iqm"]
-            points.append(Point(who, cost, iqm.value, iqm.low, iqm.high))
+            points.append(Point(who, cost, mean.mean, mean.low, mean.high, mean.calibrated))
     of = ", ".join(filter(None, [f"{len(found.members)} tasks", way]))
-    drawn = front(name, "normalised score (IQM)", of, key, points, reasons)
+    drawn = front(name, "normalised score (mean)", of, key, points, reasons)
     if drawn is None:
         return None
     spread = f"Costs are means over {', '.join(found.tasks)}; a bar runs from the least of them to the most."
