@@ -69,7 +69,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     },
     "door-key": {**LONG_EPISODES, "data": {"episodes": 1_000}},
     "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
-    "cartpole": LONG_EPISODES,
+    "cartpole": {**LONG_EPISODES, "train": {"batch_size": 4, "eval_every": 250}},  # twice as long as its variants
     "cartpole-position": LONG_EPISODES,
     "cartpole-velocity": LONG_EPISODES,
     "cartpole-noisy": {**LONG_EPISODES, "data": {"episodes": 3_000}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dsbench.cli.browse import _env_line
 from dsbench.envs import ENVS, get_spec
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.rollout import evaluate_scripted
@@ -56,3 +57,9 @@ def test_random_play_of_simulated_bodies_is_what_is_said_and_not_always_d4rl_s_c
     assert abs(guessed.mean() - spec.uniform_return) < 4 * guessed.std() / np.sqrt(len(guessed))
     if name == "hopper":
         assert guessed.mean() > spec.random_return + 20
+
+
+def test_what_is_listed_as_random_is_random_play() -> None:
+    listed = _env_line("hopper")
+    assert listed["random"] == get_spec("hopper").uniform_return == 17.0
+    assert get_spec("hopper").normalised(listed["random"]) > 1  # D4RL's scale begins at its own constant
