@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks studies questions mujoco bench bench-full gallery speed
+.PHONY: setup test lint reference tasks variance studies questions mujoco bench bench-full gallery speed
 
 setup:
 	python3 -m venv .venv
@@ -19,9 +19,11 @@ $(DSBENCH) pack $(1) --only $(3) --out $(1)/$(2) --command "make $@"
 	rm -rf $(1)/$(3)
 endef
 
-# The table of the README with its controls: 156 runs, resumable, finished ones are skipped.
+# Five seeds wherever contestants are compared: three cannot support a claim. Everything is resumable, finished runs are skipped.
+
+# The table of the README with its controls: 280 runs.
 DSBENCH = .venv/bin/dsbench
-ALL = --backbone gpt,s4,s4d,s5,mamba,mamba2,lstm,gru,rnn,mingru,linear-attention,mlp,framestack --env umbrella --seeds 3 --results results/reference
+ALL = --backbone gpt,s4,s4d,s5,mamba,mamba2,lstm,gru,rnn,mingru,linear-attention --control mlp,copier,window --env umbrella --seeds 5 --results results/reference
 CONTROL = --set eval.decode=sample --set eval.episodes=5000 --set train.eval_every=500
 
 reference:
@@ -32,26 +34,32 @@ reference:
 	$(call packed,results/reference,umbrella.dsb,runs)
 	.venv/bin/python results/reference_table.py --write
 
-# The table of the tasks that need no simulator, with its controls: 390 runs of about a minute, resumable.
+# The table of the tasks that need no simulator, with its controls: 710 runs of about half a minute.
 TASKS = umbrella,memory-len,memory-size,repeat-first,repeat-previous,door-key,graph-walk,cartpole,cartpole-position,cartpole-velocity,cartpole-noisy,key-to-door,key-to-apples
 
 tasks:
-	$(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control random,memoryless,framestack,bc,top10-bc,optimal --env $(TASKS) --seeds 3 --results results/reference/tasks
+	$(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control random,mlp,copier,window,bc,top10-bc,optimal --env $(TASKS) --seeds 5 --results results/reference/tasks
 	$(call packed,results/reference/tasks,tasks.dsb,runs)
 	.venv/bin/python results/tasks_table.py --write
 
-# What the labels of the tasks stand on, and key-to-door, graph-walk and the memory probe over several data sets.
-STUDY = $(DSBENCH) sweep --results results/reference/studies --seeds 1
+# Where the spread between seeds comes from: two runs on each of five data sets, for two backbones and all of these tasks.
+variance:
+	for set in 0 1 2 3 4; do $(DSBENCH) sweep --backbone gpt,lstm --env $(TASKS) --set data.seed=$$set --seeds $$((2 * set)),$$((2 * set + 1)) --results results/reference/variance || exit 1; done
+	$(call packed,results/reference/variance,variance.dsb,runs)
+	.venv/bin/python results/variance_table.py --write
+
+# What the labels of the tasks stand on, and key-to-door, graph-walk and the memory probe.
+STUDY = $(DSBENCH) sweep --results results/reference/studies --seeds 5
 MEMORY = memory-len,memory-size,repeat-first,repeat-previous,cartpole-position,cartpole-noisy,key-to-apples
 LONGER = --set data.episodes=10000 --set train.batch_size=64 --set train.updates=1500 --set train.eval_every=500
 
 studies:
-	for recipe in random medium expert mixed replay; do $(STUDY) --backbone lstm,mlp --env $(MEMORY) --data $$recipe || exit 1; done
-	for seed in 0 1 2 3 4; do $(STUDY) --backbone gpt,lstm --control bc --env key-to-door --set data.seed=$$seed || exit 1; done
+	for recipe in random medium expert mixed replay; do $(STUDY) --backbone lstm --control mlp,copier --env $(MEMORY) --data $$recipe || exit 1; done
+	$(STUDY) --backbone gpt,lstm --control bc --env key-to-door
 	$(STUDY) --backbone gpt,lstm --env key-to-door $(LONGER)
-	$(DSBENCH) sweep --results results/reference/studies --seeds 3 --backbone gpt,s4d,mamba,lstm,mlp --env key-to-door --data medium --set train.objective=probe --set wrapper.condition=none
-	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph || exit 1; done
-	for graph in 0 1 2; do $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=stitch || exit 1; done
+	$(STUDY) --backbone gpt,s4d,mamba,lstm,mlp --env key-to-door --data medium --set train.objective=probe --set wrapper.condition=none
+	for graph in 0 1 2; do for split in stitch uniform; do \
+	  $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=$$split || exit 1; done; done
 	$(call packed,results/reference/studies,studies.dsb,runs)
 	.venv/bin/python results/studies_table.py --write
 
@@ -63,8 +71,8 @@ questions:
 	$(DSBENCH) pack results/reference/questions --out results/reference/questions/questions.dsb --command "make questions"
 	rm -rf results/reference/questions/runs results/reference/questions/bench
 
-# Three simulated bodies, two recipes: 90 runs of a few minutes, resumable.
-MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hopper,halfcheetah,walker2d --seeds 3 --results results/reference/mujoco
+# Three simulated bodies, two recipes: 150 runs of a few minutes.
+MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hopper,halfcheetah,walker2d --seeds 5 --results results/reference/mujoco
 
 mujoco:
 	$(MUJOCO) --set data.recipe=medium

@@ -51,7 +51,8 @@ class Backbone(nn.Module):
         receptive_field: tokens that an output depends on; only for classes that write `parallel`.
         separate_tokens: whether tokens of several kinds (return, observation, action) may be interleaved; a map that
             sees fewer tokens than a timestep then has cannot use them.
-        memoryless: y_t depends on a fixed few last tokens only, as a control; runs without the previous action.
+        memoryless: y_t depends on a fixed few last tokens only, as a control; the previous action is hidden from it unless
+            a run says otherwise.
     """
 
     receptive_field: int | None = None

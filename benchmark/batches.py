@@ -30,7 +30,7 @@ class Batch:
         action: (B, T) int64 or (B, T, A) float.
         previous_action: like `action`; zeros where an episode begins (the wrapper embeds "none" there).
         reward: (B, T) float32.
-        return_to_go: (B, T) float32, raw units.
+        return_to_go: (B, T) float64, raw units: its centre is taken away before it is rounded.
         timestep: (B, T) int64 position in the episode.
         reset: (B, T) bool, True where a segment starts (column 0 included).
         mask: (B, T) bool, True = real.
@@ -96,7 +96,7 @@ class BatchSampler:
         self.segment_length = longest if window is None else min(window, longest)
         self.row_length = max(self.segment_length, row_length or 0)
         self._timesteps = episodes.timesteps()
-        self._returns_to_go = episodes.returns_to_go().astype(np.float32)
+        self._returns_to_go = episodes.returns_to_go()
         self._cumulative: NDArray[np.float64] | None = None  # of the weights of what is picked, None for equal ones
         if balance_returns or (length_weighted and window is None):
             weights = return_weights(episodes.returns()) if balance_returns else np.ones(len(episodes))

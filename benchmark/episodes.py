@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -84,11 +85,15 @@ class Episodes:
         return np.add.reduceat(self.rewards.astype(np.float64), self.starts[:-1])
 
     def returns_to_go(self) -> NDArray[np.float64]:
-        """(N,) sum of the rewards from each timestep to the end of its episode, in float64."""
-        rewards = self.rewards.astype(np.float64)
-        before = np.concatenate([[0.0], np.cumsum(rewards)[:-1]])  # sum of everything before each timestep
-        sums = before[self.ends] + rewards[self.ends]
-        return np.repeat(sums, self.lengths) - before
+        """(N,) sum of the rewards from each timestep to the end of its episode, in float64.
+
+        Summed from the end, episode by episode: as a difference of sums, a small rest would lose its digits to large rewards
+        before it.
+        """
+        sums = self.rewards.astype(np.float64)
+        for begin, end in pairwise(self.starts.tolist()):
+            sums[begin:end] = np.cumsum(sums[begin:end][::-1])[::-1]
+        return sums
 
     def select(self, episodes: Sequence[int] | NDArray[np.int64]) -> Episodes:
         """The episodes with these indices, in this order."""
@@ -178,7 +183,7 @@ def collect(steps: Sequence[Timestep]) -> Episodes:
     def last(arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(arrays, 1)[np.arange(len(lengths)), lengths - 1]
 
-    masks = [step.action_mask for step in steps if step.action_mask is not None]
+    masks = _masks([(step.action_mask, len(step.alive)) for step in steps])
     return Episodes(
         observations=_join(flat, [step.observation for step in steps]),
         actions=flat([step.action for step in steps]),
@@ -187,17 +192,26 @@ def collect(steps: Sequence[Timestep]) -> Episodes:
         truncated=flat([step.truncated for step in steps]),
         starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         final_observations=_join(last, [step.next_observation for step in steps]),
-        action_mask=flat(masks) if masks else None,
+        action_mask=None if masks is None else flat(masks),
     )
 
 
 def concatenate(parts: Sequence[Episodes]) -> Episodes:
     """The episodes of all parts, in order."""
-    named = [part.arrays() for part in parts]
+    masks = _masks([(part.action_mask, part.n_timesteps) for part in parts])
+    named = [part.arrays() | ({} if masks is None else {"action_mask": masks[i]}) for i, part in enumerate(parts)]
     joined = {name: np.concatenate([arrays[name] for arrays in named]) for name in named[0] if name != "starts"}
     lengths = np.concatenate([part.lengths for part in parts])
     joined["starts"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Episodes.from_arrays(joined)
+
+
+def _masks(given: Sequence[tuple[np.ndarray | None, int]]) -> list[np.ndarray] | None:
+    """(mask or None, its rows) of several parts: all actions where a part has none; None where no part has any."""
+    known = next((mask for mask, _ in given if mask is not None), None)
+    if known is None:
+        return None
+    return [np.ones((rows, known.shape[1]), bool) if mask is None else mask for mask, rows in given]
 
 
 def _join(function: Callable[[Sequence[np.ndarray]], np.ndarray], observations: Sequence[Observations]) -> Observations:

@@ -7,6 +7,7 @@ rewards after.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,16 +19,17 @@ from torch import Tensor
 
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.decision.actions import for_environment
 from dsbench.envs import checked
-from dsbench.envs.rolling import Player, Scripted, roll
-from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
+from dsbench.envs.checked import Checked
+from dsbench.envs.data.contract import judged
+from dsbench.envs.rolling import MAX_ROWS, Player, Scripted, groups, roll
+from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.episodes import Observations, map_observations
-from dsbench.errors import EnvironmentFault
 
 Decode = Literal["argmax", "sample"]
 Split = Literal["selection", "eval"]
-MAX_ROWS = 1000  # episodes stepped together; bounds memory. Sampled actions come from one stream for each such group
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,21 @@ class Scores:
         """Mean of every measure over the episodes."""
         return {name: float(np.mean(values)) for name, values in self.metrics.items()}
 
+    def errors(self) -> dict[str, float | None]:
+        """Standard error of each mean: how far it may be off because these episodes were played and no others.
+
+        None with a single episode, which says nothing of others.
+        """
+        return {name: _standard_error(values) for name, values in self.metrics.items()}
+
 
 def episode_seeds(root: int, split: Split, episodes: int, first: int = 0) -> list[int]:
-    """Seeds of the episodes of a split from the `first` on; episode i has the same seed however many there are."""
-    return [seeds.seed_for(root, split, first + i) for i in range(episodes)]
+    """Seeds of the episodes of a split from the `first` on; episode i has the same seed however many there are.
+
+    Args:
+        root: of a task, see `dsbench.config.varying.seed_of`.
+    """
+    return [seeds.env_seed(root, split, first + i) for i in range(episodes)]
 
 
 @torch.no_grad()
@@ -68,23 +81,25 @@ def evaluate(
     """Act in `episodes` episodes of `split` and score them.
 
     Args:
+        seed: of a task's evaluation, see `dsbench.config.varying.seed_of`.
         target: return asked for at the first timestep; rewards received are subtracted as the episode goes on.
         acting: ``stateful`` carries the backbone's state, ``windowed`` re-encodes the last `window` timesteps.
         on_step: called once a timestep, for progress.
 
     Raises:
         EnvironmentFault: the environment raised, or showed or paid something that is not finite.
+        NoDecision: the policy's output is not finite.
     """
     was_training = model.training
     model.eval()
 
     players: list[_Learned] = []
 
-    def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
+    def player(env: Checked, rows: int, begin: int) -> Player:
         generator = torch.Generator(device=_device(model))
         generator.manual_seed(seeds.seed_for(seed, split, "decode", begin))
         actor = Actor(model, rows, acting=acting, window=window)
-        wanted = np.zeros(rows, np.float32) if target is None else target.of(env.observations, rows)
+        wanted = np.zeros(rows) if target is None else target.of(env.observations, rows)
         players.append(_Learned(actor, wanted, decode, generator))
         return players[-1]
 
@@ -102,32 +117,31 @@ def evaluate_scripted(
     split: Split,
     episodes: int,
     seed: int,
-    draw_seed: int,
     on_step: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """The same episodes played by a scripted policy; `draw_seed` drives its own randomness."""
+    """The same episodes played by a scripted policy."""
 
-    def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
-        generator = seeds.stream(draw_seed, split, "scripted", begin)
-        episode_draw = generator.random(MAX_ROWS)[:rows]
-        return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep)
+    def player(env: Checked, rows: int, begin: int) -> Player:
+        place = begin % MAX_ROWS  # in the stream, which does not depend on how many are stepped together
+        generator = seeds.stream(seed, split, "scripted", begin - place)
+        episode_draw = generator.random(MAX_ROWS)[place : place + rows]
+        return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep, place)
 
     return Scores(_play(player, spec, partial(episode_seeds, seed, split), episodes, on_step))
 
 
 class _Learned:
-    """A trained policy in a group of episodes: feeds back what it did and what is still asked for."""
+    """A trained policy in a group of episodes: feeds back what it did and, in float64, what is still asked for."""
 
     def __init__(self, actor: Actor, wanted: np.ndarray, decode: Decode, generator: torch.Generator) -> None:
         self.actor, self.decode, self.generator = actor, decode, generator
         self.return_to_go = torch.from_numpy(wanted).to(generator.device)
         self.previous: Tensor | None = None
         self.clipped = np.zeros(len(wanted), np.int64)  # timesteps of each episode with an action outside the space
-        self._outside = np.zeros(len(wanted), bool)
 
-    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
+    def act(self, env: Checked, timestep: int) -> np.ndarray:
         device, rows, mask = self.generator.device, len(self.return_to_go), env.action_mask
-        action = self.actor.act(
+        self.previous = self.actor.act(
             _to_torch(env.observations, device),
             return_to_go=self.return_to_go,
             previous_action=self.previous,
@@ -137,29 +151,15 @@ class _Learned:
             decode=self.decode,
             generator=self.generator,
         )
-        self.previous = self._inside(action)
-        return self.previous.cpu().numpy()
+        return for_environment(self.previous, self.actor.policy.action_space)
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
-        self.clipped += self._outside & alive
+        self.clipped += self.actor.clipped.cpu().numpy() & alive
         self.return_to_go = self.return_to_go - torch.from_numpy(rewards).to(self.return_to_go)
-
-    def _inside(self, action: Tensor) -> Tensor:
-        """Continuous actions within the space's bounds; what is clipped is counted, what is no number is refused."""
-        policy = self.actor.policy
-        if policy.discrete:
-            return action
-        if not bool(torch.isfinite(action).all()):
-            raise EnvironmentFault("the policy chose an action that is not finite")
-        low, high = policy.action_low, policy.action_high
-        assert isinstance(low, Tensor) and isinstance(high, Tensor)
-        inside = torch.minimum(torch.maximum(action, low), high)
-        self._outside = (inside != action).any(-1).cpu().numpy()
-        return inside
 
 
 def _play(
-    player: Callable[[VectorEpisodes, int, int], Player],
+    player: Callable[[Checked, int, int], Player],
     spec: EnvSpec,
     seeds_of: Callable[[int, int], list[int]],
     episodes: int,
@@ -170,12 +170,15 @@ def _play(
     Seeds, of so many episodes from a first one on, are drawn group by group: those of a million take long.
     """
     parts: list[dict[str, np.ndarray]] = []
-    for begin in range(0, episodes, MAX_ROWS):
-        chunk = seeds_of(min(MAX_ROWS, episodes - begin), begin)
-        env = checked.begin(spec, spec.vector, chunk)
-        recorded = roll(spec, env, player(env, len(chunk), begin), len(chunk), on_step)
-        parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for begin, rows in groups(spec, episodes):
+        with Checked(spec, spec.vector, seeds_of(rows, begin)) as env:
+            recorded = roll(spec, env, player(env, rows, begin), on_step)
+        parts.append(checked.scores(spec, judged(spec, recorded, f"env {spec.id}, played", begin)))
+    return checked.joined(spec, parts)
+
+
+def _standard_error(values: np.ndarray) -> float | None:
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _to_torch(observation: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:

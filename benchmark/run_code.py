@@ -7,6 +7,7 @@ from typing import Any
 
 from dsbench.backbones.catalogue import BACKBONES
 from dsbench.config import from_dict, run_id
+from dsbench.config.naming import RESULT_VERSION
 from dsbench.config.outside_code import BACKBONE, ENV
 from dsbench.envs import ENVS
 from dsbench.errors import UsageError
@@ -57,10 +58,11 @@ def _check_made_it(folder: RunFolder, source: Source) -> None:
     if stored is None or row is None or not source.files:
         return
     try:
-        name = run_id(from_dict(stored))
+        config = from_dict(stored)
+        names = {run_id(config, result_version=version) for version in range(1, RESULT_VERSION + 1)}
     except UsageError:  # its data is gone, without which nobody can tell
         return
-    if name != row["run_id"]:
+    if row["run_id"] not in names:
         raise UsageError(
             f"{folder.path} keeps no copy of its code, and {source.place} is not what made it; put that file back as it "
             "was, or make the run again"

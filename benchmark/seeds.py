@@ -10,10 +10,17 @@ import hashlib
 
 import numpy as np
 
+ENV_SEEDS = 2**31  # signed 32-bit integers are what the most old-fashioned environments hold their seed in
+
 
 def seed_for(root: int, *names: str | int) -> int:
     """A 63-bit seed for the stream called `names` under `root`."""
     return int(_sequence(root, names).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def env_seed(root: int, *names: str | int) -> int:
+    """A seed below 2**31 for the stream called `names` under `root`: every environment takes one."""
+    return seed_for(root, *names) % ENV_SEEDS
 
 
 def stream(root: int, *names: str | int) -> np.random.Generator:

@@ -153,10 +153,11 @@ def learning_rate_factor(update: int, config: TrainConfig) -> float:
 
 @contextmanager
 def seeded(device: torch.device, root: int, *names: str | int) -> Iterator[None]:
-    """Run torch's own generators (initialisation, dropout) from a named stream, and put them back afterwards."""
+    """Run torch's own generators (initialisation, dropout) from a named stream, or without names from `root` itself, and put
+    them back afterwards."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seeds.seed_for(root, *names))
+        torch.manual_seed(seeds.seed_for(root, *names) if names else root)
         yield
 
 

@@ -16,7 +16,9 @@ import torch
 from PIL import Image
 
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.decision.actions import NoDecision, for_environment
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.drawing import PALE, WIDTH, Canvas, picture_of
 from dsbench.envs.spec import EnvSpec
@@ -24,7 +26,7 @@ from dsbench.episodes import Observations, map_observations
 from dsbench.errors import UsageError
 from dsbench.files import write_atomic
 from dsbench.outside.trust import using
-from dsbench.rollout import Decode
+from dsbench.rollout import Decode, episode_seeds
 from dsbench.seeds import seed_for
 from dsbench.trained import check_task, open_trained
 
@@ -94,7 +96,8 @@ def watch(
         trust_code: code from outside that the run names may be run.
 
     Raises:
-        UsageError: no such run, not finished, nothing trained in it, or an argument that does not fit it.
+        UsageError: no such run, not finished, nothing trained in it, a policy whose actions are no numbers, or an argument that
+            does not fit it.
     """
     path = out or Path(f"{Path(run).resolve().name}.gif")
     if path.suffix.lower() != ".gif":
@@ -106,6 +109,8 @@ def watch(
     env = found.spec.make(render_mode="rgb_array")
     try:
         film, asked, rewards = _play(found, env, episode, target, DECODES[decode or found.config.eval.decode[0]])
+    except NoDecision as error:
+        raise UsageError(f"{run} cannot be watched: {found.weights_note or error}") from error
     finally:
         env.close()
     data, frames = _encode(film.frames)
@@ -125,17 +130,18 @@ def _play(
     run: _Run, env: gym.Env[Any, Any], episode: int, target: float | None, decode: Decode
 ) -> tuple[_Film, float | None, list[float]]:
     """The frames, the return asked for and the rewards of one episode."""
-    settings, film, rewards = run.config.eval, _Film(), list[float]()
-    observation, info = env.reset(seed=seed_for(settings.seed, "eval", episode))
+    film, rewards = _Film(), list[float]()
+    seed = seed_of(run.config, "eval", run.spec.task)
+    observation, info = env.reset(seed=episode_seeds(seed, "eval", 1, first=episode)[0])
     asked = _target(run, target, observation)
     to_go, previous = asked or 0.0, None
     actor = _actor(run)
-    generator = torch.Generator().manual_seed(seed_for(settings.seed, "watch", episode))
+    generator = torch.Generator().manual_seed(seed_for(seed, "watch", episode))
     for timestep in range(run.spec.horizon):
         mask = info.get("action_mask")
         previous = actor.act(
             _row(observation),
-            return_to_go=torch.tensor([to_go], dtype=torch.float32),
+            return_to_go=torch.tensor([to_go], dtype=torch.float64),
             previous_action=previous,
             first=torch.tensor([timestep == 0]),
             timestep=torch.tensor([timestep]),
@@ -143,7 +149,7 @@ def _play(
             decode=decode,
             generator=generator,
         )
-        action = _allowed(previous[0].numpy(), env.action_space)
+        action = for_environment(previous, env.action_space)[0]
         picture = _picture(env, observation) if film.wants(timestep) else None
         observation, reward, terminated, truncated, info = env.step(action)
         if picture is not None:
@@ -151,7 +157,7 @@ def _play(
             lines = [_asked(asked, to_go), f"timestep {timestep}", f"action {words}", f"reward {reward:.4g}"]
             film.add(_frame(picture, lines))
         rewards.append(float(reward))
-        to_go -= float(reward)
+        to_go -= float(np.float32(reward))  # as data and evaluation hold it
         if terminated or truncated:
             break
     end = [_asked(asked, to_go), f"end after {len(rewards)}", f"return {math.fsum(rewards):g}", ""]
@@ -230,13 +236,6 @@ def _batch(observation: Any) -> Observations:
 
 def _row(observation: Any) -> Any:
     return map_observations(lambda array: torch.from_numpy(np.ascontiguousarray(array)), _batch(observation))
-
-
-def _allowed(action: np.ndarray, space: gym.Space[Any]) -> Any:
-    """The action as the environment takes it: an integer, or numbers clipped to the space."""
-    if isinstance(space, gym.spaces.Box):
-        return np.clip(action, space.low, space.high).astype(space.dtype)
-    return int(action)
 
 
 def _asked(asked: float | None, to_go: float) -> str:

@@ -68,7 +68,7 @@ ENVS = Catalogue(
         ),
         Entry(
             "graph-walk",
-            "stitching: shortest paths in a random graph, learnt from random walks",
+            "stitching: shortest paths in a random graph, put together from walks of which none takes them whole",
             "the Decision Transformer's illustration (Chen et al. 2021, arXiv:2106.01345)",
             "dsbench.envs.tasks.graph_walk:graph_walk",
         ),
@@ -128,7 +128,7 @@ ENVS = Catalogue(
         ),
         Entry(
             "key-to-apples",
-            "credit assignment and memory: keys to a room of apples and to a third one, with the inventory hidden",
+            "credit assignment: keys to a room of apples and to a third one, with the inventory hidden",
             'the course report "Offline RL with S4", made definite here',
             "dsbench.envs.tasks.key_to_apples:key_to_apples",
         ),

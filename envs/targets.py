@@ -26,11 +26,11 @@ class Target:
     by_start: NDArray[np.float64] | None = None
     start_of: Callable[[Observations], NDArray[np.int64]] | None = None
 
-    def of(self, first: Observations, rows: int) -> NDArray[np.float32]:
+    def of(self, first: Observations, rows: int) -> NDArray[np.float64]:
         """(rows,) what to ask for in episodes that begin with these observations."""
         if self.by_start is None or self.start_of is None:
-            return np.full(rows, self.value, np.float32)
-        return self.by_start[self.start_of(first)].astype(np.float32)
+            return np.full(rows, self.value)
+        return np.asarray(self.by_start, np.float64)[self.start_of(first)]
 
     def to_json(self) -> Any:
         """A number, or a list with a number for each start."""

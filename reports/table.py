@@ -1,71 +1,28 @@
 """One table over a results folder: a row a group of runs, means over seeds with intervals, and what failed below.
 
-Nothing is bold and nothing is left out: a run that failed is counted and listed, a number that is missing is '–'.
+Nothing is bold and nothing is left out: a run that failed is counted, listed, and stands in the scores at the floor of its
+task; a number that is missing is '–'.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from dsbench.records.store import Places
-from dsbench.reports.contention import undisturbed
+from dsbench.reports.columns import COLUMNS, Column, choice_of, estimate_of, measure_of
+from dsbench.reports.conditions import Choice, choices_note
+from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import notes
-from dsbench.reports.statistics import Estimate, estimate
+from dsbench.reports.outcomes import FAILURES
+from dsbench.reports.statistics import Estimate
 from dsbench.text import markdown_code, markdown_text
 
-FAILURES = ("diverged", "failed", "timeout", "out_of_memory")  # every other status but ok is of an unfinished run
 MISSING = "–"
-_MIB = 2**20
-
-
-class Column(NamedTuple):
-    """A number of the final rows: its key in `rows`, its heading, how it is read and how it is shown."""
-
-    key: str
-    heading: str  # ↑ more is better, ↓ less is better
-    form: str
-    read: Callable[[Run], float | None]
-    exact: bool = False  # the same for all seeds by nature: no ± when it is
-    optional: bool = False  # shown only where some run has it
-    timed: bool = False  # decision by decision: a run whose core others had counts only where all are such
-
-
-def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
-    def read(run: Run) -> float | None:
-        value = run.result.get(name)
-        return None if value is None else value / divisor
-
-    return read
-
-
-def measure_of(run: Run) -> str:
-    """The measure that counts on the run's task; runs that do not name it are of the time when umbrella was the only one."""
-    return str(run.result.get("success_metric", "first_action_accuracy"))
-
-
-COLUMNS = (
-    Column("score", "score ↑", ".3f", lambda run: run.result.get(measure_of(run))),
-    Column(
-        "opposite",
-        "at opposite target",
-        ".3f",
-        lambda run: run.result.get(f"{measure_of(run)}_opposite"),
-        optional=True,
-    ),
-    Column("regret", "regret ↓", ".3f", _field("regret"), optional=True),
-    Column("return", "return ↑", ".3f", _field("return_mean")),
-    Column("normalised", "normalised ↑", ".1f", _field("score_normalised"), optional=True),
-    Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
-    Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
-    Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second")),
-    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), timed=True),
-    Column("peak_memory_mib", "peak memory MiB ↓", ",.0f", _field("peak_rss_bytes", _MIB)),
-    Column("peak_device_mib", "peak GPU MiB ↓", ",.0f", _field("peak_device_bytes", _MIB), optional=True),
-)
+_Places: TypeAlias = Mapping[str, tuple[Task, Contestant]]  # run id -> what the run is of
 
 
 def rows(results: Places) -> list[dict[str, Any]]:
@@ -74,30 +31,48 @@ def rows(results: Places) -> list[dict[str, Any]]:
     Keys: backbone, env, setting (text) and settings (name -> value) of what differs in this folder, source
     (of the backbone's code from outside, or None), measure, n (seeds that
     ended ok) and seeds, failures and unfinished (status -> runs), runs (run_id, seed, status, reason), and metrics: a
-    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed.
+    key of `COLUMNS` -> mean, low, high, n, or None where no seed has it; low and high are None with one seed. times: a
+    key of those that are times -> core (alone, shared or unknown), conditions of the runs that count, and the reason why
+    there is no mean although runs were timed.
 
     Raises:
         UsageError: there is no such results folder, or no run in it.
         CorruptFile: a file of a run is damaged.
     """
-    return [_row(group) for group in read_groups(results)]
+    groups = read_groups(results)
+    places = _places(groups)
+    return [_row(group, places) for group in groups]
 
 
 def markdown(results: Places) -> str:
     """The table as Markdown, with what the numbers mean, what failed and where it ran below it. Raises as `rows`."""
     groups = read_groups(results)
-    estimates = [_estimates(group) for group in groups]
+    places = _places(groups)
+    estimates = [_estimates(group, places) for group in groups]
     shown = [column for column in COLUMNS if not column.optional or any(one[column.key] for one in estimates)]
     head = ["backbone", "env", "setting", "n", "failures", "measure", *(column.heading for column in shown)]
     lines = [head, [":--"] * 3 + ["--:"] * 2 + [":--"] + ["--:"] * len(shown)]
     for group, one in zip(groups, estimates, strict=True):
         name, env = (markdown_text(text or MISSING) for text in (group.backbone, group.env))
         setting = _in_cell(markdown_code(group.setting)) if group.setting else MISSING
-        numbers = [_cell(one[column.key], column, len(seeds_ok(group))) for column in shown]
+        numbers = [_cell(one[column.key], column, group) for column in shown]
         told = [markdown_text(text) for text in (_failures(group), _measure(group))]
         lines.append([name, env, setting, str(len(seeds_ok(group))), *told, *numbers])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups])]) + "\n"
+    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups], _of_times(groups))]) + "\n"
+
+
+def _of_times(groups: Sequence[Group]) -> list[str]:
+    """Which times have no mean, and which are no contest."""
+    told = []
+    for column in COLUMNS:
+        choices = {
+            f"{group.backbone} on {group.env}" + (f" ({group.setting})" if group.setting else ""): choice
+            for group in groups
+            if (choice := choice_of(group.runs, column)) is not None
+        }
+        told.append(choices_note(column.heading[:-2], choices))
+    return [markdown_text(note) for note in told if note is not None]
 
 
 def seeds_ok(group: Group) -> list[int | None]:
@@ -111,7 +86,7 @@ def _measure(group: Group) -> str:
     return ", ".join(sorted(named)).replace("_", " ") if named else MISSING
 
 
-def _row(group: Group) -> dict[str, Any]:
+def _row(group: Group, places: _Places) -> dict[str, Any]:
     counts = Counter(run.status for run in group.runs if run.status != "ok")
     return {
         "backbone": group.backbone,
@@ -127,33 +102,46 @@ def _row(group: Group) -> dict[str, Any]:
         "runs": [
             {"run_id": run.run_id, "seed": run.seed, "status": run.status, "reason": run.reason} for run in group.runs
         ],
-        "metrics": {key: one and one.to_dict() for key, one in _estimates(group).items()},
+        "metrics": {key: one and one.to_dict() for key, one in _estimates(group, places).items()},
+        "times": {column.key: _told(choice) for column in COLUMNS if (choice := choice_of(group.runs, column))},
     }
 
 
-def _estimates(group: Group) -> dict[str, Estimate | None]:
-    return {column.key: estimate_of(group.runs, column) for column in COLUMNS}
+def _told(choice: Choice[Run]) -> dict[str, Any]:
+    """Under what a time was measured, or why there is none."""
+    known = choice.conditions._asdict() if choice.conditions else {}
+    return {"core": choice.core.name.lower(), "reason": choice.reason, "conditions": known}
 
 
-def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
-    """A column over the seeds that ended ok, None where none has it.
-
-    Several runs of a seed (made from other sources) are averaged first: they are no new seeds.
-    """
-    having = [run for run in runs if run.status == "ok" and column.read(run) is not None]
-    values: dict[int | None, list[float]] = {}
-    for run in undisturbed(having, lambda run: run.result) if column.timed else having:
-        if (value := column.read(run)) is not None:
-            values.setdefault(run.seed, []).append(value)
-    return estimate([math.fsum(same) / len(same) for same in values.values()]) if values else None
+def _places(groups: Sequence[Group]) -> _Places:
+    return {
+        run.run_id: (task, one)
+        for task in tasks_of(groups, {})
+        for one in task.contestants
+        for run in one.runs
+    }  # fmt: skip
 
 
-def _cell(one: Estimate | None, column: Column, n: int) -> str:
+def _estimates(group: Group, places: _Places) -> dict[str, Estimate | None]:
+    """Scores with failures at the floor of their task; all else over the seeds that ended ok."""
+    place = places.get(group.runs[0].run_id)
+    found: dict[str, Estimate | None] = {}
+    for column in COLUMNS:
+        if place is not None and (column.key == "score" or column.scored):
+            found[column.key] = place[0].estimate(place[1], column.scored)
+        else:
+            found[column.key] = estimate_of(group.runs, column)
+    return found
+
+
+def _cell(one: Estimate | None, column: Column, group: Group) -> str:
     if one is None:
         return MISSING
     same = column.exact and one.half_width == 0
     text = format(one.mean, column.form) if same else one.text(column.form)
-    return text if one.n == n else f"{text} (n={one.n})"
+    choice = choice_of(group.runs, column)
+    text += choice.core.value if choice else ""
+    return text if one.n == len(seeds_ok(group)) else f"{text} (n={one.n})"
 
 
 def _failures(group: Group) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from markdown_table import MISSING, ROOT, head, line, write_blocks
 
 from dsbench.measuring.bench_records import read_benches
+from dsbench.reports.content.ways import core_of, plain
 
 RECORDS = ROOT / "results" / "reference"
 BEGIN = "<!-- table: python results/bench_table.py -->"
@@ -59,10 +60,10 @@ def _steps(own: pd.DataFrame) -> list[str]:
 
 
 def _median(row: Mapping[str, Any]) -> str:
-    """``612 [598, 640]``: the median and its 95 % interval; starred where the machine was busy with other work."""
+    """``612 [598, 640]``: the median and its 95 % interval; marked as in reports where others may have had the core."""
     if not row or pd.isna(row["p50_us"]):
         return MISSING
-    busy = "*" if row["contended_rounds"] > row["rounds"] / 2 else ""
+    busy = core_of({name: plain(row[name]) for name in ("rounds", "contended_rounds", "threads", "device")}).value
     return f"{row['p50_us']:,.0f} [{row['p50_low_us']:,.0f}, {row['p50_high_us']:,.0f}]{busy}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dsbench.config.controls import CONTROLS
+from dsbench.config.controls import CONTROLS, stands_for
 from dsbench.reports.statistics import estimate
 
 ROOT = Path(__file__).parents[1]
@@ -43,16 +43,22 @@ def spread(runs: pd.DataFrame, column: str, digits: Callable[[float], int], fact
 
 
 def of_actor(runs: pd.DataFrame, actor: str) -> pd.Series[bool]:
-    """Which runs are those of a backbone, or of a control as `dsbench.config.controls` defines it."""
-    asked = CONTROLS[actor].columns if actor in CONTROLS else {"backbone": actor}
-    flat = {"backbone": asked.get("backbone", asked.get("policy")), "wrapper.condition": "return"}
-    flat |= {name: value for name, value in asked.items() if name.startswith("wrapper.")}
-    chosen = pd.Series(True, runs.index)
-    for column, value in flat.items():
-        chosen &= runs[column].eq(value).fillna(False).astype(bool)
-    top = runs["data.top_percent"]
-    percent = asked.get("data.top_percent")
-    return chosen & (top.isna() if percent is None else top.eq(percent).fillna(False).astype(bool))
+    """Which runs are those of a backbone, or of a control as `dsbench.config.controls` defines it.
+
+    Unless the control says otherwise, a return is asked for and all of the data is learned from.
+    """
+    asked = CONTROLS[actor].columns if actor in CONTROLS else {}
+    chosen = called(runs, actor)
+    if "wrapper.condition" not in asked:
+        chosen &= runs["wrapper.condition"].eq("return").fillna(False).astype(bool)
+    return chosen & (runs["data.top_percent"].isna() if "data.top_percent" not in asked else True)
+
+
+def called(runs: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """Which runs are those of a backbone or a control, whatever is asked for and learned from."""
+    rows = runs.to_dict(orient="records")
+    found = [stands_for(row, name) if name in CONTROLS else row["backbone"] == name for row in rows]
+    return pd.Series(found, runs.index, dtype=bool)
 
 
 def write_blocks(blocks: Mapping[str, str]) -> None:

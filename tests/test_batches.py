@@ -142,7 +142,8 @@ def test_whole_episodes_may_be_drawn_in_proportion_to_their_length(make_episodes
 def test_returns_to_go_are_summed_in_float64(make_episodes: MakeEpisodes) -> None:
     arrays = make_episodes([20_000]).arrays() | {"rewards": np.full(20_000, 0.1, np.float32)}
     batch = whole_batch(Episodes.from_arrays(arrays))
-    assert batch.return_to_go[0, 0].item() == np.float32(20_000 * np.float64(np.float32(0.1)))
+    assert batch.return_to_go.dtype == torch.float64
+    assert batch.return_to_go[0, 0].item() == pytest.approx(20_000 * np.float64(np.float32(0.1)), rel=1e-12, abs=0)
 
 
 def test_dictionaries_masks_and_continuous_actions_are_gathered_alike(make_episodes: MakeEpisodes) -> None:

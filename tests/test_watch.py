@@ -23,6 +23,7 @@ from dsbench.decision.policy import build_policy, load_policy, policy_spec
 from dsbench.envs.targets import Target
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
+from dsbench.seeds import seed_for
 from dsbench.watch import MAX_BYTES, MAX_FRAMES, watch
 
 MakeRun = Callable[..., Path]
@@ -90,14 +91,14 @@ def test_the_file_has_a_frame_for_every_timestep_and_one_for_the_end(
 def test_it_is_the_episode_that_was_evaluated(make_run: MakeRun, tmp_path: Path, acting: Any, split: str) -> None:
     run = make_run("graph-walk", list(np.linspace(-6, -1, 20)), row={"acting": acting}, split=split)
     spec, start_of = envs.get_spec("graph-walk", split=split), lambda observations: observations
-    target = Target(0.0, np.linspace(-6, -1, 20), start_of)
+    target, seed = Target(0.0, np.linspace(-6, -1, 20), start_of), seed_for(0, spec.task, "eval")
     scores = rollout.evaluate(
-        load_policy(run), spec, split="eval", episodes=5, seed=0, target=target, decode="argmax", acting=acting, window=10,
+        load_policy(run), spec, split="eval", episodes=5, seed=seed, target=target, decode="argmax", acting=acting, window=10,
     )  # fmt: skip
     for episode in range(5):
         seen = watch(run, tmp_path / "a.gif", episode=episode)
         assert seen.total == scores.metrics["return"][episode]
-        start = spec.vector(rollout.episode_seeds(0, "eval", 5)).observations[episode]
+        start = spec.vector(rollout.episode_seeds(seed, "eval", 5)).observations[episode]
         assert seen.target == target.by_start[start]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dsbench.reports.content.ways import core_of
+
 MISSING = "-"
 Row = Mapping[str, Any]
 
@@ -15,24 +17,20 @@ def zipped(first: Sequence[str], second: Sequence[str]) -> Iterator[str]:
 
 
 def microseconds(row: Row | None) -> str:
-    """``412 ±3``: median and half the width of its interval; a star where a round was contended."""
+    """``412 ±3``: median and half the width of its interval; marked as `LEGEND` of reports tells."""
     if row is None:
         return MISSING
     if row["p50_us"] is None:
         return str(row["status"])
     low, high = row["p50_low_us"], row["p50_high_us"]
     spread = "" if low is None or high is None else f" ±{(high - low) / 2:,.0f}"
-    return f"{row['p50_us']:,.0f}{spread}{'*' if row['contended_rounds'] else ''}"
+    return f"{row['p50_us']:,.0f}{spread}{core_of(row).value}"
 
 
 def milliseconds(row: Row | None) -> str:
     if row is None:
         return MISSING
-    return (
-        str(row["status"])
-        if row["p50_us"] is None
-        else f"{row['p50_us'] / 1e3:,.1f}{'*' if row['contended_rounds'] else ''}"
-    )
+    return str(row["status"]) if row["p50_us"] is None else f"{row['p50_us'] / 1e3:,.1f}{core_of(row).value}"
 
 
 def tail(row: Row) -> str:

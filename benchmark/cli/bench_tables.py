@@ -22,6 +22,7 @@ from dsbench.cli.bench_cells import (
 from dsbench.cli.summary import print_pairs, print_table
 from dsbench.measuring.bench_records import CELLS, SAMPLES, Bench
 from dsbench.measuring.crossover import at, crossover
+from dsbench.reports.contention import LEGEND
 from dsbench.text import say
 
 PARTS = ("embedding", "backbone", "head", "trainable")
@@ -195,7 +196,7 @@ def _sanity(bench: Bench) -> None:
         pairs.append(("noise floor", f"equals came out {100 * machine['noise_floor']:.1f} % apart"))
     rounds = sum(row["rounds"] or 0 for row in bench.rows())
     contended = sum(row["contended_rounds"] or 0 for row in bench.rows())
-    pairs.append(("contended", f"{contended} of {rounds} rounds, others had the core; times with * had some"))
+    pairs.append(("contended", f"{contended} of {rounds} rounds, others had the core. {LEGEND}"))
     print_pairs(pairs)
     say()
 

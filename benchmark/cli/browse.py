@@ -90,7 +90,7 @@ def _env_line(name: str) -> dict[str, Any]:
         "name": name,
         "tests": list(spec.tests),
         "horizon": spec.horizon,
-        "random": spec.random_return,
+        "random": spec.uniform_return,
         "optimal": spec.optimal_return,
         "target": spec.target.text,
         "recipes": list(spec.recipes),

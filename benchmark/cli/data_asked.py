@@ -47,7 +47,7 @@ def load_asked(spec: EnvSpec, data: DataConfig) -> tuple[Episodes, DataInfo]:
             spec,
             data.recipe,
             data.episodes,
-            data.seed,
+            data.seed or 0,
             timesteps=data.timesteps,
             on_block=lambda done: shown.event("data", {"phase": "data", "done": done, "total": size}),
         )

@@ -32,7 +32,9 @@ def inspect(
     ] = Path("results"),
     trust_code: TrustCode = False,
 ) -> int:
-    """Look inside a trained policy: how far back it reaches, eigenvalues and kernels, attention; one page and its numbers.
+    """Look inside a trained policy: how far back it reaches, whether it copies itself, eigenvalues and kernels, attention.
+
+    One page and its numbers.
 
     Examples:
 
@@ -46,6 +48,7 @@ def inspect(
         raise UsageError("dsbench inspect was given no run; expected its id or folder, or --rounding alone")
     from dsbench.cli.summary import print_pairs
     from dsbench.files import stays_inside
+    from dsbench.inspection.ablation_section import ablation_sentence
     from dsbench.inspection.dynamics_section import dynamics_sentence
     from dsbench.inspection.findings import look_inside
     from dsbench.inspection.other_sections import memory_sentence
@@ -67,6 +70,7 @@ def inspect(
             ("Memory", memory_sentence(found.memory)),
             ("", memory_sentence(found.memory_before, "Before training")),
         ]
+        pairs += [("Copying", ablation_sentence(found.previous_actions))]
         pairs += [("Data", found.data_note)] if found.data_note else []
         pairs += [("Dynamics", found.reason or dynamics_sentence(found))]
     drifts = rounding_study() if rounding else []

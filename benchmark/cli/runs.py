@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -42,6 +43,10 @@ Match = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--match", metavar="SIZE", help="Choose the width that has it: params=100k or state=16KiB."),
 ]
+Vary = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--vary", metavar="A,B", help="What the seed moves, of init, batches, data, eval; by default all."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 runs.")]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run code from outside that a file names, and not you.")]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
@@ -55,7 +60,8 @@ def run(
     env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Environment.")] = None,  # noqa: UP045
     policy: Policy = None,
     data: Data = None,
-    seed: Annotated[Optional[int], typer.Option("--seed", help="Seed of initialisation and batches.")] = None,  # noqa: UP045
+    seed: Annotated[int | None, typer.Option("--seed", help="Moves all that may vary; see --vary.")] = None,
+    vary: Vary = None,
     match: Match = None,
     preset: PresetName = None,
     set_: Overrides = None,
@@ -78,6 +84,8 @@ def run(
 
     dsbench run --policy optimal --env key-to-door
 
+    dsbench run --backbone lstm --env key-to-door --seed 1 --vary init,batches
+
     dsbench run --backbone lstm --env key-to-door --set wrapper.condition=none --set data.top_percent=10
     """
     from dsbench.config import resolve
@@ -85,7 +93,7 @@ def run(
     from dsbench.outside.trust import using
 
     settings = resolve(
-        preset=preset, config_file=config, overrides=_overrides(set_, data), backbone=backbone, env=env, policy=policy,
+        preset=preset, config_file=config, overrides=_overrides(set_, data, vary), backbone=backbone, env=env, policy=policy,
         seed=seed, match=match, trust_code=trust_code,
     )  # fmt: skip
     with using(sources_of([settings])):
@@ -118,15 +126,18 @@ def _run(settings: RunConfig, results: Path, force: bool) -> int:
     return outcome.exit_code
 
 
-def _overrides(set_: list[str] | None, data: str | None) -> list[str]:
-    return [*(set_ or ()), *([] if data is None else [f"data.recipe='{data}'"])]
+def _overrides(set_: list[str] | None, data: str | None, vary: str | None) -> list[str]:
+    """What has an option of its own, as ``--set`` would give it."""
+    recipe = [] if data is None else [f"data.recipe='{data}'"]
+    roles = [] if vary is None else ["vary=" + json.dumps([role.strip() for role in vary.split(",")])]
+    return [*(set_ or ()), *recipe, *roles]
 
 
 def sweep(
     env: Annotated[str, typer.Option("--env", metavar="A,B", help="Environments, separated by commas, or all.")],
     backbone: Annotated[str, typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas.")] = "",
     control: Annotated[
-        str, typer.Option("--control", metavar="A,B", help="Controls beside them: random, optimal, memoryless, bc, ...")
+        str, typer.Option("--control", metavar="A,B", help="Controls beside them: mlp, copier, window, bc, random, ...")
     ] = "",
     data: Data = None,
     seeds: Annotated[str, typer.Option("--seeds", metavar="N|A,B", help="3 means 0,1,2; a list means itself.")] = "3",
@@ -134,6 +145,7 @@ def sweep(
         Optional[int],  # noqa: UP045
         typer.Option("--jobs", min=1, help="Runs at once; by default the cores divided by the threads of a run."),
     ] = None,
+    vary: Vary = None,
     match: Match = None,
     preset: PresetName = None,
     set_: Overrides = None,
@@ -151,7 +163,7 @@ def sweep(
 
     dsbench sweep --backbone gpt,s4d,lstm --env umbrella --seeds 0,5,7 --jobs 4 --preset smoke
 
-    dsbench sweep --backbone gpt,lstm --control memoryless,random,optimal --env memory-len,repeat-first
+    dsbench sweep --backbone gpt,lstm --control mlp,copier,window,random,optimal --env memory-len,repeat-first
 
     dsbench sweep --backbone gpt,s4d,mamba,lstm --env umbrella --match params=100k
     """
@@ -163,7 +175,7 @@ def sweep(
     from dsbench.running.sweep import default_jobs, expand
 
     configs = expand(
-        backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data),
+        backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data, vary),
         match=match, check=ask_if_many(yes), trust_code=trust_code,
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dsbench.config.outside_code import identities_of
-from dsbench.config.settings import LEARNED, RunConfig, to_dict
+from dsbench.config.settings import LEARNED, ROLES, RunConfig, to_dict
 from dsbench.registry import Catalogue
 
-RESULT_VERSION = 1  # raised when the same settings begin to give other numbers; part of every run's name
+RESULT_VERSION = 2  # raised when the same settings begin to give other numbers; part of every run's name
 
 NOT_NAMED = ("preset", "time_limit_s", "stall_limit_s", "train.log_every", "train.checkpoint_every")
 # Settings that came later: at these values everything is as it was before them, so that old runs keep their names.
@@ -34,6 +34,7 @@ LATER: dict[str, Any] = {
     "train.window_anchor": "end",
     "train.length_weighted": False,
     "eval.target_sweep": [],
+    "vary": list(ROLES),
 }
 
 

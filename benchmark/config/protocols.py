@@ -51,6 +51,7 @@ WINDOWS: Mapping[str, Any] = {
 WINDOWED: Mapping[str, Any] = {"acting": "windowed", "window": 20}  # [DT] the last K timesteps are encoded anew
 TOKENS: Mapping[str, Any] = {
     "tokens": "separate",  # [DT] (R_t, s_t, a_t), the action read at s_t
+    "previous_action": None,  # [DT] seen, on tasks too that hide it from everybody otherwise
     "time": "table",  # [DT] a learned row per timestep, added to its three tokens
     "max_timestep": 1_000,  # [DT] max_ep_len
     "time_std": 1.0,  # [DT] the table lies outside of GPT-2 and keeps torch's start
@@ -115,6 +116,7 @@ DECISION_S4 = Preset(
         "backbone": {"d_model": 64},  # [S4] H
         "wrapper": {
             "tokens": "joint",  # [S4] (s_t, a_{t-1}, R_t), with the return that is left at t
+            "previous_action": None,  # the same, on tasks too that hide it from everybody otherwise
             "combine": "concat",  # reconstructed from [S4] Table 3 (see tests/decision/test_protocols.py)
             "encoder_width": 256,  # the same
             "encoder_activation": "relu",  # [S4] 4.1.1

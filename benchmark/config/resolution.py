@@ -29,6 +29,7 @@ def resolve(
     backbone: str | None = None,
     env: str | None = None,
     trust_code: bool = False,
+    unsaid: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> RunConfig:
     """The configuration of one run: settings of the task, then of the preset, file, arguments, `overrides`; the later wins.
@@ -42,13 +43,15 @@ def resolve(
         backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``; None takes the preset's, if it has one.
         env: catalogue name of the environment, ``package.module:function`` or ``path/file.py:function``.
         trust_code: what the file names may run too.
+        unsaid: settings that hold where all of these leave them open or null, as nested dictionaries.
         **arguments: other top-level settings (``seed``, ``threads``, ``device``, ...); None means not given.
 
     Raises:
         UsageError: naming every key and value that cannot be used, all at once.
     """
     config = settle(
-        preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, **arguments
+        preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, unsaid=unsaid,
+        **arguments,
     )  # fmt: skip
     if trust_code:
         name_all([config])
@@ -72,6 +75,7 @@ def settle(
     overrides: Sequence[str] = (),
     backbone: str | None = None,
     env: str | None = None,
+    unsaid: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> RunConfig:
     """As `resolve`, for names that may all have come from a file: nothing of theirs may run for being named here."""
@@ -92,7 +96,8 @@ def settle(
     per_backbone = chosen.per_backbone.get(_name_of(asked.get("backbone")), {})
     for layer in (chosen.settings, chosen.per_env.get(env_name, {}), per_backbone):
         settings = _merge(settings, layer)
-    return from_dict({**_merge(settings, _with_size(asked)), "preset": chosen.name}, lines)
+    settled = _merge(unsaid or {}, _without_nulls(_merge(settings, _with_size(asked)), unsaid or {}))
+    return from_dict({**settled, "preset": chosen.name}, lines)
 
 
 def _preset(given: str | None, asked: Mapping[str, Any], lines: Lines) -> Preset:
@@ -183,6 +188,18 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
             value = {"name": value}
         merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _without_nulls(settings: Mapping[str, Any], unsaid: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` without the nulls in whose place `unsaid` has a value."""
+    kept = dict(settings)
+    for key, value in unsaid.items():
+        own = kept.get(key)
+        if isinstance(value, Mapping) and isinstance(own, Mapping):
+            kept[key] = _without_nulls(own, value)
+        elif own is None:
+            kept.pop(key, None)
+    return kept
 
 
 def _nested(path: str, value: Any) -> dict[str, Any]:

@@ -27,6 +27,10 @@ from dsbench.text import is_text, shown
 
 LEARNED, SCRIPTED = "learned", ("random", "optimal")  # who acts: a trained backbone, or a policy without one
 
+# In which a run draws at random: initial weights; batches and dropout; the data; the evaluation's episodes and actions.
+Role: TypeAlias = Literal["init", "batches", "data", "eval"]
+ROLES: tuple[Role, ...] = ("init", "batches", "data", "eval")
+
 DEVICE = "(auto|cpu|cuda(:[0-9]{1,4})?)"  # as a regular expression
 _DEEPEST, _LARGEST = 8, 2**63 - 1  # of an option: lists in lists, and a whole number of either sign
 
@@ -42,6 +46,11 @@ TargetReturn: TypeAlias = Annotated[float, Field(ge=-1e9, le=1e9)]  # single pre
 def _as_tuple(value: Any) -> Any:
     """Lists of JSON and YAML, and a single word, become the tuple that strict checking asks for."""
     return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str) else value
+
+
+def _each_once(roles: tuple[Role, ...]) -> tuple[Role, ...]:
+    """In the order of `ROLES`, so that equal settings are written alike."""
+    return tuple(role for role in ROLES if role in roles)
 
 
 def _says_a_size(text: str) -> str:
@@ -111,13 +120,14 @@ class DataConfig(Section):
     timesteps: Count | None = Field(
         default=None, description="as many whole episodes as have so many timesteps between them; null: data.episodes"
     )
-    seed: Seed = Field(default=0, description="seed of the data, apart from the run's seed")
+    seed: Seed | None = Field(default=None, description="holds the data still whatever the run's seed; null: vary")
     permute_returns: bool = Field(default=False, description="control: deal the returns out to the episodes at random")
     top_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         default=None, description="keep the best x % of the episodes by return; null: all (%BC: condition none and 10)"
     )
     allow_other_physics: bool = Field(
-        default=False, description="learn from data that another version of the simulation made; the row says so"
+        default=False,
+        description="learn from data that another version or form of the environment made; the row says so",
     )
 
 
@@ -126,7 +136,9 @@ class WrapperConfig(Section):
 
     tokens: Literal["joint", "separate"] = Field(default="joint", description="one token a timestep, or one a kind")
     condition: Literal["return", "none"] = Field(default="return", description="return-to-go, or behaviour cloning")
-    previous_action: bool | None = Field(default=None, description="feed the last action; null: unless memoryless")
+    previous_action: bool | None = Field(
+        default=None, description="feed the last action; null: to all but mlp, framestack and their like"
+    )
     time: Literal["sinusoidal", "none", "table"] = Field(default="sinusoidal", description="encoding of the timestep")
     max_timestep: Count | None = Field(default=None, description="size of the table of timesteps")
     time_std: NonNegative = Field(default=0.02, description="spread of the table of timesteps at the start")
@@ -192,7 +204,7 @@ class EvalConfig(Section):
 
     episodes: Count = Field(default=500, description="held-out episodes that are reported")
     selection_episodes: Count = Field(default=100, description="other episodes that choose the best checkpoint")
-    seed: Seed = Field(default=0, description="seed of the episodes, apart from the run's seed")
+    seed: Seed | None = Field(default=None, description="holds the episodes still whatever the run's seed; null: vary")
     target_return: TargetReturn | None = Field(
         default=None, description="target return; null: by the environment's rule"
     )
@@ -225,7 +237,10 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
     measure: MeasureConfig = MeasureConfig()
-    seed: Seed = Field(default=0, description="drives initialisation, batches and dropout")
+    seed: Seed = Field(default=0, description="moves everything that vary names")
+    vary: Annotated[tuple[Role, ...], BeforeValidator(_as_tuple), AfterValidator(_each_once)] = Field(
+        default=ROLES, min_length=1, description="what the seed moves: weights, batches and dropout, data, episodes"
+    )
     threads: int = Field(default=1, ge=1, le=4096, description="threads of the worker")
     device: str = Field(default="auto", pattern=f"^{DEVICE}$", description="auto, cpu, cuda or cuda:<i>")
     precision: Literal["fp32", "bf16"] = Field(

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from dsbench.batches import Batch, Observation
 from dsbench.decision.compiled_tokens import CompiledTokens
-from dsbench.decision.heads import ActionDistribution, Decode, decode_action
+from dsbench.decision.encoders import check_seen
+from dsbench.decision.heads import ActionDistribution, Decode
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
 
@@ -27,6 +28,9 @@ class Actor:
         window: timesteps K that windowed acting keeps.
         compiled: stateful only, without Python between operators: the backbone's step, see `dsbench.backbones.compiled`, and
             on the CPU the tokens too.
+
+    Attributes:
+        clipped: (B,) bool, rows whose last action lay outside the space before it was put inside.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Actor:
         if acting == "windowed" and not window:
             raise UsageError(f"windowed acting needs a window of at least 1 timestep, got {window!r}")
         self.policy = policy
+        self.clipped = torch.zeros(batch_size, dtype=torch.bool)
         self._memory = (
             _Stateful(policy, batch_size, compiled)
             if acting == "stateful"
@@ -71,7 +76,8 @@ class Actor:
         """Action distribution of each row; arguments as in `DecisionSequence.act`."""
         if previous_action is None:
             previous_action = self.policy.no_action(len(timestep), timestep.device)
-        hidden = self._memory.hidden(observation, return_to_go, previous_action, first, timestep)
+        check_seen(self.policy.observation_encoder, observation)
+        hidden = self._memory.hidden(observation, return_to_go.double(), previous_action, first, timestep)
         return self.policy.distribution(hidden, action_mask)
 
     def act(
@@ -82,8 +88,10 @@ class Actor:
         generator: torch.Generator | None = None,
         **arguments: Any,
     ) -> Tensor:
-        """(B,) or (B, A) actions; arguments as in `distribution`."""
-        return decode_action(self.distribution(observation, **arguments), decode, generator)
+        """(B,) or (B, A) actions, in the space; arguments and errors as in `DecisionSequence.act`."""
+        chosen = self.policy.choose(self.distribution(observation, **arguments), decode, generator)
+        self.clipped = chosen.clipped
+        return chosen.action
 
 
 class _Stateful:
@@ -169,7 +177,7 @@ class _Windowed:
             shape = (-1, *[1] * (old.dim() - 1))
             shifted = torch.where(full.view(shape), old.roll(-1, dims=1), old)
             cleared = torch.where(first.view(shape), torch.zeros_like(shifted), shifted)
-            cleared[rows, slot] = value
+            cleared[rows, slot] = value.to(old.dtype)
             self.kept[name] = cleared
         self.count = slot + 1
 

@@ -19,7 +19,7 @@ from dsbench.batches import Observation
 from dsbench.decision.encoders import tensor_type
 from dsbench.decision.wrapper import DecisionSequence, DecisionTokens
 
-_WHOLE = "observation"  # the name of one that has no parts
+_WHOLE, _PART = "observation", "observation/"  # the name of one that has no parts, and how that of a part begins
 
 
 class CompiledTokens:
@@ -35,7 +35,7 @@ class CompiledTokens:
     def __init__(self, policy: DecisionSequence, rows: int) -> None:
         self._seen = _blank(policy.observation_space, rows)
         function = _Tokens(policy, list(self._seen))
-        self._return_to_go = torch.zeros(rows)
+        self._return_to_go = torch.zeros(rows, dtype=torch.float64)
         self._action = policy.no_action(rows, torch.device("cpu"))
         self._first, self._timestep = torch.zeros(rows, dtype=torch.bool), torch.zeros(rows, dtype=torch.long)
         buffers = {
@@ -85,18 +85,22 @@ class _Tokens(nn.Module):
     def lists(self, values: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
         """Tokens before and after the reset."""
         parts, rest = values[: len(self._seen)], values[len(self._seen) :]
-        observation: Observation = parts[0] if self._seen == [_WHOLE] else dict(zip(self._seen, parts, strict=True))
+        keys = [name.removeprefix(_PART) for name in self._seen]
+        observation: Observation = parts[0] if self._seen == [_WHOLE] else dict(zip(keys, parts, strict=True))
         tokens = self.policy.decision_tokens(observation, *rest)
         return tokens.before_reset, tokens.after_reset
 
 
 def _named(observation: Observation) -> dict[str, Tensor]:
-    return observation if isinstance(observation, dict) else {_WHOLE: observation}
+    """Under names that no key of a dictionary can take from another input."""
+    if isinstance(observation, dict):
+        return {_PART + key: value for key, value in observation.items()}
+    return {_WHOLE: observation}
 
 
 def _blank(space: gym.Space[Any], rows: int) -> dict[str, Tensor]:
     """Zeros for the observations of `rows` rows."""
-    parts = dict(space.items()) if isinstance(space, spaces.Dict) else {_WHOLE: space}
+    parts = {_PART + key: part for key, part in space.items()} if isinstance(space, spaces.Dict) else {_WHOLE: space}
     return {
         name: torch.zeros(rows, *(part.shape or ()), dtype=tensor_type(np.dtype(part.dtype)))
         for name, part in sorted(parts.items())

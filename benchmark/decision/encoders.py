@@ -15,39 +15,64 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from dsbench.decision.scaling import (
+    OBSERVATIONS,
+    KeepsFloat64,
+    Spread,
+    is_wide,
+    note_on_observations,
+    note_on_returns,
+    resolution,
+    rounding_of_returns,
+)
+from dsbench.decision.spaces import check_keys
 from dsbench.episodes import Episodes, Observations
 from dsbench.errors import UsageError
 
 Activation = Literal["none", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
-_KEPT = {"uint8": torch.uint8, "float16": torch.float32, "float32": torch.float32, "float64": torch.float32}
+_KEPT = {"uint8": torch.uint8, "float16": torch.float32, "float32": torch.float32, "float64": torch.float64}
+SCALING = (
+    2  # how new policies scale; 1 is how those of result version 1 do: nothing centred in float64, no centre of returns
+)
+FAR = 4.0  # spreads of the data's returns up to which they are told apart finely
 MIN_IMAGE = 16  # smaller uint8 boxes are treated as plain numbers
 
 
-class BoxEncoder(nn.Module):
-    """Numbers: standardised by the data's statistics, then linear. (*, ...) -> (*, W)."""
+class BoxEncoder(KeepsFloat64):
+    """Numbers: standardised by the data's statistics, then linear. (*, ...) -> (*, W).
+
+    Args:
+        wide: the numbers are centred in float64, since float32 does not hold them (see `dsbench.decision.scaling`).
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, space: spaces.Box, width: int) -> None:
+    def __init__(self, space: spaces.Box, width: int, wide: bool) -> None:
         super().__init__()
         self.rank = len(space.shape)
-        size = int(np.prod(space.shape))
+        size, dtype = int(np.prod(space.shape)), torch.float64 if wide else torch.float32
         self.linear = nn.Linear(size, width)
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("mean", torch.zeros(size, dtype=dtype))
+        self.register_buffer("std", torch.ones(size, dtype=dtype))
 
-    def fit(self, values: np.ndarray) -> None:
-        """Take mean and standard deviation from (N, ...) data; a constant feature keeps its scale."""
-        flat = values.reshape(len(values), -1).astype(np.float64)
-        std = flat.std(0)
-        self.mean.copy_(torch.from_numpy(flat.mean(0)))
-        self.std.copy_(torch.from_numpy(np.where(std < 1e-6, 1.0, std)))
+    def fit(self, values: np.ndarray, name: str = OBSERVATIONS) -> list[str]:
+        """Take mean and standard deviation from (N, ...) data; a feature that is constant but for rounding keeps its scale.
+
+        Returns:
+            a sentence on those that vary by hardly more than that.
+        """
+        found = Spread.of(values.reshape(len(values), -1))
+        seen_as = np.dtype(np.float64 if self.mean.dtype == torch.float64 else np.float32)
+        rounding = resolution(seen_as, found.largest)
+        self.mean.copy_(torch.from_numpy(found.centre))
+        self.std.copy_(torch.from_numpy(np.where(found.spread <= rounding, 1.0, found.spread)))
+        return note_on_observations(name, found, rounding)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         flat = x.flatten(x.dim() - self.rank) if self.rank else x.unsqueeze(-1)
-        normal = (flat.to(self.mean.dtype) - self.mean) / self.std
+        normal = ((flat.to(self.mean.dtype) - self.mean) / self.std).to(self.linear.weight.dtype)
         if mask is not None:
             normal = normal * mask.unsqueeze(-1)  # padding becomes zero after normalising, not minus the mean
         return self.linear(normal)
@@ -61,12 +86,25 @@ class DiscreteEncoder(nn.Module):
         self.start = int(space.start)
         self.table = nn.Embedding(int(space.n), width)
 
-    def fit(self, values: np.ndarray) -> None:
+    def fit(self, values: np.ndarray, name: str = OBSERVATIONS) -> list[str]:
         """Nothing to fit."""
+        return []
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        # Padding is zero, which need not be in the space, and an exported table read outside is memory of something else.
+        # What comes from data or an environment is refused before (`check_seen`), never clamped unseen.
         index = (x.long() - self.start).clamp(0, self.table.num_embeddings - 1)
         return self.table(index)
+
+    def check(self, x: Tensor, name: str) -> None:
+        """`UsageError` where a number is not of the space."""
+        n = self.table.num_embeddings
+        outside = (x < self.start) | (x >= self.start + n)
+        if bool(outside.any()):
+            raise UsageError(
+                f"{name} is {x[outside].flatten()[0].item()}; expected a whole number from {self.start} to "
+                f"{self.start + n - 1}, as its space has them"
+            )
 
 
 class ImageEncoder(nn.Module):
@@ -84,8 +122,9 @@ class ImageEncoder(nn.Module):
         )  # fmt: skip
         self.linear = nn.Linear(32 * math.ceil(height / 8) * math.ceil(broad / 8), width)
 
-    def fit(self, values: np.ndarray) -> None:
+    def fit(self, values: np.ndarray, name: str = OBSERVATIONS) -> list[str]:
         """Nothing to fit: pixels are divided by 255."""
+        return []
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         leading = x.shape[:-3]
@@ -98,33 +137,65 @@ class ImageEncoder(nn.Module):
 class DictEncoder(nn.Module):
     """Parts of a dictionary, by sorted key, summed. {key: (*, ...)} -> (*, W)."""
 
-    def __init__(self, space: spaces.Dict, width: int) -> None:
+    def __init__(self, space: spaces.Dict, width: int, scaling: int) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict({key: make_encoder(space[key], width) for key in sorted(space.keys())})
+        check_keys(space)
+        self.keys = sorted(space.keys())
+        for key in self.keys:
+            if isinstance(space[key], spaces.Dict):
+                raise UsageError(
+                    f"the observation's part {key!r} is a dictionary itself; expected Box or Discrete parts: wrap the "
+                    "environment in gymnasium.wrappers.FlattenObservation, or merge its dictionaries"
+                )
+        self.parts = nn.ModuleDict({part_name(key): make_encoder(space[key], width, scaling) for key in self.keys})
 
-    def fit(self, values: Observations) -> None:
+    @property
+    def by_key(self) -> dict[str, nn.Module]:
+        """The encoder of each part."""
+        return {key: self.parts[part_name(key)] for key in self.keys}
+
+    def fit(self, values: Observations, name: str = OBSERVATIONS) -> list[str]:
         """Fit each part."""
         assert isinstance(values, Mapping)
-        for key, part in self.parts.items():
-            part.fit(values[key])  # type: ignore[operator]
+        told = [part.fit(values[key], f"{name}.{key}") for key, part in self.by_key.items()]  # type: ignore[operator]
+        return [note for notes in told for note in notes]
 
     def forward(self, x: dict[str, Tensor], mask: Tensor | None) -> Tensor:
-        return torch.stack([part(x[key], mask) for key, part in self.parts.items()]).sum(0)
+        return torch.stack([part(x[key], mask) for key, part in self.by_key.items()]).sum(0)
 
 
-def make_encoder(space: gym.Space, width: int) -> nn.Module:  # type: ignore[type-arg]
+def part_name(key: str) -> str:
+    """`key` as the name of a module: itself, or spelt out where torch could take it for something else.
+
+    That is an attribute (``items``), a path (``a.b``), or code: exporting writes the names of modules into a program.
+    """
+    plain = key.isprintable() and not set(key) & set(".\"'\\") and not key.startswith(_SPELT)
+    return key if key and plain and not hasattr(_ANY_PARTS, key) else _SPELT + key.encode().hex()
+
+
+def make_encoder(space: gym.Space, width: int, scaling: int = SCALING) -> nn.Module:  # type: ignore[type-arg]
     """The encoder of an observation space; `UsageError` names a space that has none."""
     if isinstance(space, spaces.Dict):
-        return DictEncoder(space, width)
+        return DictEncoder(space, width, scaling)
     if isinstance(space, spaces.Discrete):
         return DiscreteEncoder(space, width)
     if isinstance(space, spaces.Box):
-        return ImageEncoder(space, width) if is_image(space) else BoxEncoder(space, width)
+        wide = scaling > 1 and is_wide(space.dtype)
+        return ImageEncoder(space, width) if is_image(space) else BoxEncoder(space, width, wide)
     raise UsageError(f"observation space {space} is not supported; expected Box, Discrete or a Dict of these")
 
 
+def check_seen(encoder: nn.Module, observation: Any, name: str = "the observation") -> None:
+    """`UsageError` where a discrete observation, or a discrete part of one, is not of its space."""
+    if isinstance(encoder, DiscreteEncoder):
+        encoder.check(observation, name)
+    elif isinstance(encoder, DictEncoder):
+        for key, part in encoder.by_key.items():
+            check_seen(part, observation[key], f"{name}'s part {key!r}")
+
+
 def tensor_type(dtype: np.dtype[Any]) -> torch.dtype:
-    """Of what an exported policy takes: floats are float32, pixels stay, other numbers are int64."""
+    """Of what an exported policy is shown: floats and pixels stay (float16 is float32), other numbers are int64."""
     return _KEPT.get(dtype.name, torch.int64)
 
 
@@ -134,6 +205,9 @@ def is_image(space: spaces.Box) -> bool:
         return False
     sides = space.shape[:2] if space.shape[-1] <= 4 else space.shape[1:]
     return min(sides) >= MIN_IMAGE
+
+
+_SPELT, _ANY_PARTS = "key:", nn.ModuleDict()
 
 
 class ActionEncoder(nn.Module):
@@ -157,23 +231,54 @@ class ActionEncoder(nn.Module):
         return next(self.parameters()).dtype
 
 
-class ReturnEncoder(nn.Module):
-    """Return-to-go divided by `return_scale`, then linear. (*,) -> (*, W)."""
+class ReturnEncoder(KeepsFloat64):
+    """Return-to-go as numbers of size 1, then linear. (*,) -> (*, W).
+
+    Two numbers, centred and divided by spreads of the data. The *fine* one by mean and spread of whole returns, no further
+    out than `FAR`: it tells 8,000 from 8,001.6 where returns differ by so much, and does not drown all else late in an
+    episode, when thousands of spreads of the return are spent. The *coarse* one by mean and spread of what is left at every
+    timestep: it tells those apart. Not centred, the return-to-go is divided by one scale and that is all, as papers do.
+    """
 
     return_scale: Tensor
+    return_centre: Tensor | None
+    limits: Tensor
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, centred: bool) -> None:
         super().__init__()
-        self.linear = nn.Linear(1, width)
-        self.register_buffer("return_scale", torch.ones(()))
+        self.linear = nn.Linear(2 if centred else 1, width)
+        self.register_buffer("return_scale", torch.ones(2, dtype=torch.float64) if centred else torch.ones(()))
+        self.register_buffer("return_centre", torch.zeros(2, dtype=torch.float64) if centred else None)
+        limits = torch.tensor([FAR, math.inf], dtype=torch.float64) if centred else None
+        self.register_buffer("limits", limits, persistent=False)
 
-    def fit(self, episodes: Episodes, return_scale: float | None) -> None:
-        """Scale by `return_scale`, or by the spread of the data's returns (1 where all are equal)."""
-        spread = float(episodes.returns().std()) if return_scale is None else return_scale
-        self.return_scale.fill_(spread if spread > 1e-6 else 1.0)
+    def fit(self, episodes: Episodes, return_scale: float | None) -> list[str]:
+        """Scale by `return_scale` alone, or by the data; what does not vary in it keeps its scale.
+
+        Returns:
+            a sentence where returns vary by hardly more than rounding.
+        """
+        if self.return_centre is None:
+            spread = float(Spread.of(episodes.returns()).spread) if return_scale is None else return_scale
+            self.return_scale.fill_(spread if spread > 0 else 1.0)
+            return []
+        rounding = rounding_of_returns(episodes)
+        fine, coarse = Spread.of(episodes.returns()), Spread.of(episodes.returns_to_go())
+        coarse_scale = coarse.spread if coarse.spread > rounding else 1.0
+        scales = [fine.spread if fine.spread > rounding else coarse_scale, coarse_scale]
+        self.return_scale.copy_(torch.tensor([float(scale) for scale in scales], dtype=torch.float64))
+        self.return_centre.copy_(torch.tensor([float(fine.centre), float(coarse.centre)], dtype=torch.float64))
+        return note_on_returns(fine, rounding)
 
     def forward(self, return_to_go: Tensor) -> Tensor:
-        return self.linear((return_to_go.to(self.return_scale.dtype) / self.return_scale).unsqueeze(-1))
+        return self.linear(self.scaled(return_to_go).to(self.linear.weight.dtype))
+
+    def scaled(self, return_to_go: Tensor) -> Tensor:
+        """(*, 2), or (*, 1) where it is not centred: what the linear map sees."""
+        raw = return_to_go.to(self.return_scale.dtype).unsqueeze(-1)
+        if self.return_centre is None:
+            return raw / self.return_scale
+        return ((raw - self.return_centre) / self.return_scale).clamp(-self.limits, self.limits)
 
 
 class SinusoidalTime(nn.Module):

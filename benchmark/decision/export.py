@@ -1,7 +1,7 @@
-"""A trained policy as one ONNX file: encoders, backbone step and head, its state in and out, for use without dsbench.
+"""A trained policy as one ONNX file: a whole decision, its state in and out, for use without dsbench.
 
 Its metadata, and a JSON file beside it, say what goes in and comes out and how to act with it. Before anything is written
-the model is compared with `DecisionSequence.distribution_at`, over decisions that begin two episodes.
+the model is compared with what `DecisionSequence.act` does, over decisions that begin two episodes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from dsbench.backbones.compiled.functional import portable_copy
 from dsbench.backbones.compiled.onnx_step import OPSET, export_onnx, session
 from dsbench.backbones.state import State, flatten, unflatten
-from dsbench.decision.encoders import TableTime, tensor_type
+from dsbench.decision.encoders import BoxEncoder, DictEncoder, ReturnEncoder, TableTime, tensor_type
 from dsbench.decision.export_description import METADATA_KEY, describe, example_of
 from dsbench.decision.heads import Categorical
 from dsbench.decision.wrapper import DecisionSequence
@@ -26,6 +27,7 @@ from dsbench.errors import UsageError
 from dsbench.files import to_json, write_atomic
 
 BOUND = 1e-5  # largest accepted gap, relative to the largest value and absolute below 1
+PART = "observation/"  # how the name of a part of a dictionary begins
 DECISIONS, EPISODE = 20, 11  # of the comparison: decisions, and after how many an episode begins anew
 
 
@@ -57,44 +59,48 @@ class DecisionStep(nn.Module):
         self.initial = flatten(self._like)
         self.state_names = [f"state/{name}" for name in self.initial]
         self.inputs = [*self.given(self.sample(np.random.default_rng(0))), *self.state_names]
-        self.outputs = ["logits" if policy.discrete else "action", *(f"new_{name}" for name in self.state_names)]
+        decided = ["action", "logits"] if policy.discrete else ["action"]
+        self.outputs = [*decided, *(f"new_{name}" for name in self.state_names)]
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         named = dict(zip(self.inputs, values, strict=True))
         state = unflatten({name: named[f"state/{name}"] for name in self.initial}, self._like)
-        out, state = decide(self.policy, named, state)
+        decided, state = decide(self.policy, named, state)
         flat = flatten(state)
-        return out, *(flat[name].to(first.dtype) for name, first in self.initial.items())
+        return *decided, *(flat[name].to(first.dtype) for name, first in self.initial.items())
 
     def given(self, sample: dict[str, Tensor]) -> dict[str, Tensor]:
         """The entries of a sample that this policy looks at."""
         unused = {"return_to_go": self.policy.return_encoder is None, "timestep": self.policy.time is None}
-        unused["previous_action"] = self.policy.action_encoder is None
+        unused |= {"previous_action": self.policy.action_encoder is None, "action_mask": not self.policy.discrete}
         return {name: value for name, value in sample.items() if not unused.get(name, False)}
 
     def sample(self, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Random arguments of a decision, each (1, ...)."""
-        space = self.policy.observation_space
-        space.seed(int(rng.integers(2**31)))
-        seen = space.sample()
-        parts = {f"observation/{key}": seen[key] for key in seen} if isinstance(seen, dict) else {"observation": seen}
-        shape = self.policy.action_shape
-        action = (
-            np.int64(rng.integers(self.policy.head.out_features)) if self.policy.discrete else rng.normal(size=shape)
-        )
+        """Random arguments of a decision as the policy's data had them, each (1, ...)."""
+        policy = self.policy
+        encoder, space = policy.observation_encoder, policy.observation_space
+        seen = _seen(encoder, space, rng)
+        parts = {PART + key: value for key, value in seen.items()} if isinstance(seen, dict) else {"observation": seen}
+        action = policy.no_action(1, torch.device("cpu"))
+        if policy.bounds is None:
+            action += int(rng.integers(policy.head.out_features))
+        else:
+            action = policy.bounds(torch.from_numpy(rng.normal(size=action.shape)))
+        allowed = rng.random((1, policy.head.out_features)) < 0.5
+        allowed[0, int(rng.integers(allowed.shape[1]))] = True
         return {
-            **{name: _row(value) for name, value in parts.items()},
-            "return_to_go": _row(rng.normal()),
-            "previous_action": _row(action),
+            **parts,
+            "return_to_go": _asked(policy.return_encoder, rng),
+            "previous_action": action,
             "first": torch.tensor([False]),
             "timestep": torch.tensor([0]),
+            "action_mask": torch.from_numpy(allowed),
         }
 
 
-def decide(policy: DecisionSequence, named: dict[str, Tensor], state: State) -> tuple[Tensor, State]:
-    """`distribution_at` with arguments by their names in the file: logits or the action, and the new state."""
-    prefix = "observation/"
-    parts = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+def decide(policy: DecisionSequence, named: dict[str, Tensor], state: State) -> tuple[list[Tensor], State]:
+    """What `DecisionSequence.act` does, with arguments by their names in the file: the action, logits, the new state."""
+    parts = {name.removeprefix(PART): value for name, value in named.items() if name.startswith(PART)}
     first = named["first"]
     distribution, state = policy.distribution_at(
         parts or named["observation"],
@@ -103,8 +109,32 @@ def decide(policy: DecisionSequence, named: dict[str, Tensor], state: State) -> 
         previous_action=named.get("previous_action"),
         first=first,
         timestep=named.get("timestep", torch.zeros_like(first, dtype=torch.long)),
+        action_mask=named.get("action_mask"),
     )
-    return distribution.logits if isinstance(distribution, Categorical) else distribution.mode(), state
+    if isinstance(distribution, Categorical):
+        return [distribution.mode(), distribution.logits], state
+    assert policy.bounds is not None
+    return [policy.bounds(distribution.mode())], state
+
+
+def _seen(encoder: nn.Module, space: gym.Space[Any], rng: np.random.Generator) -> Any:
+    """(1, ...) what an encoder was fitted to; a dictionary of it where the space is one."""
+    if isinstance(encoder, DictEncoder):
+        return {key: _seen(part, space[key], rng) for key, part in encoder.by_key.items()}  # type: ignore[index]
+    if isinstance(encoder, BoxEncoder):
+        near = encoder.mean.numpy() + encoder.std.numpy() * rng.normal(size=len(encoder.mean))
+        near = np.clip(near.reshape(space.shape), space.low, space.high)  # type: ignore[attr-defined]
+        return _row(near.astype(space.dtype))
+    space.seed(int(rng.integers(2**31)))
+    return _row(space.sample())
+
+
+def _asked(encoder: ReturnEncoder | None, rng: np.random.Generator) -> Tensor:
+    """(1,) a return-to-go that is no further from the data's than they are from each other."""
+    if encoder is None:
+        return torch.zeros(1)
+    centre = 0.0 if encoder.return_centre is None else float(encoder.return_centre[0])
+    return torch.tensor([centre + float(encoder.return_scale.flatten()[0]) * rng.normal()], dtype=torch.float64)
 
 
 @torch.no_grad()
@@ -168,8 +198,10 @@ def largest_gap(model: bytes, step: DecisionStep, policy: DecisionSequence) -> f
         expected, state = decide(policy, step.given(named), state)
         feed = {name: value.numpy() for name, value in step.given(named).items()}
         found = runner.run(step.outputs, {**feed, **carried})
-        carried = dict(zip(step.state_names, found[1:], strict=True))
-        gaps += [_gap(a, b.numpy()) for a, b in zip(found, [expected, *flatten(state).values()], strict=True)]
+        carried = dict(zip(step.state_names, found[len(expected) :], strict=True))
+        skipped = len(expected) - 1  # an action out of logits: two that all but tie may well change places
+        wanted = [*expected[skipped:], *flatten(state).values()]
+        gaps += [_gap(a, b.numpy()) for a, b in zip(found[skipped:], wanted, strict=True)]
     return float(np.max(gaps))  # a NaN stays one
 
 
@@ -183,4 +215,7 @@ def _gap(found: np.ndarray, expected: np.ndarray) -> float:
     if not found.size:
         return 0.0
     a, b = found.astype(np.float64), expected.astype(np.float64)
+    if not (np.isneginf(a) == np.isneginf(b)).all():
+        return float("inf")
+    a, b = (np.where(np.isneginf(both), 0.0, both) for both in (a, b))  # logits of what is not allowed
     return float(np.abs(a - b).max() / max(1.0, np.abs(b).max()))

@@ -10,18 +10,19 @@ from torch import Tensor
 
 from dsbench.decision.wrapper import DecisionSequence
 
-FORMAT = "dsbench-policy/1"
+FORMAT = "dsbench-policy/2"  # 1: actions were not put into their space, and there were no masks
 METADATA_KEY = "dsbench"
 MEANINGS = {
     "observation": "what the environment shows, raw: the scaling that was fitted in training is inside the model",
     "return_to_go": "return still asked for, raw: the target at an episode's first decision, then less every reward "
     "received",
-    "previous_action": "action taken one timestep before; ignored where first is true",
+    "previous_action": "action one timestep before, as it came out; ignored where first is true",
     "first": "true at the first decision of an episode; the state passed in is then ignored",
     "timestep": "position in the episode, from 0",
-    "logits": "unnormalised log-probabilities of actions 0, 1, ...; take the largest, or draw; an action that is not "
-    "allowed is yours to leave out",
-    "action": "the action, in the units of the environment",
+    "action_mask": "true for each action that is allowed now; all true (or all false) where the environment forbids none",
+    "action": "what to do: an action that the space holds, of its type, and one that is allowed",
+    "logits": "unnormalised log-probabilities of actions 0, 1, ..., -inf where one is not allowed; the action is that of the "
+    "largest, draw from them for another",
     "state": "output new_state of the same name one decision before",
     "new_state": "input state of the same name one decision later",
 }
@@ -42,15 +43,17 @@ def describe(step: Step, arguments: Mapping[str, Tensor]) -> dict[str, Any]:
     from dsbench import __version__
 
     leaves = list(step.initial.values())
-    width = step.policy.head.out_features
-    results = [torch.zeros(1, width), *leaves]
+    policy = step.policy
+    action = policy.no_action(1, torch.device("cpu"))
+    results = [action, *([torch.zeros(1, policy.head.out_features)] if policy.discrete else []), *leaves]
     return {
         "format": FORMAT,
         "dsbench": __version__,
         "backbone": type(step.policy.backbone).__name__,
         "inputs": [_described(name, value) for name, value in arguments.items()],
         "outputs": [_described(name, value) for name, value in zip(step.outputs, results, strict=True)],
-        "state": dict(zip(step.state_names, step.outputs[1:], strict=True)),
+        "scaling": _scaling(policy),
+        "state": dict(zip(step.state_names, step.outputs[len(results) - len(leaves) :], strict=True)),
         "initial_state": {name: _initial(leaf) for name, leaf in zip(step.state_names, leaves, strict=True)},
     }
 
@@ -64,7 +67,6 @@ def example_of(step: Step, model: str, *, asked: bool) -> Sequence[str]:
         asked: whether the metadata hold a target return.
     """
     conditioned = "return_to_go" in step.inputs
-    chosen = 'out["logits"].argmax(-1)' if step.policy.discrete else 'out["action"]'
     fill = "the observation and the return-to-go" if conditioned else "the observation"
     lines = [
         "import json, numpy as np, onnxruntime",
@@ -73,19 +75,32 @@ def example_of(step: Step, model: str, *, asked: bool) -> Sequence[str]:
         'feed = {i["name"]: np.zeros(i["shape"], i["dtype"]) for i in spec["inputs"]}',
         'feed["first"][:] = True  # an episode begins: the model itself starts from the initial state',
     ]
+    if "action_mask" in step.inputs:
+        lines.append(
+            'feed["action_mask"][:] = True  # where the environment forbids actions: its mask, at every timestep'
+        )
     if conditioned and asked:
         lines.append('feed["return_to_go"][:] = spec["trained"]["target_return"]  # later: -= reward')
     lines += [
         f"for _ in range(3):  # fill {fill} of feed here",
         '    out = dict(zip([o["name"] for o in spec["outputs"]], model.run(None, feed)))',
         '    feed.update({old: out[new] for old, new in spec["state"].items()})',
-        f'    feed["first"][:] = False; action = {chosen}',
+        '    feed["first"][:] = False; action = out["action"]',
     ]
     if "previous_action" in step.inputs:
         lines.append('    feed["previous_action"] = action')
     if "timestep" in step.inputs:
         lines.append('    feed["timestep"] += 1')
     return [*lines, "    print(action)"]
+
+
+def _scaling(policy: DecisionSequence) -> dict[str, Any]:
+    """What is done inside to the return-to-go: fine and coarse centre and scale, or one scale alone."""
+    encoder = policy.return_encoder
+    if encoder is None:
+        return {}
+    centre = None if encoder.return_centre is None else encoder.return_centre.tolist()
+    return {"return_centre": centre, "return_scale": encoder.return_scale.tolist()}
 
 
 def _described(name: str, value: Tensor) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dsbench.errors import UsageError
+
 Decode = Literal["argmax", "sample"]
 
 
@@ -29,6 +31,9 @@ class ActionDistribution(Protocol):
     def loss(self, action: Tensor, mask: Tensor) -> Tensor:
         """Scalar: sum of the losses at the real entries (`mask` True) divided by their number."""
 
+    def is_finite(self) -> bool:
+        """Whether it says in every row what to do."""
+
 
 class Categorical:
     """Distribution over `A` discrete actions.
@@ -40,6 +45,12 @@ class Categorical:
 
     def __init__(self, logits: Tensor, action_mask: Tensor | None = None) -> None:
         if action_mask is not None:
+            if action_mask.shape != logits.shape:
+                raise UsageError(
+                    f"the action mask has shape {tuple(action_mask.shape)}; expected {tuple(logits.shape)}, a row for each "
+                    "decision and a truth value for each action"
+                )
+            action_mask = action_mask.bool()  # gymnasium's masks are of any type
             # A row that allows nothing is padding; leaving it as it is avoids a softmax over -inf alone.
             allowed = action_mask | ~action_mask.any(-1, keepdim=True)
             logits = logits.masked_fill(~allowed, float("-inf"))
@@ -59,6 +70,9 @@ class Categorical:
     def loss(self, action: Tensor, mask: Tensor) -> Tensor:
         nll = F.cross_entropy(self.logits[mask], action[mask], reduction="sum")
         return nll / mask.sum()
+
+    def is_finite(self) -> bool:
+        return bool(self.logits.amax(-1).isfinite().all())  # forbidden ones are -inf; the largest is NaN if one is
 
 
 class Deterministic:
@@ -85,6 +99,9 @@ class Deterministic:
         return F.mse_loss(self.mean[mask], action[mask].to(self.mean.dtype), reduction="sum") / (
             mask.sum() * self.mean.shape[-1]
         )
+
+    def is_finite(self) -> bool:
+        return bool(self.mean.isfinite().all())
 
 
 def decode_action(distribution: ActionDistribution, decode: Decode, generator: torch.Generator | None = None) -> Tensor:

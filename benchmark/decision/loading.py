@@ -20,6 +20,7 @@ from torch import Tensor
 from dsbench.backbones.hippo import shapes_alone
 from dsbench.config.settings import WrapperConfig
 from dsbench.decision.allowance import Allowance, TooMuch
+from dsbench.decision.encoders import SCALING
 from dsbench.decision.policy import build_policy
 from dsbench.decision.spaces import LARGEST, space_from_json
 from dsbench.decision.wrapper import DecisionSequence
@@ -46,6 +47,7 @@ class Description(Stored):
     observation_space: dict[str, Any]
     action_space: dict[str, Any]
     wrapper: dict[str, Any]
+    scaling: int = Field(default=1, ge=1, le=SCALING)
 
 
 def policy_of(checkpoint: Checkpoint, place: Path, settings: Mapping[str, Any] | None = None) -> DecisionSequence:

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from dsbench.backbones.factory import make_backbone
+from dsbench.decision.encoders import SCALING
 from dsbench.decision.spaces import space_from_json, space_to_json
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
@@ -31,6 +32,7 @@ def policy_spec(
         "observation_space": space_to_json(observation_space),
         "action_space": space_to_json(action_space),
         "wrapper": wrapper,
+        "scaling": SCALING,
     }
 
 
@@ -41,6 +43,7 @@ def build_policy(spec: dict[str, Any]) -> DecisionSequence:
         space_from_json(spec["observation_space"]),
         space_from_json(spec["action_space"]),
         **spec["wrapper"],
+        scaling=spec.get("scaling", 1),  # result version 1 did not say
     )
 
 

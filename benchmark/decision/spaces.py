@@ -20,11 +20,13 @@ from dsbench.records.manifest import reason_of
 LARGEST = 2**22  # entries of all boxes in a space: two thousand pixels squared
 MOST = 2**31 - 1  # numbers of a discrete space
 HIGHEST_RANK = 8
+LONGEST_KEY = 1000  # characters
 
 
 def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     """Box, Discrete and Dict as plain JSON values; infinite bounds become null."""
     if isinstance(space, spaces.Dict):
+        check_keys(space)
         return {"kind": "dict", "parts": {key: space_to_json(space[key]) for key in sorted(space.keys())}}
     if isinstance(space, spaces.Discrete):
         return {"kind": "discrete", "n": int(space.n), "start": int(space.start)}
@@ -37,6 +39,17 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
             "high": _bound(space.high),
         }
     raise UsageError(f"space {space} is not supported; expected Box, Discrete or a Dict of these")
+
+
+def check_keys(space: spaces.Dict) -> None:
+    """`UsageError` unless every key is a text that files can hold."""
+    for key in space.keys():  # noqa: SIM118  (a space is no mapping)
+        is_text = isinstance(key, str) and not any("\ud800" <= letter <= "\udfff" for letter in key)
+        if not is_text or len(key) > LONGEST_KEY:
+            raise UsageError(
+                f"a dictionary space has the key {reprlib.repr(key)}; expected a text of at most {LONGEST_KEY} characters, "
+                "none of them half a surrogate pair: rename it in the environment"
+            )
 
 
 def space_from_json(value: Any, largest: int = LARGEST) -> gym.Space[Any]:
@@ -122,7 +135,7 @@ class _Box(_Described):
 
 class _Dict(_Described):
     kind: Literal["dict"]
-    parts: dict[Annotated[str, Field(min_length=1, max_length=200)], _Space] = Field(min_length=1, max_length=1000)
+    parts: dict[Annotated[str, Field(max_length=LONGEST_KEY)], _Space] = Field(min_length=1, max_length=1000)
 
     def entries(self) -> int:
         return sum(part.entries() for part in self.parts.values())

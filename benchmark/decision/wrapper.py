@@ -21,13 +21,16 @@ from torch import Tensor, nn
 from dsbench.backbones import Backbone
 from dsbench.backbones.state import State
 from dsbench.batches import Batch, Observation
+from dsbench.decision.actions import Bounds, Chosen, NoDecision, check_tanh
 from dsbench.decision.encoders import (
     ACTIVATIONS,
+    SCALING,
     ActionEncoder,
     Activation,
     ReturnEncoder,
     SinusoidalTime,
     TableTime,
+    check_seen,
     make_encoder,
 )
 from dsbench.decision.heads import ActionDistribution, Categorical, Decode, Deterministic, decode_action
@@ -54,18 +57,21 @@ class DecisionSequence(nn.Module):
         action_space: Discrete, or a Box of rank 1.
         tokens: layout of a timestep.
         condition: ``return`` feeds the return-to-go, ``none`` is behaviour cloning.
-        previous_action: feed the last action; memoryless controls must not (a copied action is memory).
+        previous_action: feed the last action; None: unless the backbone is memoryless, for a copied action is memory. A
+            memoryless backbone that is told to see it is a control of its own, the copier.
         time: encoding of the episode's timestep; ``table`` needs `max_timestep`.
         combine: how the parts of a joint token are joined.
         encoder_width: width of each part before it is joined; None is `d_model` and no further map.
         encoder_activation: after each encoder.
         token_activation: after the parts were joined, before `time` is added.
         time_std: spread of the table of timesteps at the start.
-        return_scale: divisor of the return-to-go; None takes the spread of the data's returns.
+        return_scale: divisor of the return-to-go, and all that is done to it; None centres it and divides by the spread of
+            the data's returns.
         embedding_norm: layer norm on the tokens.
         action_tanh: bound continuous actions by tanh, scaled to the space.
         head_bias: whether the map to actions has a bias.
         embedding_dropout: probability of dropping an entry of a token.
+        scaling: `dsbench.decision.encoders.SCALING`; 1 for policies of result version 1.
 
     Raises:
         UsageError: a space, or a layout that this backbone cannot use.
@@ -79,7 +85,7 @@ class DecisionSequence(nn.Module):
         *,
         tokens: Tokens = "joint",
         condition: Literal["return", "none"] = "return",
-        previous_action: bool = True,
+        previous_action: bool | None = None,
         time: Literal["sinusoidal", "none", "table"] = "sinusoidal",
         max_timestep: int | None = None,
         combine: Literal["sum", "concat"] = "sum",
@@ -92,9 +98,11 @@ class DecisionSequence(nn.Module):
         action_tanh: bool = False,
         head_bias: bool = True,
         embedding_dropout: float = 0.0,
+        scaling: int = SCALING,
     ) -> None:
         super().__init__()
-        _check_layout(backbone, tokens, previous_action)
+        _check_layout(backbone, tokens)
+        previous_action = not backbone.memoryless if previous_action is None else previous_action
         self.backbone, self.tokens, self.combine = backbone, tokens, combine
         self.condition, self.previous_action = condition, previous_action
         self.observation_space, self.action_space = observation_space, action_space
@@ -102,9 +110,10 @@ class DecisionSequence(nn.Module):
         d_model = backbone.d_model
         width = encoder_width or d_model
 
-        self.observation_encoder = make_encoder(observation_space, width)
+        self.observation_encoder = make_encoder(observation_space, width, scaling)
         self.action_encoder = ActionEncoder(action_space, width) if previous_action else None
-        self.return_encoder = ReturnEncoder(width) if condition == "return" else None
+        centred = return_scale is None and scaling > 1
+        self.return_encoder = ReturnEncoder(width, centred) if condition == "return" else None
         self.activation = ACTIVATIONS[encoder_activation]()
         self.joiners = self._make_joiners(width, d_model, narrow=encoder_width is None)
         self.token_activation = ACTIVATIONS[token_activation]()
@@ -112,11 +121,14 @@ class DecisionSequence(nn.Module):
         self.norm = nn.LayerNorm(d_model) if embedding_norm else nn.Identity()
         self.dropout = nn.Dropout(embedding_dropout)
         self.head = _make_head(action_space, d_model, head_bias)
+        if action_tanh:
+            check_tanh(action_space)
         self.action_tanh = action_tanh and isinstance(action_space, spaces.Box)
         low, high = _bounds(action_space)
         self.register_buffer("action_low", low)
         self.register_buffer("action_high", high)
-        self.discrete = isinstance(action_space, spaces.Discrete)
+        self.bounds = Bounds(action_space) if isinstance(action_space, spaces.Box) else None
+        self.discrete = self.bounds is None
         self.action_shape: tuple[int, ...] = () if self.discrete else tuple(action_space.shape or ())
 
     # ------------------------------------------------------------------ training view
@@ -132,13 +144,16 @@ class DecisionSequence(nn.Module):
         """Backbone positions that one environment step takes."""
         return 1 if self.tokens == "joint" else len(self.parts)
 
-    def fit_normalisers(self, episodes: Episodes) -> None:
-        """Take observation statistics and, unless given, the return scale from offline data; checks that it fits."""
-        self.observation_encoder.fit(episodes.observations)  # type: ignore[operator]
-        if self.return_encoder is not None:
-            self.return_encoder.fit(episodes, self.return_scale)
+    def fit_normalisers(self, episodes: Episodes) -> list[str]:
+        """Take observation statistics and, unless given, those of returns from offline data; checks that it fits.
+
+        Returns:
+            sentences on what varies so little that rounding drowns it.
+        """
         if isinstance(self.time, TableTime):
             self.time.check_horizon(int(episodes.lengths.max()))
+        notes: list[str] = self.observation_encoder.fit(episodes.observations)  # type: ignore[operator]
+        return notes + (self.return_encoder.fit(episodes, self.return_scale) if self.return_encoder is not None else [])
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[ActionDistribution, State]:
         """Action distributions at every timestep of a batch, (B, T, ...), and the state after its last column."""
@@ -165,10 +180,12 @@ class DecisionSequence(nn.Module):
         return self.forward(batch)[0].loss(batch.action, batch.mask)
 
     def distribution(self, hidden: Tensor, action_mask: Tensor | None = None) -> ActionDistribution:
-        """What the head makes of (*, D) backbone outputs."""
+        """What the head makes of (*, D) backbone outputs; forbidden actions (`action_mask` False) have no probability."""
         out = self.head(hidden)
         if self.discrete:
             return Categorical(out, action_mask)
+        if action_mask is not None:
+            raise UsageError("an action mask stands beside continuous actions; expected one for Discrete actions only")
         if self.action_tanh:
             low, high = self.action_low, self.action_high
             assert isinstance(low, Tensor) and isinstance(high, Tensor)
@@ -194,25 +211,47 @@ class DecisionSequence(nn.Module):
         decode: Decode = "argmax",
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
-        """One decision a row.
+        """One decision a row, within the action space; feed what it returns back as the next `previous_action`.
 
         Args:
             observation: (B, ...).
             state: from `initial_state` or the last call.
-            return_to_go: (B,) raw units.
-            previous_action: (B,) or (B, A); None at the very first step.
+            return_to_go: (B,) raw units, best in float64: the target, less every reward received.
+            previous_action: (B,) or (B, A), as done; None at the very first step.
             first: (B,) bool, rows that begin an episode (their state is reset).
             timestep: (B,) position in the episode.
             action_mask: (B, A) bool, True = allowed.
 
         Returns:
-            (B,) or (B, A) actions and the new state.
+            (B,) or (B, A) actions, in the space and of its type, and the new state.
+
+        Raises:
+            NoDecision: the policy's output is not finite.
+            UsageError: a discrete observation that is not of its space, or a mask of another shape.
         """
+        check_seen(self.observation_encoder, observation)
         distribution, state = self.distribution_at(
             observation, state, return_to_go=return_to_go, previous_action=previous_action, first=first,
             timestep=timestep, action_mask=action_mask,
         )  # fmt: skip
-        return decode_action(distribution, decode, generator), state
+        return self.choose(distribution, decode, generator).action, state
+
+    def choose(
+        self, distribution: ActionDistribution, decode: Decode = "argmax", generator: torch.Generator | None = None
+    ) -> Chosen:
+        """What is done: the mode or a draw, put into the action space.
+
+        Raises:
+            NoDecision: the distribution is not finite.
+        """
+        if not distribution.is_finite():
+            raise NoDecision("the policy chose an action that is not finite: its weights or what it was shown are not")
+        raw = decode_action(distribution, decode, generator)
+        nowhere = torch.zeros(len(raw), dtype=torch.bool, device=raw.device)
+        if self.bounds is None:
+            return Chosen(raw, nowhere)
+        # tanh stays inside but for rounding
+        return Chosen(self.bounds(raw), nowhere if self.action_tanh else self.bounds.leaves(raw))
 
     def distribution_at(
         self,
@@ -258,7 +297,7 @@ class DecisionSequence(nn.Module):
 
     def no_action(self, rows: int, device: torch.device) -> Tensor:
         """Zeros in the place of an action that was not taken."""
-        dtype = torch.long if self.discrete else torch.float32
+        dtype = torch.long if self.bounds is None else self.bounds.dtype
         return torch.zeros(rows, *self.action_shape, dtype=dtype, device=device)
 
     # ------------------------------------------------------------------ optimiser
@@ -354,16 +393,12 @@ class DecisionSequence(nn.Module):
         return self.dropout(self.norm(token))
 
 
-def _check_layout(backbone: Backbone, tokens: str, previous_action: bool) -> None:
+def _check_layout(backbone: Backbone, tokens: str) -> None:
     name = type(backbone).__name__
     if tokens == "separate" and not backbone.separate_tokens:
         raise UsageError(
             f"{name} cannot use wrapper.tokens=separate: it sees fewer tokens at once than a timestep then has and would "
             "miss the rest of it; use wrapper.tokens=joint"
-        )
-    if backbone.memoryless and previous_action:
-        raise UsageError(
-            f"{name} is a memoryless control and runs with wrapper.previous_action=false: a copied action is memory"
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dsbench.inspection.ablation import Ablation, ablation
 from dsbench.inspection.attention import AttentionMap, attention_maps
 from dsbench.inspection.decays import decays
 from dsbench.inspection.memory_length import MemoryLength, memory_length
@@ -59,6 +60,7 @@ class Findings:
         attention: a layer each; empty for what does not attend.
         data_note: says so where it looked at a part of the run's data only; None where at all.
         memory, memory_before: effective memory length of the trained policy and of the one before its first update.
+        previous_actions: the score with previous actions drawn at random, beside the policy's own.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Findings:
     attention: list[AttentionMap]
     memory: MemoryLength
     memory_before: MemoryLength
+    previous_actions: Ablation
     data_note: str | None = None
 
 
@@ -92,6 +95,7 @@ def look_inside(run: OpenedRun) -> Findings:
         attention=attention_maps(run.policy, episodes),
         memory=memory_length(run.policy, episodes, seed=config.seed),
         memory_before=memory_length(run.untrained, episodes, seed=config.seed),
+        previous_actions=ablation(run),
         data_note=run.extent.note,
     )
 

@@ -14,7 +14,9 @@ import gymnasium as gym
 import torch
 
 from dsbench.config import RunConfig
+from dsbench.config.naming import RESULT_VERSION
 from dsbench.config.settings import DataConfig
+from dsbench.config.varying import init_seed, root
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy
 from dsbench.envs.catalogue import spec_of
@@ -25,6 +27,7 @@ from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 from dsbench.outside.source import Source
 from dsbench.outside.trust import using
+from dsbench.records.run_folder import RunFolder
 from dsbench.train import seeded
 from dsbench.trained import check_task, open_trained
 
@@ -53,6 +56,8 @@ class OpenedRun:
         policy: trained, in evaluation mode, on the CPU, in float64 (a look inside should add no rounding of its own).
         spec: how the policy is built.
         sources: the run's own code from outside.
+        targets: the returns that it was asked for by role, as JSON values.
+        result_version: under which it was made.
     """
 
     path: Path
@@ -61,6 +66,8 @@ class OpenedRun:
     policy: DecisionSequence
     spec: Mapping[str, Any]
     sources: Mapping[str, Source] = field(default_factory=dict)
+    result_version: int = RESULT_VERSION
+    targets: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -70,7 +77,7 @@ class OpenedRun:
     def untrained(self) -> DecisionSequence:
         """The same policy before its first update, in float64; what is not trained (normalisers) it has from the data."""
         with using(self.sources):
-            policy = initial_policy(self.config, self.spec).double()
+            policy = initial_policy(self.spec, init_seed(self.config, self.env.task, self.result_version)).double()
         policy.load_state_dict(dict(self.policy.named_buffers()), strict=False)
         return policy.eval()
 
@@ -90,14 +97,14 @@ class OpenedRun:
     @cached_property
     def episodes(self) -> Episodes:
         """The data that the run learned from, or the first of them; made again if they are not in the cache."""
-        data, extent = self.config.data, self.extent
+        data, extent, seed = self.config.data, self.extent, root(self.config, "data")
         episodes, _ = load_source(
-            self.env, data.recipe, extent.episodes, data.seed, timesteps=extent.timesteps,
+            self.env, data.recipe, extent.episodes, seed, timesteps=extent.timesteps,
             allow_other_physics=data.allow_other_physics,
         )  # fmt: skip
         if data.permute_returns:
-            episodes = permuted_returns(episodes, data.seed)
-        return episodes if data.top_percent is None else best_episodes(episodes, data.top_percent, data.seed)
+            episodes = permuted_returns(episodes, seed)
+        return episodes if data.top_percent is None else best_episodes(episodes, data.top_percent, seed)
 
 
 def extent_of(data: DataConfig, env: EnvSpec, entries: int) -> Extent:
@@ -139,12 +146,12 @@ def _entries(space: gym.Space[Any]) -> int:
     return math.prod(space.shape or ())
 
 
-def initial_policy(config: RunConfig, spec: Mapping[str, Any]) -> DecisionSequence:
-    """The policy as a run of `config` begins with it: the same description, drawn from the same named stream.
+def initial_policy(spec: Mapping[str, Any], seed: int) -> DecisionSequence:
+    """The policy as a run begins with it: the same description, drawn from the same stream.
 
     Its normalisers are not fitted yet: a run takes them from the data before the first update.
     """
-    with seeded(torch.device("cpu"), config.seed, "init"):
+    with seeded(torch.device("cpu"), seed):
         return build_policy(dict(spec))
 
 
@@ -158,4 +165,7 @@ def open_run(run: str | Path, *, trust_code: bool = False) -> OpenedRun:
     if found.weights_note is not None:
         raise UsageError(f"{run}: {found.weights_note}; expected a policy whose decisions can be told")
     policy = copy.deepcopy(found.policy).double().eval()
-    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources)
+    origin = RunFolder(found.path).read_provenance()
+    version = RESULT_VERSION if origin is None else origin.get("result_version") or 1
+    targets = found.meta.get("targets") or {}
+    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources, version, targets)

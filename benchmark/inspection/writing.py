@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from dsbench.files import to_json, write_below
+from dsbench.inspection.ablation import Ablation
+from dsbench.inspection.ablation_section import ablation_section, spread
 from dsbench.inspection.attention import mean_lag
 from dsbench.inspection.dynamics_section import CHANNELS, dynamics_section
 from dsbench.inspection.findings import QUANTILES, Findings
@@ -59,7 +61,7 @@ def report_of(found: Findings | None, drifts: Sequence[Drift] = ()) -> Report:
     """The page's content."""
     sections = []
     if found is not None:
-        sections = [memory_section(found), dynamics_section(found)]
+        sections = [memory_section(found), ablation_section(found.previous_actions), dynamics_section(found)]
         sections += [attention_section(found.attention)] if found.attention else []
     sections += [rounding_section(list(drifts))] if drifts else []
     if found is None:
@@ -77,6 +79,7 @@ def summary(found: Findings | None, drifts: Sequence[Drift] = ()) -> dict[str, A
             "run_id": found.name, "backbone": found.backbone, "env": found.env, "seed": found.seed,
             "longest_episode_tokens": found.tokens, "data_note": found.data_note,
             "memory": {"before": _memory(found.memory_before), "after": _memory(found.memory)},
+            "previous_actions": _ablation(found.previous_actions),
             "dynamics": [
                 {"layer": each.layer, "moved": each.moved, "before": _radii(each.before), "after": _radii(each.after)}
                 for each in found.dynamics
@@ -111,6 +114,19 @@ def _memory(memory: MemoryLength) -> dict[str, Any]:
     }
 
 
+def _ablation(found: Ablation) -> dict[str, Any]:
+    if found.own is None:
+        return {"not_played_because": found.reason}
+    return {
+        "metric": found.metric, "decode": found.decode, "episodes": len(found.own), "own": _finite(spread(found.own)),
+        "drawn_at_random": None if found.drawn is None else _finite(spread(found.drawn)),
+    }  # fmt: skip
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+
+
 def _radii(dynamics: Dynamics) -> dict[str, float | None]:
     radii, lives = dynamics.radii, half_lives(dynamics.radii)
     values = {
@@ -118,7 +134,7 @@ def _radii(dynamics: Dynamics) -> dict[str, float | None]:
         "median_half_life_tokens": np.median(lives), "longest_half_life_tokens": lives.max(),
         "median_condition": np.median(dynamics.condition),
     }  # fmt: skip
-    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+    return _finite(values)
 
 
 # ------------------------------------------------------------------ tidy tables
@@ -135,6 +151,8 @@ def tables(found: Findings | None, drifts: Sequence[Drift] = ()) -> Tables:
 def _of_run(found: Findings) -> Iterator[tuple[str, pd.DataFrame]]:
     both = (("before", found.memory_before), ("after", found.memory))
     yield "influence", pd.concat([_of_memory(memory).assign(weights=when) for when, memory in both])
+    if found.previous_actions.own is not None:
+        yield "previous_actions", _of_ablation(found.previous_actions)
     systems = [
         (each.layer, when, dynamics)
         for each in found.dynamics
@@ -174,6 +192,12 @@ def _of_memory(memory: MemoryLength) -> pd.DataFrame:
             "share_beyond": memory.beyond, "pairs": memory.pairs,
         }
     )  # fmt: skip
+
+
+def _of_ablation(found: Ablation) -> pd.DataFrame:
+    assert found.own is not None
+    table = pd.DataFrame({"episode": range(len(found.own)), "own": found.own})
+    return table if found.drawn is None else table.assign(drawn_at_random=found.drawn)
 
 
 def _of_eigenvalues(dynamics: Dynamics) -> pd.DataFrame:

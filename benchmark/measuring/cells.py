@@ -22,6 +22,7 @@ from dsbench.backbones.state import State
 from dsbench.batches import Batch, BatchSampler
 from dsbench.config import RunConfig
 from dsbench.decision import Actor, DecisionSequence
+from dsbench.decision.actions import for_environment
 from dsbench.decision.policy import policy_spec
 from dsbench.decision.spaces import space_from_json
 from dsbench.envs.catalogue import spec_of
@@ -148,12 +149,9 @@ class _Decision:
 
     def __init__(self, actor: Actor, spec: EnvSpec, rows: int, context: int, device: torch.device) -> None:
         self.actor, self.spec, self.rows, self.device = actor, spec, rows, device
-        self.return_to_go = torch.ones(rows, device=device)
+        self.return_to_go = torch.ones(rows, dtype=torch.float64, device=device)
         self.first = torch.full((rows,), context == 0, device=device)
         self.timestep = torch.full((rows,), context, device=device)
-        low, high = actor.policy.action_low, actor.policy.action_high
-        assert isinstance(low, Tensor) and isinstance(high, Tensor)
-        self.bounds = low, high
         self.previous: Tensor | None = None
         self.seed = 0
         self.over = np.ones(rows, bool)
@@ -168,7 +166,7 @@ class _Decision:
         """Look at the environment, decide, and step it."""
         mask = self.env.action_mask
         self.previous = self._decide(self._seen(), None if mask is None else torch.from_numpy(mask).to(self.device))
-        action = self.previous.cpu().numpy()
+        action = for_environment(self.previous, self.actor.policy.action_space)
         _, rewards, terminated, truncated = self.env.step(action)
         self.return_to_go = self.return_to_go - torch.from_numpy(rewards).to(self.return_to_go)
         self.over |= terminated | truncated
@@ -181,11 +179,10 @@ class _Decision:
             self.over = np.zeros(self.rows, bool)
 
     def _decide(self, observation: Any, mask: Tensor | None = None) -> Tensor:
-        action = self.actor.act(
+        return self.actor.act(
             observation, return_to_go=self.return_to_go, previous_action=self.previous, first=self.first,
             timestep=self.timestep, action_mask=mask, decode="argmax",
         )  # fmt: skip
-        return action if self.actor.policy.discrete else action.clamp(*self.bounds)
 
     def _seen(self) -> Any:
         return map_observations(

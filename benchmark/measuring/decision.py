@@ -111,7 +111,7 @@ class _Loop:
     ) -> None:
         self.actor, self.observation, self.horizon, self.on_step = actor, observation, horizon, on_step
         self.device = next(actor.policy.parameters()).device
-        self.return_to_go = torch.ones(1, device=self.device)
+        self.return_to_go = torch.ones(1, dtype=torch.float64, device=self.device)
         self.previous: Tensor | None = None
         self.error: Exception | None = None
         self.done = 0

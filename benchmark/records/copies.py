@@ -11,7 +11,9 @@ from dsbench.records.run_row import UNREADABLE, row_whatever_comes
 CONFLICTING = "conflicting"  # the status of a run that has other scores in another place
 _RESULT = "result."
 # What a machine changes and nobody compares as a score; the loss of training differs in its last bits between processors.
-_COSTS = ("latency_", "train_seconds", "train_tokens_per_second", "peak_", "implementation", "loss")
+_COSTS = (
+    "latency_", "decision_", "train_seconds", "train_tokens_per_second", "train_contended", "peak_", "implementation", "loss",
+)  # fmt: skip
 
 
 def rows_of(copies: Sequence[RunRecords]) -> tuple[dict[str, Any], RunRecords, list[tuple[dict[str, Any], RunRecords]]]:

@@ -28,7 +28,8 @@ LARGEST = 1e100  # of a measured number: sums of squares of larger ones are none
 TEXTS = frozenset(
     {
         "run_id", "backbone", "env", "status", "reason", "decode", "success_metric", "acting", "data_sha256",
-        "implementation", "target_rule", "references", "simulator", "question", "physics_note", "source",
+        "implementation", "target_rule", "references", "simulator", "question", "physics_note", "scaling_note",
+        "source", "varied", "decision_implementation", "device",
     }
 )  # fmt: skip
 
@@ -130,6 +131,7 @@ class Metric(TypedDict, total=False):
     episode: Integer | None
     metric: str
     value: Number | None
+    error: Number | None
     unit: str | None
     status: str | None
     reason: str | None

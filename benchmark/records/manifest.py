@@ -26,6 +26,7 @@ class StoredProgress(Stored):
     last_loss: Finite | None = None
     history: list[dict[str, Finite | int | str | None]] | None = None
     evaluation_due: bool = False
+    cpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class StoredMeta(Stored):

@@ -29,11 +29,12 @@ from dsbench.text import safe_text_columns
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LONG_COLUMNS = (
-    "run_id", "attempt", "phase", "split", "step", "episode", "metric", "value", "unit", "status", "reason", "decode",
+    "run_id", "attempt", "phase", "split", "step", "episode", "metric", "value", "error", "unit", "status", "reason",
+    "decode",
     "acting", "target_return", "selection", "batch", "context", "implementation", "round", "time",
-)  # fmt: skip
+)  # fmt: skip  # error: the standard error of a mean over episodes
 # What a cell of `runs` would hold, had the setting been there when the run was made: the value that changes nothing.
 BEFORE = {
     name: json.dumps(value) if isinstance(value, list) else value for name, value in LATER.items() if value is not None
@@ -44,7 +45,7 @@ FORMATS = ("csv", "parquet")
 _BATCH = 20_000  # numbers in a frame while tables are streamed
 
 _INTEGERS = ("attempt", "step", "episode", "batch", "context", "round")
-_FLOATS = ("value", "target_return", "time")
+_FLOATS = ("value", "error", "target_return", "time")
 _ORDER = (
     "run_id", "attempt", "phase", "split", "selection", "decode", "acting", "target_return", "batch", "context",
     "implementation", "metric", "round", "episode", "step",
@@ -77,6 +78,7 @@ def metric_record(
     split: str | None = None,
     step: int | None = None,
     episode: int | None = None,
+    error: float | None = None,
     unit: str | None = None,
     status: str | None = None,
     reason: str | None = None,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from dsbench import rollout
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
@@ -51,46 +52,51 @@ class Evaluation:
             ("eval", settings.episodes),
         ]
         for split, episodes in splits:
-            means = self._means(split, episodes, target, decode, on_step)
-            scores |= {f"{split}/{metric}": value for metric, value in means.items()}
-            records += self._records(means, target, phase="train", split=split, step=step, decode=decode)
+            found = self._play(split, episodes, target, decode, on_step)
+            scores |= {f"{split}/{metric}": value for metric, value in found.means().items()}
+            records += self._records(found, target, phase="train", split=split, step=step, decode=decode)
         return scores, records
 
     def at_the_end(
         self, target: Target | None, decode: rollout.Decode, on_step: Callable[[], None]
-    ) -> tuple[dict[str, float], list[dict[str, Any]]]:
-        """Scores of the last weights on the reported episodes: metric -> mean, and the records."""
-        means = self._means("eval", self.config.eval.episodes, target, decode, on_step)
+    ) -> tuple[rollout.Scores, list[dict[str, Any]]]:
+        """Scores of the last weights on the reported episodes, and the records."""
+        found = self._play("eval", self.config.eval.episodes, target, decode, on_step)
         step = self.config.train.updates
-        return means, self._records(
-            means, target, phase="evaluate", split="eval", step=step, decode=decode, selection="last"
+        return found, self._records(
+            found, target, phase="evaluate", split="eval", step=step, decode=decode, selection="last"
         )
 
     def in_the_sweep(self, target: Target, on_step: Callable[[], None]) -> list[dict[str, Any]]:
         """Records of the last weights asked for another return; they stand beside the scores and are none of them."""
         settings = self.config.eval
-        means = self._means("eval", settings.episodes, target, settings.decode[0], on_step)
+        found = self._play("eval", settings.episodes, target, settings.decode[0], on_step)
+        normalised = rollout.Scores(
+            {**found.metrics, "score_normalised": self.spec.normalised(found.metrics["return"])}
+        )
         return self._records(
-            means | {"score_normalised": self.spec.normalised(means["return"])}, target, phase="evaluate", split="eval",
+            normalised, target, phase="evaluate", split="eval",
             step=self.config.train.updates, decode=settings.decode[0], selection="sweep",
         )  # fmt: skip
 
-    def _means(
+    def _play(
         self,
         split: rollout.Split,
         episodes: int,
         target: Target | None,
         decode: rollout.Decode,
         on_step: Callable[[], None],
-    ) -> dict[str, float]:
+    ) -> rollout.Scores:
         return rollout.evaluate(
-            self.model, self.spec, split=split, episodes=episodes, seed=self.config.eval.seed, target=target,
-            decode=decode, acting=self.acting, window=self.window, on_step=on_step,
-        ).means()  # fmt: skip
+            self.model, self.spec, split=split, episodes=episodes, seed=seed_of(self.config, "eval", self.spec.task),
+            target=target, decode=decode, acting=self.acting, window=self.window, on_step=on_step,
+        )  # fmt: skip
 
-    def _records(self, means: dict[str, float], target: Target | None, **columns: Any) -> list[dict[str, Any]]:
-        asked = None if target is None else target.value
+    def _records(self, found: rollout.Scores, target: Target | None, **columns: Any) -> list[dict[str, Any]]:
+        asked, errors = None if target is None else target.value, found.errors()
         return [
-            metric_record(metric=metric, value=value, acting=self.acting, target_return=asked, **columns)
-            for metric, value in means.items()
+            metric_record(
+                metric=metric, value=value, error=errors[metric], acting=self.acting, target_return=asked, **columns
+            )
+            for metric, value in found.means().items()
         ]

@@ -5,32 +5,34 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from dsbench import stopping
 from dsbench.config import RunConfig
+from dsbench.config.varying import root, seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy
+from dsbench.decision.scaling import note_on_target
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import check_source, load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
+from dsbench.envs.trial import try_out
 from dsbench.episodes import Episodes
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
+from dsbench.rollout import Scores
 from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
 from dsbench.running.describing import describe
 from dsbench.running.evaluating import Evaluation
 from dsbench.running.matched import match_columns
-from dsbench.running.measuring import cost_columns, cost_records, decision_costs, training_costs
+from dsbench.running.measuring import condition_columns, cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
-from dsbench.running.rows import reference_columns, score_columns, selection_columns
+from dsbench.running.rows import PlayedScores, data_columns, reference_columns, score_columns, selection_columns
 from dsbench.running.training import Progress, make_trainer, pick_device, resume, save
 from dsbench.stopping import Interrupted
 from dsbench.train import Trainable, Trainer, seeded
@@ -49,8 +51,9 @@ class Experiment:
         self.device = pick_device(config.device)
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
+        try_out(self.spec, config.data.recipe)
         self.policy_spec = describe(config, self.spec)
-        with seeded(self.device, config.seed, "init"):
+        with seeded(self.device, seed_of(config, "init", self.spec.task)):
             self.model: DecisionSequence = build_policy(self.policy_spec)
         self._check_horizon(self.spec.horizon)  # of acting, where episodes may outlast those of the data
         self.evaluation = Evaluation(config, self.spec, self.model)
@@ -62,9 +65,11 @@ class Experiment:
         """All phases; returns the final row (without status)."""
         episodes, info = self._data(folder)
         stopping.raise_if_asked()
-        self.model.fit_normalisers(episodes)
+        self.scaling_notes = self.model.fit_normalisers(episodes)
         self.model.to(self.device)
         targets = targets_of(self.config, self.spec, episodes, info)
+        if (target := targets["target"]) is not None:
+            self.scaling_notes += note_on_target(target.value, episodes)
         trainer, progress = self._train(folder, episodes, targets["target"])
         scores = self._evaluate(folder, targets)
         costs = self._measure(folder, episodes, trainer, progress)
@@ -76,14 +81,14 @@ class Experiment:
         return row
 
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
-        data = self.config.data
+        data, seed = self.config.data, root(self.config, "data")
         size = data.timesteps or data.episodes
         self.report("data", 0, size)
         episodes, info = load_source(
             self.spec,
             data.recipe,
             data.episodes,
-            data.seed,
+            seed,
             timesteps=data.timesteps,
             on_block=lambda done: self.report("data", done, size),
             allow_other_physics=data.allow_other_physics,
@@ -91,9 +96,9 @@ class Experiment:
         self._check_horizon(int(episodes.lengths.max()))  # data from elsewhere may outlast the task
         self.yardsticks = dict(self.spec.yardsticks(episodes))
         if data.permute_returns:
-            episodes = permuted_returns(episodes, data.seed)
+            episodes = permuted_returns(episodes, seed)
         if data.top_percent is not None:
-            episodes = best_episodes(episodes, data.top_percent, data.seed)
+            episodes = best_episodes(episodes, data.top_percent, seed)
         known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
         folder.journal.append(event_record("data", detail=known))
         folder.journal.append_many(
@@ -105,7 +110,7 @@ class Experiment:
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
         settings = self.config.train
-        trainer = make_trainer(self.config, self.trained, episodes)
+        trainer = make_trainer(self.config, self.trained, episodes, self.spec.task)
         progress = resume(folder, trainer)
         eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
         records: list[dict[str, Any]] = []
@@ -128,9 +133,9 @@ class Experiment:
 
     def _update(self, trainer: Trainer, progress: Progress) -> list[dict[str, Any]]:
         """One update; its record where one is due."""
-        settings, begin = self.config.train, time.perf_counter()
-        progress.last_loss = trainer.update()
-        progress.seconds += time.perf_counter() - begin
+        settings = self.config.train
+        with progress.timed():
+            progress.last_loss = trainer.update()
         done = trainer.updates_done
         self.tell("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
         if done % settings.log_every and done < settings.updates:
@@ -155,10 +160,10 @@ class Experiment:
         progress.history = [*(progress.history or []), scores]
         return records
 
-    def _evaluate(self, folder: RunFolder, targets: Targets) -> dict[str, dict[str, dict[str, float]]]:
-        """Held-out scores of the last weights: decode -> role of the target -> means."""
+    def _evaluate(self, folder: RunFolder, targets: Targets) -> PlayedScores:
+        """Held-out scores of the last weights."""
         decodes = self.config.eval.decode
-        scores: dict[str, dict[str, dict[str, float]]] = {decode: {} for decode in decodes}
+        scores: dict[str, dict[str, Scores]] = {decode: {} for decode in decodes}
         sweep = sweep_of(self.config, targets)
         total, done = len(decodes) * len(targets) + len(sweep), 0
 
@@ -190,10 +195,10 @@ class Experiment:
                 self.report("measure", done, total)
 
         costs = decision_costs(self.evaluation, episodes, self.device, on_step)
-        costs += training_costs(progress.seconds, trainer.tokens_seen)
+        costs += training_costs(progress.seconds, progress.cpu_seconds, trainer.tokens_seen, self.device)
         folder.journal.append_many(cost_records(costs, self.evaluation))
         columns = cost_columns(costs)
-        return columns | match_columns(self.config, columns)
+        return columns | condition_columns(costs, self.device) | match_columns(self.config, columns)
 
     # ------------------------------------------------------------------ pieces
 
@@ -216,7 +221,7 @@ class Experiment:
         trainer: Trainer,
         progress: Progress,
         targets: Targets,
-        scores: Mapping[str, Mapping[str, Mapping[str, float]]],
+        scores: PlayedScores,
         info: DataInfo,
     ) -> dict[str, Any]:
         config, kernel = self.config, self.model.backbone.kernel()
@@ -224,8 +229,9 @@ class Experiment:
             **target_columns(config, self.spec, targets, info),
             "decode": config.eval.decode[0],
             "acting": self.evaluation.acting,
-            "data_sha256": info.sha256,
+            **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
+            "scaling_note": "; ".join(self.scaling_notes) or None,
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,

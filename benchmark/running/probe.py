@@ -16,9 +16,9 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsbench import seeds
 from dsbench.batches import Batch, whole_batch
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.envs.data import generate
 from dsbench.envs.data.physics import physics_note
@@ -30,6 +30,7 @@ from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
 from dsbench.running.experiment import Experiment
 from dsbench.running.progress import Report
+from dsbench.running.rows import data_columns
 from dsbench.running.training import Progress
 from dsbench.stopping import raise_if_asked
 from dsbench.train import seeded
@@ -94,7 +95,7 @@ class ProbeExperiment(Experiment):
         histories = episodes.heads(self.probe.timestep + 1)
         raise_if_asked()
         self.model.fit_normalisers(histories)
-        with seeded(self.device, self.config.seed, "probe"):
+        with seeded(self.device, seed_of(self.config, "init", self.spec.task), "probe"):
             self.answerer = Answerer(self.model, self.probe.timestep, answers).to(self.device)
         trainer, progress = self._train(folder, histories, None)
         scores = self._score(folder)
@@ -102,7 +103,7 @@ class ProbeExperiment(Experiment):
         self.tell("done", 1, 1)
         return {
             "question": self.probe.question,
-            "data_sha256": info.sha256,
+            **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
@@ -110,6 +111,9 @@ class ProbeExperiment(Experiment):
             "parameters_total": parameters.total,
             "parameters_backbone": parameters.backbone,
             "success_metric": "probe_auc",
+            "measure_minimum": 0.0,
+            "measure_maximum": 1.0,
+            "measure_chance": 0.5,
         } | scores
 
     @property
@@ -124,7 +128,7 @@ class ProbeExperiment(Experiment):
         recipe = self.config.data.recipe
         held_out = self._asked(
             generate(
-                self.spec, recipe, HELD_OUT, seeds.seed_for(self.config.data.seed, "probe", "held out"),
+                self.spec, recipe, HELD_OUT, seed_of(self.config, "eval", self.spec.task),
                 on_block=lambda done: self.report("evaluate", done, HELD_OUT),
             )
         )  # fmt: skip

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from dsbench.config import RunConfig
 from dsbench.config.outside_code import content_of
 from dsbench.config.settings import LEARNED
+from dsbench.config.varying import varied
+from dsbench.envs.data import DataInfo
 from dsbench.envs.spec import EnvSpec
+from dsbench.rollout import Scores
 
+PlayedScores: TypeAlias = Mapping[str, Mapping[str, Scores]]  # decode -> role of the target -> scores
 SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role of the target
 
 
 def identity_columns(config: RunConfig, run_id: str) -> dict[str, str | int]:
     """What every row begins with, whatever became of its run."""
     return {"run_id": run_id, "backbone": config.backbone.name, "env": config.env.name, "seed": config.seed}
+
+
+def measure_columns(spec: EnvSpec, config: RunConfig) -> dict[str, str | float | None]:
+    """What is measured, between which ends it lies and what varies between seeds: also of runs that came to no score."""
+    return {
+        "success_metric": _column(spec.success_metric),
+        "measure_minimum": spec.minimum,
+        "measure_maximum": spec.maximum,
+        "measure_chance": spec.chance,
+        "varied": ", ".join(varied(config)),
+    }
+
+
+def data_columns(info: DataInfo) -> dict[str, str | int]:
+    """What was learned from, as it was loaded."""
+    return {"data_sha256": info.sha256, "data_episodes": info.episodes, "data_timesteps": info.timesteps}
 
 
 def makers_entry(spec: EnvSpec, config: RunConfig) -> dict[str, str]:
@@ -30,21 +51,32 @@ def sources_entry(config: RunConfig) -> dict[str, dict[str, str]]:
     return {"sources": content} if content else {}
 
 
-def score_columns(
-    spec: EnvSpec, decodes: Sequence[str], scores: Mapping[str, Mapping[str, Mapping[str, float]]]
-) -> dict[str, str | float]:
+def score_columns(spec: EnvSpec, decodes: Sequence[str], scores: PlayedScores) -> dict[str, str | float | None]:
     """Columns from ``scores[decode][role][metric]``; the first of `decodes` is the headline and has the bare names.
 
-    ``success_metric`` names the measure that counts on this task, ``score_normalised`` is the return between the random
-    policy (0) and the best one (100).
+    ``score_normalised`` is the return between the random policy (0) and the best one (100); ``score_error`` the standard
+    error of the headline over its episodes.
     """
-    columns: dict[str, str | float] = {"success_metric": _column(spec.success_metric)}
+    headline = scores[decodes[0]]["target"]
+    columns: dict[str, str | float | None] = error_columns(spec, headline)
     for place, decode in enumerate(decodes):
-        for role, means in scores[decode].items():
+        for role, found in scores[decode].items():
+            means = found.means()
             suffix = SUFFIXES[role] + (f"_{decode}" if place else "")
             columns |= {_column(metric) + suffix: value for metric, value in means.items()}
             columns["score_normalised" + suffix] = spec.normalised(means["return"])
     return columns
+
+
+def error_columns(spec: EnvSpec, headline: Scores) -> dict[str, str | float | None]:
+    """How far the headline may be off because these episodes were played and no others, and how many those were."""
+    errors = headline.errors()
+    of_return, scale = errors["return"], abs(spec.normalised(1.0) - spec.normalised(0.0))
+    return {
+        "score_error": errors[spec.success_metric],
+        "score_normalised_error": None if of_return is None else scale * of_return,
+        "eval_episodes": len(headline.metrics[spec.success_metric]),
+    }
 
 
 def reference_columns(spec: EnvSpec) -> dict[str, str | float | None]:

@@ -6,8 +6,10 @@ from typing import Any
 
 from dsbench import rollout
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.spec import EnvSpec
+from dsbench.envs.trial import try_out
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
@@ -27,19 +29,23 @@ class ScriptedExperiment:
         if behaviour is None:
             raise UsageError(f"no optimal policy of env {self.spec.name!r} is known; --policy random can be played")
         self.behaviour = behaviour
+        try_out(self.spec)
 
     def run(self, folder: RunFolder) -> dict[str, Any]:
         """Play the evaluation episodes; returns the final row (without status)."""
         settings = self.config.eval
         self.report("evaluate", 0, 1)
-        means = rollout.evaluate_scripted(
-            self.behaviour, self.spec, split="eval", episodes=settings.episodes, seed=settings.seed,
-            draw_seed=self.config.seed, on_step=lambda: self.report("evaluate", 0, 1),
-        ).means()  # fmt: skip
+        found = rollout.evaluate_scripted(
+            self.behaviour, self.spec, split="eval", episodes=settings.episodes,
+            seed=seed_of(self.config, "eval", self.spec.task), on_step=lambda: self.report("evaluate", 0, 1),
+        )  # fmt: skip
+        errors = found.errors()
         folder.journal.append_many(
-            metric_record(phase="evaluate", split="eval", metric=metric, value=value, decode=DECODE)
-            for metric, value in means.items()
+            metric_record(
+                phase="evaluate", split="eval", metric=metric, value=value, error=errors[metric], decode=DECODE
+            )
+            for metric, value in found.means().items()
         )
         self.report("done", 1, 1)
-        scores = score_columns(self.spec, [DECODE], {DECODE: {"target": means}})
+        scores = score_columns(self.spec, [DECODE], {DECODE: {"target": found}})
         return {"decode": DECODE, **reference_columns(self.spec), **scores}

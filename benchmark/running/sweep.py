@@ -46,7 +46,7 @@ def expand(
         trust_code: code from outside that the file names may run.
     """
     actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
-    actors += [get_control(name).settings for name in _names(controls)]
+    actors += [{**(one := get_control(name)).settings, "unsaid": one.unsaid} for name in _names(controls)]
     actors = [actor if "policy" in actor else {**actor, "match": match} for actor in actors]
     if not actors:
         raise UsageError("nothing to run: give --backbone names, or --control random,optimal,bc")

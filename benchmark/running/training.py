@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from dsbench.batches import BatchSampler
 from dsbench.config import RunConfig
+from dsbench.config.varying import seed_of
 from dsbench.decision.loading import WAY_OUT, describe_stored
 from dsbench.episodes import Episodes
 from dsbench.errors import CorruptFile, UsageError
@@ -30,23 +33,37 @@ class Progress:
     last_loss: float | None = None
     history: list[dict[str, float]] | None = None  # one entry an evaluation: step, selection and eval scores
     evaluation_due: bool = False  # a signal came before the weights of now were scored
+    cpu_seconds: float | None = 0.0  # of the process in `seconds`; None after a checkpoint that does not tell
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the seconds within."""
+        begin, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.seconds += time.perf_counter() - begin
+        if self.cpu_seconds is not None:
+            self.cpu_seconds += time.process_time() - cpu
 
 
-def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes) -> Trainer:
-    """The trainer of `model` on these episodes, before its first update."""
-    settings = config.train
+def make_trainer(config: RunConfig, model: Trainable, episodes: Episodes, task: str) -> Trainer:
+    """The trainer of `model` on these episodes, before its first update.
+
+    Args:
+        task: `EnvSpec.task`, which batches and dropout are drawn for.
+    """
+    settings, seed = config.train, seed_of(config, "batches", task)
     sampler = BatchSampler(
         episodes,
         batch_size=settings.batch_size,
         window=settings.window,
         row_length=settings.row_length,
-        seed=config.seed,
+        seed=seed,
         balance_returns=settings.balance_returns and config.wrapper.condition == "return",
         anchor=settings.window_anchor,
         length_weighted=settings.length_weighted,
     )
     precision = torch.bfloat16 if config.precision == "bf16" else None
-    return Trainer(model, sampler, settings, seed=config.seed, autocast_dtype=precision)
+    return Trainer(model, sampler, settings, seed=seed, autocast_dtype=precision)
 
 
 def resume(folder: RunFolder, trainer: Trainer) -> Progress:
@@ -70,7 +87,7 @@ def resume(folder: RunFolder, trainer: Trainer) -> Progress:
     progress = meta["progress"]
     return Progress(
         progress.get("seconds", 0.0), progress.get("last_loss"), progress.get("history"),
-        progress.get("evaluation_due", False),
+        progress.get("evaluation_due", False), progress.get("cpu_seconds"),
     )  # fmt: skip
 
 

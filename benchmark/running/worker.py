@@ -37,7 +37,7 @@ from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
 from dsbench.running.request import WorkerRequest
-from dsbench.running.rows import identity_columns, makers_entry, sources_entry
+from dsbench.running.rows import identity_columns, makers_entry, measure_columns, sources_entry
 from dsbench.running.scripted import ScriptedExperiment
 from dsbench.stopping import Interrupted
 from dsbench.text import complain
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> int:
     """Do the run in RESULTS/runs/<run_id>; returns the exit code."""
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), without importing the compiler
     pipe("prepare", 0, 1)
     experiment = experiment_for(config, pipe)  # bad names and options end here, before anything is written
     folder = RunFolder.open(results, run_id(config))
@@ -93,7 +93,9 @@ def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedEx
 
 
 def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
-    base: dict[str, Any] = {**identity_columns(experiment.config, folder.run_id), **sources_entry(experiment.config)}
+    config = experiment.config
+    base: dict[str, Any] = {**identity_columns(config, folder.run_id), **measure_columns(experiment.spec, config)}
+    base |= sources_entry(config)
     try:
         folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
         row = experiment.run(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from dsbench.reports.content.bench_headline import bench_headline
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.citing import Use
 from dsbench.reports.content.costs import latency_figure
-from dsbench.reports.content.ways import STAR, Curves, alone, curves_of, time_cell
+from dsbench.reports.content.ways import Curves, Row, alone, core_of, curves_of, time_cell
+from dsbench.reports.contention import LEGEND, worst
 from dsbench.reports.document import Cell, Heading, Report, Section, Table
 from dsbench.reports.machines import made
 from dsbench.studies.beside import citations, published_section
@@ -88,9 +89,15 @@ def bench_report(name: str, study: Study, size: str, bench: Bench, command: str)
 
 def _growth(curves: Curves) -> str:
     """``Time at t = 300 over that at t = 1: gpt KV cache 1.09, ..., s4 recurrent 1.02.``"""
-    told = [f"{way.name} {own[max(own)]['p50_us'] / own[min(own)]['p50_us']:.2f}" for way, own in curves.items()]
+    told = [f"{way.name} {_last_over_first(own)}" for way, own in curves.items()]
     contexts = [context for own in curves.values() for context in own]
     return f"Time at t = {max(contexts):,} over that at t = {min(contexts):,}: {', '.join(told)}."
+
+
+def _last_over_first(own: Mapping[int, Row]) -> str:
+    """The ratio, marked where others may have had the core during one of the two."""
+    first, last = own[min(own)], own[max(own)]
+    return f"{last['p50_us'] / first['p50_us']:.2f}{worst(core_of(row) for row in (first, last)).value}"
 
 
 def _table(name: str, curves: Curves) -> Table:
@@ -102,8 +109,8 @@ def _table(name: str, curves: Curves) -> Table:
     for way, own in curves.items():
         growth, state = own[max(own)]["p50_us"] / own[min(own)]["p50_us"], own[max(own)]["state_bytes"]
         times = [time_cell(own.get(context)) for context in contexts]
-        rows.append((words(way.name), *times, Cell(f"{growth:.2f}", growth), whole(state)))
-    note = f"± is half the width of the 95 % interval of the median; {STAR}"
+        rows.append((words(way.name), *times, Cell(_last_over_first(own), growth), whole(state)))
+    note = f"± is half the width of the 95 % interval of the median; {LEGEND}"
     return Table(slug(name), "Time of a decision", tuple(headings), tuple(rows), (note,))
 
 

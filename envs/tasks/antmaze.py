@@ -135,6 +135,8 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         vector=vector,
         score=score,
         success_metric="return",
+        minimum=0.0,
+        maximum=1.0,
         horizon=HORIZON,
         random_return=0.0,
         optimal_return=1.0,
@@ -148,6 +150,7 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         draws_per_timestep=1 + JOINTS,
         simulator=simulated_by("gymnasium-robotics", simulated),
         foreign=FOREIGN,
+        most_rows=64,  # each row is a simulation of its own, with megabytes of contacts
     )
 
 

@@ -225,6 +225,8 @@ def _spec(
         vector=lambda seeds: expert.episodes(seeds, max_steps, view),
         score=score,
         success_metric="return",
+        minimum=0.0,
+        maximum=float(max_steps),
         horizon=max_steps,
         random_return=RANDOM_RETURN,
         optimal_return=expert.mean_return(max_steps, view),

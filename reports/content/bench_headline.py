@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsbench.reports.content.ways import GROWING, Crossing, Curves, Newest, Way, alone, crossings, overlap
+from dsbench.reports.content.ways import GROWING, Crossing, Curves, Newest, Way, alone, core_of, crossings, overlap
+from dsbench.reports.contention import Core, worst
 
 _NAMED = 3  # that a sentence names
 
@@ -37,7 +38,12 @@ def _fastest(curves: Curves, context: int) -> str:
     others = sorted((way for way in cells if way != first), key=lambda way: (cells[way]["p50_us"], way))
     close = [way for way in others if overlap(row, cells[way])]
     verdict = f"not separated from {_listed(close)}" if close else "separated from all others" if others else "alone"
-    return f"{first.name} ({row['p50_us']:,.0f} µs, {interval}, {verdict})"
+    return f"{first.name} ({row['p50_us']:,.0f} µs{_caution(core_of(row))}, {interval}, {verdict})"
+
+
+def _caution(core: Core) -> str:
+    told = {Core.SHARED: "others had the core", Core.UNKNOWN: "not known whether others had the core"}
+    return f", {told[core]}" if core in told else ""
 
 
 def _overtaken(mode: str, crossed: Sequence[Crossing]) -> str:
@@ -51,7 +57,7 @@ def _overtaken(mode: str, crossed: Sequence[Crossing]) -> str:
         if never:
             last, names = max(one.found.last for one in never), _listed([one.flat for one in never])
             parts.append(f"is not overtaken up to t = {last:,} by {names}")
-        told.append(f"{growing.name} {' and '.join(parts)}")
+        told.append(f"{growing.name} {' and '.join(parts)}{_caution(worst(one.core for one in own))}")
     return "; ".join(told)
 
 

@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from dsbench.reports.content.cells import whole, words
 from dsbench.reports.content.throughput import training
 from dsbench.reports.content.ways import (
-    STAR,
     Crossing,
     Curves,
     Newest,
     Row,
     alone,
     bytes_cell,
+    core_of,
     crossings,
+    hollow_note,
     time_cell,
 )
+from dsbench.reports.contention import LEGEND, Core
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Mark, Series, plot
 
 TITLE = "Latency, throughput and memory"
 HOW = (
     "Everything that is compared took turns in one process: short blocks in shuffled rounds, after a warm-up that lasted until "
-    "two windows agreed. Blocks during which others had the core were measured again, and are marked if that did not help. "
-    "Intervals resample rounds, then samples; what occupies memory was counted in a process of its own."
+    "two windows agreed. Blocks during which others had the core were measured again, and times are marked where that did not "
+    "help. Intervals resample rounds, then samples; what occupies memory was counted in a process of its own."
 )
 _MARKED = 2  # crossovers that a figure shows
 _PARTS = ("embedding", "backbone", "head")
@@ -86,13 +88,15 @@ def latency_figure(name: str, title: str, curves: Curves, batch: int = 1) -> Fig
     for way, cells in own.items():
         bounds = [[row[f"p50_{end}_us"] for row in cells.values()] for end in ("low", "high")]
         low, high = bounds if None not in [*bounds[0], *bounds[1]] else (None, None)
-        lines.append(Series(way.name, list(cells), [row["p50_us"] for row in cells.values()], low, high))
+        hollow = [core_of(row) is not Core.ALONE for row in cells.values()]
+        lines.append(Series(way.name, list(cells), [row["p50_us"] for row in cells.values()], low, high, hollow=hollow))
     if not lines:
         return None
     marks = _marks(crossings(own))
     caption = f"Median time of one decision of the model alone, batch {batch}, with 95 % intervals." + (
         f" Marked: {'; '.join(mark.text for mark in marks)}." if marks else ""
     )
+    caption += hollow_note(row for cells in own.values() for row in cells.values())
     x = Axis("context: decisions before this one", log=True)
     return plot(name, title, caption, lines, x, Axis("µs a decision", log=True), marks)
 
@@ -116,7 +120,7 @@ def _marks(crossed: Sequence[Crossing]) -> list[Mark]:
     for one in crossed:
         context, growing = one.found.context, one.growing.name
         if context is not None and context > 0 and (growing not in earliest or context < earliest[growing][0]):
-            earliest[growing] = (context, f"{one.flat.name} beats {growing} from t = {context:,.0f}")
+            earliest[growing] = (context, f"{one.flat.name} beats {growing} from t = {context:,.0f}{one.core.value}")
     return [Mark(context, text) for context, text in sorted(earliest.values())[:_MARKED]]
 
 
@@ -149,7 +153,7 @@ def _latency(curves: Curves) -> Table:
     )
     notes = (
         "Median µs a decision of all rows, and half of its 95 % interval; p90, p99 and limit at the longest context. "
-        f"– was not measured, or not finished in time: see below. {STAR}",
+        f"– was not measured, or not finished in time: see below. {LEGEND}",
     )
     return Table("latency-context", "Latency against context", headings, tuple(rows), notes)
 
@@ -202,8 +206,8 @@ def _crossing_table(crossed: Sequence[Crossing]) -> list[Table]:
     if not crossed:
         return []
     rows = tuple(
-        (words(one.flat.name), words(one.growing.name), Cell(one.found.text, one.found.context),
-         Cell(one.sure.text, one.sure.context))
+        (words(one.flat.name), words(one.growing.name), Cell(f"{one.found.text}{one.core.value}", one.found.context),
+         Cell(f"{one.sure.text}{one.core.value}", one.sure.context))
         for one in crossed
     )  # fmt: skip
     headings = (
@@ -212,7 +216,8 @@ def _crossing_table(crossed: Sequence[Crossing]) -> list[Table]:
         Heading("by medians", "between measured contexts by straight lines"),
         Heading("intervals apart", "from where on the two 95 % intervals share no time"),
     )
-    return [Table("crossover", "From which context on a decision takes less time, model alone", headings, rows)]
+    notes = (LEGEND,) if any(one.core is not Core.ALONE for one in crossed) else ()
+    return [Table("crossover", "From which context on a decision takes less time, model alone", headings, rows, notes)]
 
 
 def _lost(rows: Sequence[Row]) -> list[Table]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsbench.reports.content.cells import whole, words
-from dsbench.reports.content.ways import STAR, Row, bytes_cell, time_cell
+from dsbench.reports.content.ways import Row, bytes_cell, core_of, hollow_note, time_cell
+from dsbench.reports.contention import LEGEND, Core
 from dsbench.reports.document import Figure, Heading, Table
 from dsbench.reports.figures import Axis, Series, plot
 
@@ -16,11 +17,11 @@ def training(rows: Sequence[Row]) -> tuple[list[Table], list[Figure]]:
     if not found:
         return [], []
     groups: dict[tuple[str, str], list[Row]] = {}
-    own: dict[str, dict[int, float]] = {}
+    own: dict[str, dict[int, Row]] = {}
     for row in sorted(found, key=lambda row: (row["backbone"], row["implementation"] or "", row["length"])):
         groups.setdefault((row["backbone"], row["implementation"] or ""), []).append(row)
         if f".{row['implementation']}." not in str(row["cell_id"]):  # the kernel that the backbone chooses
-            own.setdefault(row["backbone"], {})[int(row["length"])] = row["train_tokens_per_second"]
+            own.setdefault(row["backbone"], {})[int(row["length"])] = row
     return [_table(groups)], ([_figure(own)] if own else [])
 
 
@@ -45,12 +46,19 @@ def _table(groups: dict[tuple[str, str], list[Row]]) -> Table:
         Heading("peak allocated ↓", "most that torch held during an update above what it held before"),
         Heading("peak RSS growth ↓", "how far the process grew during an update"),
     )
-    note = "Median ms, and half of its 95 % interval. Longer rows come in smaller batches. " + STAR
+    note = "Median ms, and half of its 95 % interval. Longer rows come in smaller batches. " + LEGEND
     return Table("throughput", "Training throughput", headings, tuple(lines), (note,))
 
 
-def _figure(own: dict[str, dict[int, float]]) -> Figure:
-    lines = [Series(name, list(cells), list(cells.values())) for name, cells in own.items()]
+def _figure(own: dict[str, dict[int, Row]]) -> Figure:
+    lines = [
+        Series(
+            name, list(cells), [row["train_tokens_per_second"] for row in cells.values()],
+            hollow=[core_of(row) is not Core.ALONE for row in cells.values()],
+        )
+        for name, cells in own.items()
+    ]  # fmt: skip
     caption = "Tokens that an update (forward, backward, optimiser) takes in a second, against the length of its rows."
+    caption += hollow_note(row for cells in own.values() for row in cells.values())
     x, y = Axis("length of a row, timesteps", log=True), Axis("tokens/s", log=True)
     return plot("throughput", "Training throughput", caption, lines, x, y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,10 +10,10 @@ from dsbench.errors import CorruptFile, UsageError
 from dsbench.measuring.bench_records import bench_of, made_where, table
 from dsbench.measuring.crossover import Crossover, crossover
 from dsbench.records.store import Stored
+from dsbench.reports.contention import LATENCY, MOST, WHY_UNKNOWN, Core, core_of_share, worst
 from dsbench.reports.document import MISSING, Cell
 from dsbench.reports.machines import made
 
-STAR = "* some rounds were contended: others had the core."
 FLAT, GROWING = "recurrent", ("kv_cache", "window")
 MODES = (FLAT, "compiled", *GROWING)  # compiled is compared with nothing that is not
 Row = Mapping[str, Any]
@@ -99,13 +99,14 @@ def alone(curves: Curves, batch: int = 1) -> Curves:
 class Crossing:
     """Where a step of the same cost at every context takes less time than one whose cost grows.
 
-    `sure` is where that holds for the ends of both intervals that are nearest to each other.
+    `sure` is where that holds for the ends of both intervals that are nearest to each other; `core` the worst of both curves.
     """
 
     flat: Way
     growing: Way
     found: Crossover
     sure: Crossover
+    core: Core
 
 
 def crossings(curves: Curves) -> list[Crossing]:
@@ -117,7 +118,8 @@ def crossings(curves: Curves) -> list[Crossing]:
         found = crossover(_times(curves[theirs], "p50_us"), _times(curves[ours], "p50_us"))
         sure = crossover(_times(curves[theirs], "p50_low_us"), _times(curves[ours], "p50_high_us"))
         if found is not None and sure is not None:
-            out.append(Crossing(ours, theirs, found, sure))
+            core = worst(core_of(row) for way in (ours, theirs) for row in curves[way].values())
+            out.append(Crossing(ours, theirs, found, sure, core))
     return out
 
 
@@ -126,20 +128,39 @@ def _times(cells: Mapping[int, Row], key: str) -> dict[int, float]:
     return {context: row["p50_us"] if row[key] is None else row[key] for context, row in cells.items()}
 
 
+def core_of(row: Row) -> Core:
+    """Who had the core while a cell was timed; CPU time tells it of one thread on a CPU alone."""
+    told = row["threads"] in (None, 1) and row["device"] in (None, "cpu") and row["contended_rounds"] is not None
+    return core_of_share(row["contended_rounds"] / row["rounds"] if told and row["rounds"] else None, MOST[LATENCY])
+
+
+def hollow_note(rows: Iterable[Row]) -> str:
+    """What a caption says of hollow marks, after a blank; nothing where there are none."""
+    found = {core_of(row) for row in rows}
+    told = {
+        Core.SHARED: f"others had the core in more than {100 * MOST[LATENCY]:g} % of the rounds, which can only make it slower",
+        Core.UNKNOWN: f"it is not known whether others had the core ({WHY_UNKNOWN})",
+    }
+    words = [text for core, text in told.items() if core in found]
+    return f" Hollow: {'; or '.join(words)}." if words else ""
+
+
 def overlap(one: Row, other: Row) -> bool:
-    """Whether the intervals of two medians share a time; so they do where one is not known."""
+    """Whether two medians are not told apart: by their intervals, which are not both known, or by whose core it was."""
+    if any(core_of(row) is not Core.ALONE for row in (one, other)):
+        return True
     ends = [row[f"p50_{end}_us"] for row in (one, other) for end in ("low", "high")]
     return None in ends or (ends[0] <= ends[3] and ends[2] <= ends[1])
 
 
 def time_cell(row: Row | None, scale: float = 1.0, form: str = ",.0f") -> Cell:
-    """``412 ± 3``: the median and half of its interval, in microseconds over `scale`; a star where others had the core."""
+    """``412 ± 3``: the median and half of its interval, in microseconds over `scale`; marked as `LEGEND` tells."""
     if row is None or row["p50_us"] is None:
         return Cell(MISSING)
     value, low, high = (
         None if row[key] is None else row[key] / scale for key in ("p50_us", "p50_low_us", "p50_high_us")
     )
-    star = "*" if row["contended_rounds"] else ""
+    star = core_of(row).value
     if low is None or high is None:
         return Cell(f"{value:{form}}{star}", value)
     return Cell(f"{value:{form}} ± {(high - low) / 2:{form}}{star}", value, low=low, high=high)

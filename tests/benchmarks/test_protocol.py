@@ -58,7 +58,7 @@ def ours(episodes: Episodes) -> Callable[[], object]:
         )
     )
     policy.fit_normalisers(episodes)
-    return make_trainer(config, policy, episodes).update
+    return make_trainer(config, policy, episodes, "hopper").update
 
 
 def test_sampling_and_one_update(benchmark, capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,9 +244,7 @@ def test_weights_that_are_no_numbers_are_said(no_number: RunFolder, capsys: pyte
     with pytest.warns(UserWarning, match=said):
         policy = load_policy(no_number.path)
     assert policy.head.weight.isnan().sum() == 1
-    assert main(["watch", str(no_number.path)]) == 0
-    assert "weights are NaN or infinite" in capsys.readouterr().out
-    for command in ("inspect", "export-model"):
+    for command in ("watch", "inspect", "export-model"):
         assert main([command, str(no_number.path)]) == 2
         assert "weights are NaN or infinite" in capsys.readouterr().err
     with pytest.raises(UsageError, match=said):

@@ -74,11 +74,16 @@ def test_the_return_scale_is_the_spread_of_the_returns_unless_given() -> None:
     episodes = Episodes(
         np.zeros((6, 1)), np.zeros(6, int), rewards, flags, flags, np.array([0, 2, 4, 6]), np.zeros((3, 1))
     )
-    encoder = ReturnEncoder(4)
+    encoder = ReturnEncoder(4, centred=True)
     encoder.fit(episodes, None)
-    assert encoder.return_scale.item() == pytest.approx(np.std([3, 7, 11]))
-    encoder.fit(episodes, 1000.0)
-    assert encoder.return_scale.item() == 1000
+    to_go = [3, 2, 7, 4, 11, 6]
+    assert encoder.return_scale.tolist() == pytest.approx([np.std([3, 7, 11]), np.std(to_go)])
+    assert encoder.return_centre is not None
+    assert encoder.return_centre.tolist() == pytest.approx([7, np.mean(to_go)])
+    divided = ReturnEncoder(4, centred=False)
+    divided.fit(episodes, 1000.0)
+    assert divided.return_scale.item() == 1000
+    assert divided.scaled(torch.tensor([3600.0])).tolist() == [[pytest.approx(3.6)]]
 
 
 def test_no_action_is_zeros_and_not_action_zero() -> None:
@@ -167,7 +172,6 @@ def test_other_spaces_are_refused_in_a_sentence(observation: spaces.Space, actio
     ("options", "message"),
     [
         ({"tokens": "separate", "previous_action": False}, "cannot use wrapper.tokens=separate"),
-        ({}, "memoryless control and runs with wrapper.previous_action=false"),
         ({"previous_action": False, "time": "table"}, "needs wrapper.max_timestep"),
     ],
 )

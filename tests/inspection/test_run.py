@@ -16,11 +16,13 @@ import torch
 
 from dsbench.cli import main
 from dsbench.config import from_dict, resolve, run_id, to_dict
+from dsbench.config.varying import init_seed
 from dsbench.errors import UsageError
 from dsbench.inspection import rounding
 from dsbench.inspection.findings import look_inside
 from dsbench.inspection.run import initial_policy, open_run
 from dsbench.inspection.writing import summary, tables
+from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
 from dsbench.running.training import make_trainer
@@ -48,6 +50,7 @@ def made(results: Path, backbone: str, *overrides: str) -> RunFolder:
     with folder.claim() as plan:
         if plan.action != "done":
             folder.write_config(to_dict(config))
+            folder.write_provenance(provenance())
             folder.finish("ok", {"env": "umbrella", **Experiment(config, lambda *_: None).run(folder)})
     return folder
 
@@ -60,7 +63,7 @@ def test_the_untrained_policy_is_the_run_at_update_0(results: Path, backbone: st
     experiment = Experiment(from_dict(stored), lambda *_: None)
     opened = open_run(folder.path)
     experiment.model.fit_normalisers(opened.episodes)
-    trainer = make_trainer(experiment.config, experiment.model, opened.episodes)
+    trainer = make_trainer(experiment.config, experiment.model, opened.episodes, opened.env.task)
     at_zero = {name.removeprefix("model/"): value.clone() for name, value in trainer.tensors().items()}
     assert trainer.updates_done == 0
     untrained = opened.untrained.float().state_dict()
@@ -76,7 +79,7 @@ def test_the_untrained_policy_is_the_run_at_update_0(results: Path, backbone: st
 
 def test_another_seed_begins_elsewhere(results: Path) -> None:
     opened = open_run(made(results, "s4d").path)
-    other = initial_policy(opened.config.model_copy(update={"seed": 1}), opened.spec)
+    other = initial_policy(opened.spec, init_seed(opened.config.model_copy(update={"seed": 1}), opened.env.task, 2))
     assert not torch.equal(other.head.weight, opened.untrained.head.weight.float())
 
 

@@ -33,7 +33,7 @@ IDS: dict[str, str] = EXPECTED["ids"]
 UNFINISHED: str = EXPECTED["unfinished"]["run_id"]
 OF_A_FILE = ("diverged", "failed", "failed, then ok", "plug-in", "task of a file")  # code that a user wrote
 UNSTARTED = "timeout"  # ended before it had settings
-COSTS = ("latency", "train_seconds", "train_tokens", "peak_rss")  # differ from run to run
+COSTS = ("latency", "train_seconds", "train_tokens", "train_contended", "peak_rss")  # differ from run to run
 PLACE = Path("results")
 
 

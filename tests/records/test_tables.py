@@ -186,4 +186,4 @@ def test_the_records_never_unpickle() -> None:
     folder = Path(dsbench.__file__).parent / "records"
     sources = "".join(path.read_text() for path in folder.glob("*.py"))
     assert not any(word in sources for word in ("import pickle", "torch.load", "torch.save", "yaml.unsafe", "eval("))
-    assert tables.SCHEMA_VERSION == 1
+    assert tables.SCHEMA_VERSION == 2

@@ -133,6 +133,7 @@ def _measured(score: float | None, metric: str, normalised: bool) -> dict[str, A
         "parameters_total": 70_000, "parameters_trainable": 70_000, "parameters_backbone": 66_000, "acting": "stateful",
         "peak_rss_bytes": 3 * 2**28, "train_tokens_per_second": 50_000.0, "state_bytes": 1024, "target_return": 1.0,
         "target_rule": "quantile of the data", "train_seconds": 10.0, "updates": 500, "tokens_per_decision": 1,
+        "latency_contended": 0.0, "train_contended": 0.0, "decision_implementation": "torch", "device": "cpu",
     }  # fmt: skip
     return row | ({"score_normalised": 100 * score} if normalised and score is not None else {})
 

@@ -77,7 +77,7 @@ def test_mean_and_interval_over_seeds_are_those_of_scipy(tmp_path: Path) -> None
     half = (high - low) / 2
     (cell,) = cells(markdown(tmp_path))
     assert cell["score ↑"] == f"{np.mean(values):.3f} ± {half:.3f}"
-    assert cell["peak memory MiB ↓"] == "3 ± 0"
+    assert cell["process peak MiB"] == "3 ± 0"
     assert cell["latency p50 µs ↓"] == "–"
     assert "n < 5" not in markdown(tmp_path)
 
@@ -111,7 +111,7 @@ def test_nothing_is_a_setting_where_nothing_differs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "timeout", "out_of_memory"])
-def test_a_failure_is_counted_and_listed_and_not_averaged(tmp_path: Path, status: str) -> None:
+def test_a_failure_is_counted_and_listed_and_its_costs_are_not_averaged(tmp_path: Path, status: str) -> None:
     make_run(tmp_path, "s4", 0)
     lost = make_run(tmp_path, "s4", 1, status, result_reason="loss is nan\nat step | 7")
     (row,) = rows(tmp_path)
@@ -222,7 +222,7 @@ def test_memory_of_a_gpu_has_a_column_where_there_is_one(tmp_path: Path) -> None
     make_run(tmp_path, "s4", 0)
     assert "GPU MiB" not in markdown(tmp_path)
     make_run(tmp_path, "gpt", 0, result_peak_device_bytes=5 * 2**20)
-    assert [cell["peak GPU MiB ↓"] for cell in cells(markdown(tmp_path))] == ["5", "–"]
+    assert [cell["process peak GPU MiB"] for cell in cells(markdown(tmp_path))] == ["5", "–"]
 
 
 def test_what_a_user_named_cannot_break_the_table(tmp_path: Path) -> None:

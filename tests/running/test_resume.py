@@ -43,7 +43,7 @@ def begun(
     def trainer() -> Trainer:
         made = Experiment(config, lambda *_: None)
         made.model.fit_normalisers(episodes)
-        return make_trainer(config, made.model, episodes)
+        return make_trainer(config, made.model, episodes, made.spec.task)
 
     first = trainer()
     first.update(), first.update()

@@ -18,7 +18,7 @@ SMALL = [
     "env.chain_length=3", "env.n_distractor=1", "backbone.d_model=8", "train.batch_size=8", "train.updates=10",
     "train.warmup=2", "device=cpu", "eval.target_return=1.0",
 ]  # fmt: skip
-COSTS = ("latency", "train_seconds", "train_tokens", "peak_rss", "run_id")
+COSTS = ("latency", "train_seconds", "train_tokens", "train_contended", "peak_rss", "run_id")
 
 
 def configured(*overrides: str) -> RunConfig:

@@ -25,6 +25,7 @@ from dsbench.outside import trust
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
 from dsbench.running.request import WorkerRequest
+from dsbench.seeds import seed_for
 from dsbench.stopping import STOPPING
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ SMALL = [
     "env.chain_length=3", "env.n_distractor=1", "backbone.d_model=8", "device=cpu", "train.batch_size=8",
     "train.updates=300", "train.eval_every=100", "train.checkpoint_every=20", "wrapper.embedding_dropout=0.1",
 ]  # fmt: skip
-COSTS = ("latency", "train_seconds", "train_tokens", "peak_rss")  # differ from run to run
+COSTS = ("latency", "train_seconds", "train_tokens", "train_contended", "peak_rss")  # differ from run to run
 
 
 class Bench:
@@ -137,6 +138,8 @@ def test_a_run_ends_in_one_row_with_every_column(bench: Bench) -> None:
     costs = {"latency_p50_us", "latency_p90_us", "latency_p99_us", "state_bytes", "peak_rss_bytes", "peak_device_bytes"}
     costs |= {"latency_p50_low_us", "latency_p50_high_us", "latency_contended"}
     assert costs | {"parameters_total", "parameters_backbone", "tokens_per_decision"} <= set(row)
+    assert (row["device"], row["decision_context"]) == ("cpu", None)
+    assert 0 <= row["train_contended"] < 1
     assert bench.folder("whole").status() == "ok"
 
 
@@ -184,9 +187,10 @@ def test_a_loaded_policy_scores_what_the_row_says(bench: Bench) -> None:
     assert row is not None
     assert not policy.training
     assert all(torch.equal(tensor, final.tensors[name]) for name, tensor in policy.state_dict().items())
+    spec = get_spec("umbrella", chain_length=3, n_distractor=1)
     for decode, suffix in (("argmax", ""), ("sample", "_sample")):
         means = rollout.evaluate(
-            policy, get_spec("umbrella", chain_length=3, n_distractor=1), split="eval", seed=settings["eval"]["seed"],
+            policy, spec, split="eval", seed=seed_for(settings["seed"], spec.task, "eval"),
             episodes=settings["eval"]["episodes"], target=Target(row["target_return"]), decode=decode,  # type: ignore[arg-type]
         ).means()  # fmt: skip
         assert means["return"] == row[f"return_mean{suffix}"]

@@ -18,6 +18,7 @@ def cell(backbone: str, mode: str, context: int, time: float | None, **others: A
     own = {
         "cell_id": f"{backbone}.{mode}.t{context}", "backbone": backbone, "mode": mode, "context": context,
         "loop": "model", "batch": 1, "env": "umbrella", "p50_us": time, "state_bytes": 1_024 * context,
+        "rounds": 10, "contended_rounds": 0,
     }  # fmt: skip
     return dict.fromkeys(COLUMNS) | own | status | others
 

@@ -24,6 +24,9 @@ SEEDS = [0, 1, 77, 2**33 + 5]
 GRAPHS = 20
 
 
+UNIFORM = {"split": "uniform"}
+
+
 def edges_of(spec: EnvSpec) -> np.ndarray:
     edges = np.zeros((spec.options["nodes"],) * 2, bool)
     edges[tuple(np.array(spec.stored["edges"]).T)] = True
@@ -72,7 +75,7 @@ def test_gymnasium_finds_nothing_wrong() -> None:
 
 
 def test_a_walk_of_k_steps_has_return_minus_k_and_a_miss_less_than_any_at_every_step() -> None:
-    spec = get_spec("graph-walk")
+    spec = get_spec("graph-walk", **UNIFORM)
     episodes = generate(spec, "random", 2_000, seed=1)
     scores = spec.score(episodes)
     arrived = scores["success"] == 1
@@ -88,7 +91,7 @@ def test_a_walk_of_k_steps_has_return_minus_k_and_a_miss_less_than_any_at_every_
 
 
 def test_walks_use_edges_alone_and_begin_anywhere_but_on_the_goal() -> None:
-    spec = get_spec("graph-walk")
+    spec = get_spec("graph-walk", **UNIFORM)
     edges = edges_of(spec)
     for recipe in spec.recipes:
         episodes = generate(spec, recipe, 2_000, seed=0)
@@ -140,7 +143,7 @@ def test_exact_returns_equal_a_sum_over_all_walks() -> None:
 
 
 def test_reference_returns_are_what_the_behaviour_gets() -> None:
-    spec = get_spec("graph-walk")
+    spec = get_spec("graph-walk", **UNIFORM)
     for recipe, expected in (("random", spec.random_return), ("expert", spec.optimal_return)):
         returns = generate(spec, recipe, 20_000, seed=5).returns()
         assert abs(returns.mean() - expected) <= 4 * returns.std() / np.sqrt(len(returns))
@@ -150,7 +153,7 @@ def test_reference_returns_are_what_the_behaviour_gets() -> None:
 def test_medium_lies_half_way_and_the_mixtures_between() -> None:
     scaled = []
     for graph_seed in range(3):
-        spec = get_spec("graph-walk", graph_seed=graph_seed)
+        spec = get_spec("graph-walk", **UNIFORM, graph_seed=graph_seed)
         scaled.append([spec.normalised(generate(spec, r, 4_000, seed=0).returns().mean()) for r in spec.recipes])
     random, medium, expert, mixed, replay = np.mean(scaled, 0)
     assert abs(random) < 5 and abs(expert - 100) < 1
@@ -158,7 +161,7 @@ def test_medium_lies_half_way_and_the_mixtures_between() -> None:
 
 
 def test_the_expert_walks_every_shortest_path() -> None:
-    spec = get_spec("graph-walk")
+    spec = get_spec("graph-walk", **UNIFORM)
     episodes = generate(spec, "expert", 5_000, seed=0)
     assert spec.score(episodes)["optimal"].all()
     edges = edges_of(spec)
@@ -170,7 +173,7 @@ def test_the_expert_walks_every_shortest_path() -> None:
 
 
 def test_the_target_is_the_best_return_to_go_from_the_start() -> None:
-    spec = get_spec("graph-walk")
+    spec = get_spec("graph-walk", **UNIFORM)
     episodes = generate(spec, "random", 30, seed=0)
     target = spec.target(episodes, 0.95, 0.05)["target"]
     to_go = episodes.returns_to_go()
@@ -190,7 +193,7 @@ def hindsight_bound(spec: EnvSpec, episodes: Episodes) -> tuple[float, float]:
 
 def bounds(walks: int) -> np.ndarray:
     """(2,) with suffixes and from whole walks alone, averaged over graphs."""
-    specs = [get_spec("graph-walk", graph_seed=seed) for seed in range(GRAPHS)]
+    specs = [get_spec("graph-walk", **UNIFORM, graph_seed=seed) for seed in range(GRAPHS)]
     return np.mean([hindsight_bound(spec, generate(spec, "random", walks, seed=0)) for spec in specs], 0)
 
 
@@ -204,7 +207,7 @@ def test_hindsight_solves_as_many_starts_as_measured_elsewhere(walks: int, suffi
 
 
 def test_the_bound_is_one_for_experts_and_zero_where_nobody_arrives() -> None:
-    spec = get_spec("graph-walk")
+    spec = get_spec("graph-walk", **UNIFORM)
     assert hindsight_bound(spec, generate(spec, "expert", 1_000, seed=0)) == (1.0, 1.0)
     episodes = generate(spec, "random", 1_000, seed=0)
     missed = np.flatnonzero(spec.score(episodes)["success"] == 0)
@@ -214,9 +217,20 @@ def test_the_bound_is_one_for_experts_and_zero_where_nobody_arrives() -> None:
 # ---------------------------------------------------------------------- the stitching split
 
 
+@pytest.mark.parametrize("graph_seed", range(GRAPHS))
+def test_the_default_is_labelled_stitching_and_its_data_need_it(graph_seed: int) -> None:
+    spec, other = (
+        get_spec("graph-walk", graph_seed=graph_seed),
+        get_spec("graph-walk", graph_seed=graph_seed, **UNIFORM),
+    )
+    assert spec.tests == ("stitching",) and "stitching" not in other.tests
+    for recipe in spec.recipes:
+        assert max(spec.yardsticks(generate(spec, recipe, 1_000, seed=0)).values()) < 0.9
+
+
 @pytest.fixture(scope="module")
 def stitch() -> EnvSpec:
-    return get_spec("graph-walk", split="stitch")
+    return get_spec("graph-walk")
 
 
 @pytest.mark.parametrize("recipe", ["random", "medium", "expert", "mixed", "replay"])

@@ -1,0 +1,99 @@
+"""From a distribution over actions to what is done: the one way for evaluation, `act`, pictures of episodes and export.
+
+What is done lies in the space, in its own type; it is what the environment takes and what is fed back as the previous
+action. Forbidden actions have no probability left by then (`dsbench.decision.heads.Categorical`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from dsbench.decision.scaling import KeepsFloat64
+from dsbench.errors import DsbenchError, UsageError
+
+_TYPES = {
+    str(kind).removeprefix("torch."): kind
+    for kind in (torch.float16, torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.uint8)
+}
+_IN_FLOAT32 = ("float16", "float32")  # float32 holds all their numbers, bounds included
+
+
+class NoDecision(DsbenchError):
+    """What a policy makes of what it is shown is no number, and so no action."""
+
+
+class Chosen(NamedTuple):
+    """What is done: (B,) or (B, A) actions in the space, and (B,) bool, which of them lay outside before."""
+
+    action: Tensor
+    clipped: Tensor
+
+
+class Bounds(KeepsFloat64):
+    """(*, A) numbers as (*, A) actions of a Box: within its bounds and of its type, whole numbers the nearest ones.
+
+    Attributes:
+        dtype: of the actions.
+        is_whole: they are whole numbers.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__()
+        kind = np.dtype(space.dtype)
+        self.dtype = _TYPES.get(kind.name, torch.int64)
+        self.is_whole = not self.dtype.is_floating_point
+        work = np.float32 if kind.name in _IN_FLOAT32 else np.float64
+        self.register_buffer("low", torch.as_tensor(self._edge(space.low, work, up=True)), persistent=False)
+        self.register_buffer("high", torch.as_tensor(self._edge(space.high, work, up=False)), persistent=False)
+
+    def forward(self, raw: Tensor) -> Tensor:
+        return self._whole(raw.to(self.low.dtype)).clamp(self.low, self.high).to(self.dtype)
+
+    def leaves(self, raw: Tensor) -> Tensor:
+        """(*,) bool: some entry lies outside, by more than its own rounding."""
+        return (self(raw).to(raw.dtype) != self._whole(raw)).any(-1)
+
+    def _whole(self, raw: Tensor) -> Tensor:
+        return raw.round() if self.is_whole else raw
+
+    def _edge(self, bounds: np.ndarray, work: type[np.floating[Any]], *, up: bool) -> np.ndarray:
+        """The bounds in the type that is worked in: finite, and where it has not the very number the next one inside."""
+        limits = torch.iinfo(self.dtype) if self.is_whole else torch.finfo(self.dtype)
+        if not self.is_whole:
+            return np.clip(bounds, limits.min, limits.max).astype(work)
+        exact = [min(max(int(bound), int(limits.min)), int(limits.max)) for bound in bounds.ravel()]
+        edges = [float(bound) for bound in exact]
+        for place, bound in enumerate(exact):
+            if (edges[place] < bound) if up else (edges[place] > bound):
+                edges[place] = float(np.nextafter(edges[place], np.inf if up else -np.inf))
+        return np.array(edges, work).reshape(bounds.shape)
+
+
+def check_tanh(space: gym.Space[Any]) -> None:
+    """`UsageError` where actions of this space cannot be scaled to its bounds."""
+    if not isinstance(space, spaces.Box):
+        return
+    with np.errstate(over="ignore"):
+        low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+        wrong = np.flatnonzero(~np.isfinite(high - low))
+    if len(wrong):
+        place = int(wrong[0])
+        raise UsageError(
+            f"wrapper.action_tanh=true scales actions to the bounds of their space, and entry {place} of it reaches from "
+            f"{space.low.flat[place]:g} to {space.high.flat[place]:g}; expected finite bounds: set wrapper.action_tanh=false, "
+            "or give the environment bounded actions (gymnasium.wrappers.RescaleAction)"
+        )
+
+
+def for_environment(action: Tensor, space: gym.Space[Any]) -> np.ndarray:
+    """(B, ...) what was chosen as an environment of this action space takes it."""
+    return action.cpu().numpy().astype(space.dtype, copy=False)
