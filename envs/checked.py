@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
@@ -80,19 +81,24 @@ class Checked:
             raise
         except (Exception, SystemExit) as error:
             text = " ".join(str(error).split())
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                text += f"; {len(self.alive)} of them were to be open, set most_rows of its EnvSpec to fewer"
             raise EnvironmentFault(f"env {self.spec.id} raised {type(error).__name__} {self._when}: {text}") from error
 
     def _stepped(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
-        shown, paid, *ends = self.behind.step(np.array(actions))
-        rewards = self._column("rewards", paid)
+        given = self.behind.step(np.array(actions))
+        if not isinstance(given, (tuple, list)) or len(given) != 4:
+            raise EnvironmentFault(
+                "step of these episodes gave something else than the four values observations, rewards, terminated, truncated"
+            )
+        with np.errstate(over="ignore"):
+            rewards = self._column("rewards", given[1], "numbers").astype(np.float32)
         if not np.isfinite(rewards[self.alive]).all():
             raise self._fault("a reward that is not finite")
-        terminated, truncated = (
-            self._column(name, flag) != 0 for name, flag in zip(("terminated", "truncated"), ends, strict=True)
-        )
+        terminated, truncated = self._flags("terminated", given[2]), self._flags("truncated", given[3])
         before, self.alive = self.alive, self.alive & ~(terminated | truncated)
-        self._look(shown, before)
-        return self.observations, rewards.astype(np.float32), terminated, truncated
+        self._look(given[0], before)
+        return self.observations, rewards, terminated, truncated
 
     def _look(self, shown: Observations, rows: NDArray[np.bool_] | None = None) -> None:
         """Take over what `rows` (by default those alive) see and, of those that are alive, may do."""
@@ -134,13 +140,19 @@ class Checked:
             raise _Named(f"env {self.spec.id} forbids every action {self._when} of an episode that goes on")
         return mask
 
-    def _column(self, name: str, values: Any) -> np.ndarray:
+    def _column(self, name: str, values: Any, what: str) -> np.ndarray:
         array = np.array(values)
         if array.shape != self.alive.shape or array.dtype.kind not in "biuf":
             raise EnvironmentFault(
-                f"{name} are {array.dtype} of shape {array.shape}; expected numbers of shape {self.alive.shape}"
+                f"{name} are {array.dtype} of shape {array.shape}; expected {what} of shape {self.alive.shape}"
             )
         return array
+
+    def _flags(self, name: str, values: Any) -> NDArray[np.bool_]:
+        array = self._column(name, values, "truth values")
+        if not np.isin(array[self.alive], (0, 1)).all():
+            raise EnvironmentFault(f"{name} are {array[self.alive][:4].tolist()}; expected truth values")
+        return array != 0
 
     def _check_actions(self, actions: np.ndarray) -> None:
         expected = (len(self.alive), *trailing_shape(self.spaces.action))
@@ -174,10 +186,12 @@ def scores(spec: EnvSpec, recorded: Episodes) -> dict[str, np.ndarray]:
     except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())
         raise EnvironmentFault(f"score of env {spec.id} raised {type(error).__name__}: {text}") from error
+    if not all(isinstance(name, str) for name in measures):
+        raise EnvironmentFault(f"score of env {spec.id} gave measures called {list(measures)}; expected names")
     for name in ("return", spec.success_metric):
         if name not in measures:
             raise EnvironmentFault(
-                f"score of env {spec.id} gave the measures {sorted(map(str, measures))} without {name!r}; expected 'return' "
+                f"score of env {spec.id} gave the measures {sorted(measures)} without {name!r}; expected 'return' "
                 f"and the success measure {spec.success_metric!r}, a number for each episode"
             )
     for name, values in measures.items():

@@ -11,6 +11,7 @@ from dsbench.envs.catalogue import ENVS
 from dsbench.envs.checked import Checked
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.episodes import Episodes, Timestep, collect
+from dsbench.errors import DsbenchError, EnvironmentFault
 from dsbench.stopping import raise_if_asked
 
 MAX_ROWS = 1000  # episodes whose draws come from one stream, and the most that are stepped together
@@ -55,7 +56,15 @@ class Scripted:
     def act(self, env: Checked, timestep: int) -> np.ndarray:
         draws = self.generator.random(self.draws)
         self._pass(self.others)
-        return self.behaviour(env.behind, timestep, draws, self.episode_draw)
+        try:
+            return self.behaviour(env.behind, timestep, draws, self.episode_draw)
+        except (DsbenchError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            text = " ".join(str(error).split())
+            raise EnvironmentFault(
+                f"who acts in env {env.spec.id} raised {type(error).__name__} at timestep {timestep}: {text}"
+            ) from error
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
         """Scripted policies look at the episode itself."""

@@ -1,4 +1,4 @@
-"""A try-out of an environment from elsewhere before anything is learned in it: two seeds played by its random policy.
+"""A try-out of an environment from elsewhere before anything is learned in it: episodes of two seeds, alone and together.
 
 What is asked of an environment, and found here rather than as a riddle after hours:
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,13 @@ import numpy as np
 from dsbench import seeds
 from dsbench.envs import checked
 from dsbench.envs.catalogue import ENVS
-from dsbench.envs.checked import Checked
+from dsbench.envs.checked import Checked, Vector
 from dsbench.envs.closing import close_quietly
 from dsbench.envs.data.contract import judged
 from dsbench.envs.data.generate import SEEDS
 from dsbench.envs.rolling import Scripted, roll
 from dsbench.envs.spaces import Spaces, made
-from dsbench.envs.spec import EnvSpec
+from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.errors import EnvironmentFault, UsageError
 
@@ -41,8 +42,20 @@ OWN_DRAWS = (
 )
 
 
-def check_env(spec: EnvSpec) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Part:
+    """Who acts in which episodes, and how that is called."""
+
+    name: str
+    behaviour: Behaviour
+    vector: Vector
+
+
+def check_env(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
     """Play a few episodes and refuse what cannot be compared, or would be learned wrongly.
+
+    Args:
+        recipe: one of the spec's, to be tried too; anything else is no matter here.
 
     Returns:
         warnings, one line each.
@@ -53,27 +66,41 @@ def check_env(spec: EnvSpec) -> tuple[str, ...]:
     _check_settings(spec)
     _check_making(spec)
     warnings: dict[str, None] = {}  # in order
-    try:
-        alone = [_play(spec, [seed], place) for place, seed in enumerate(TRIED)]
-        again = [_play(spec, [seed], place) for place, seed in enumerate(TRIED)]
-        beside = _play(spec, TRIED, 0, lambda text: warnings.setdefault(text))
-    except EnvironmentFault as error:
-        raise UsageError(f"{error}{_hint(spec)}") from error
-    for place, seed in enumerate(TRIED):
-        _check_equal(spec, alone[place], again[place], f"two episodes of seed {seed} differ", OWN_DRAWS)
-        _check_equal(
-            spec, alone[place], beside.select([place]), f"an episode of seed {seed} differs when another is played beside it",
-            "every environment must have a state of its own and show no other's",
-        )  # fmt: skip
-    if spec.horizon <= LONGEST:
-        _check_scores(spec, alone[0], beside)
+    parts = [_Part("tried at random", spec.random, spec.vector)]
+    data_vector = spec.data_vector or spec.vector
+    if recipe is not None and recipe in spec.recipes:
+        parts.append(_Part(f"recipe {recipe!r}", spec.recipes[recipe].behaviour, data_vector))
+    elif data_vector is not spec.vector:
+        parts.append(_Part("tried at random for data", spec.random, data_vector))
+    for part in parts:
+        try:
+            played = _check_repeats(spec, part, warnings)
+        except EnvironmentFault as error:
+            raise UsageError(f"{error}{_hint(spec, part.vector)}") from error
+        if part is parts[0] and spec.horizon <= LONGEST:
+            _check_scores(spec, played)
     return tuple(warnings)
 
 
-def try_out(spec: EnvSpec) -> None:
+def try_out(spec: EnvSpec, recipe: str | None = None) -> None:
     """`check_env` before a run, of all but dsbench's own tasks, whose tests hold them to more."""
     if not ENVS.is_own(spec.origin.reference):
-        check_env(spec)
+        check_env(spec, recipe)
+
+
+def _check_repeats(spec: EnvSpec, part: _Part, warnings: dict[str, None]) -> list[Episodes]:
+    """Episodes of the same seeds are the same, again and beside each other; one of a single episode, one of both."""
+    alone = [_play(spec, part, [seed], place) for place, seed in enumerate(TRIED)]
+    again = [_play(spec, part, [seed], place) for place, seed in enumerate(TRIED)]
+    beside = _play(spec, part, TRIED, 0, lambda text: warnings.setdefault(text))
+    who = f"env {spec.id}, {part.name}"
+    for place, seed in enumerate(TRIED):
+        _check_equal(alone[place], again[place], f"{who}: two episodes of seed {seed} differ", OWN_DRAWS)
+        _check_equal(
+            alone[place], beside.select([place]), f"{who}: an episode of seed {seed} differs when another is played beside it",
+            "every environment must have a state of its own and show no other's",
+        )  # fmt: skip
+    return [alone[0], beside]
 
 
 def _check_settings(spec: EnvSpec) -> None:
@@ -122,19 +149,23 @@ def _check_making(spec: EnvSpec) -> None:
 
 
 def _play(
-    spec: EnvSpec, env_seeds: Sequence[int], place: int, on_warning: Callable[[str], object] = lambda text: None
+    spec: EnvSpec,
+    part: _Part,
+    env_seeds: Sequence[int],
+    place: int,
+    on_warning: Callable[[str], object] = lambda text: None,
 ) -> Episodes:
-    """Episodes of these seeds by the random policy, whose draws are those of the rows from `place` on."""
+    """Episodes of these seeds; the draws of who acts are those of the rows from `place` on."""
     rows = len(env_seeds)
     generator = seeds.stream(0, "trial", spec.id)
     episode_draw = generator.random(len(TRIED))[place : place + rows]
-    player = Scripted(spec.random, generator, episode_draw, len(TRIED), spec.draws_per_timestep, place)
-    with Checked(spec, spec.vector, list(env_seeds)) as env:
+    player = Scripted(part.behaviour, generator, episode_draw, len(TRIED), spec.draws_per_timestep, place)
+    with Checked(spec, part.vector, list(env_seeds)) as env:
         recorded = roll(spec, env, player, lambda: None)
-    return judged(spec, recorded, f"env {spec.id}, tried at random", on_warning=on_warning)
+    return judged(spec, recorded, f"env {spec.id}, {part.name}", on_warning=on_warning)
 
 
-def _check_equal(spec: EnvSpec, one: Episodes, other: Episodes, what: str, way_out: str) -> None:
+def _check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> None:
     arrays, others = one.arrays(), other.arrays()
     shared = min(one.n_timesteps, other.n_timesteps)
     first: tuple[int, str] | None = None
@@ -153,25 +184,25 @@ def _check_equal(spec: EnvSpec, one: Episodes, other: Episodes, what: str, way_o
     if first is None and any((arrays[name] != others[name]).any() for name in arrays if name.startswith("final_")):
         first = (shared, "the last observations")
     if first is not None:
-        raise UsageError(f"env {spec.id}: {what} ({first[1]} at timestep {first[0]}); {way_out}")
+        raise UsageError(f"{what} ({first[1]} at timestep {first[0]}); {way_out}")
 
 
-def _check_scores(spec: EnvSpec, *recorded: Episodes) -> None:
+def _check_scores(spec: EnvSpec, recorded: Sequence[Episodes]) -> None:
     try:
         checked.joined(spec, [checked.scores(spec, episodes) for episodes in recorded])
     except EnvironmentFault as error:
         raise UsageError(str(error)) from error
 
 
-def _hint(spec: EnvSpec) -> str:
+def _hint(spec: EnvSpec, vector: Vector) -> str:
     """What to say if small seeds would do."""
     try:
-        with Checked(spec, spec.vector, [TRIED[0]]):
+        with Checked(spec, vector, [TRIED[0]]):
             return ""
     except EnvironmentFault:
         pass
     try:
-        with Checked(spec, spec.vector, [1]):
+        with Checked(spec, vector, [1]):
             return f"; it takes the seed 1 and not {TRIED[0]}: seeds below 2**31 are asked for"
     except EnvironmentFault:
         return ""

@@ -13,6 +13,7 @@ from dsbench.reports.outcomes import NORMALISED, RETURN, measure_in
 from dsbench.reports.statistics import Estimate, estimate
 
 _MIB = 2**20
+_PEAK = "high-water mark of the whole process, its data and training included; no memory of a model"
 
 
 class Column(NamedTuple):
@@ -25,8 +26,8 @@ class Column(NamedTuple):
     exact: bool = False  # the same for all seeds by nature: no ± when it is
     optional: bool = False  # shown only where some run has it
     mark: str | None = None  # of a time: the column that tells who had the core; averaged over one way of acting alone
-    contest: bool = True  # whether one contestant can be better than another in it
     scored: str | None = None  # the column of final rows that failures count in
+    hint: str = ""  # what it is, where the heading does not say it
 
 
 def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
@@ -58,15 +59,14 @@ COLUMNS = (
     Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
     Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second"), mark=TRAINING),
     Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), mark=LATENCY),
-    # High-water marks of a process that held the data and trained: no memory of a decision, which `dsbench bench` counts.
-    Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), contest=False),
+    Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), hint=_PEAK),
     Column(
         "peak_device_mib",
         "process peak GPU MiB",
         ",.0f",
         _field("peak_device_bytes", _MIB),
         optional=True,
-        contest=False,
+        hint=_PEAK,
     ),
 )
 
@@ -76,8 +76,8 @@ def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
 
     Several runs of a seed (made from other sources) are averaged first: they are no new seeds.
     """
-    values: dict[int | None, list[float]] = {}
     choice = choice_of(runs, column)
+    values: dict[int | None, list[float]] = {}
     for run in _having(runs, column) if choice is None else choice.runs:
         if (value := column.read(run)) is not None:
             values.setdefault(run.seed, []).append(value)

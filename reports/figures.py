@@ -38,9 +38,9 @@ class Series:
     """One curve or cloud; None or NaN in `y` is a gap. `low` and `high` bound an interval around `y`.
 
     The first word of `name` is the backbone and decides the colour. `dashed` marks the lesser of two of a kind (a
-    bound, a paper's number, before training); `marks` draws the points, `line` joins them. `hollow` says of each point, or
-    of all, that it stands under a caution that the caption tells. `left` and `right` bound a spread around `x`. `uncertain`
-    draws the interval dashed: it is not known to hold as often as it says. `dots` are the values that each of `y` is a mean of.
+    bound, a paper's number, before training); `marks` draws the points, `line` joins them. `uncertain` draws the interval
+    dashed: it is not known to hold as often as it says. `dots` are the values that each of `y` is a mean of. `hollow` says of
+    each point, or of all, that it stands under a caution that the caption tells. `left` and `right` bound a spread around `x`.
     """
 
     name: str
@@ -51,11 +51,11 @@ class Series:
     dashed: bool = False
     marks: bool = True
     line: bool = True
+    uncertain: bool = False
+    dots: Sequence[Sequence[float]] = ()
     hollow: bool | Sequence[bool] = False
     left: Sequence[float] | None = None
     right: Sequence[float] | None = None
-    uncertain: bool = False
-    dots: Sequence[Sequence[float]] = ()
 
 
 @dataclass(frozen=True)

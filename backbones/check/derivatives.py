@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from dsbench.backbones.check.probe import ROWS, CheckFailed, Probe, silence_dropout, unroll
+from dsbench.backbones.check.probe import ROWS, CheckFailed, Probe, silence_dropout
 from dsbench.backbones.state import State, flatten, map_state
 
 STEP, LONG_STEP = 1e-6, 1e-7  # h; over thousands of tokens a smaller one, as many more kinks lie within reach
@@ -68,7 +68,6 @@ def gradients_equal_differences(probe: Probe) -> None:
     together: Groups = {"all parameters together": list(parameters.values())} if parameters else {}
     _compare(probe, "forward", lambda: backbone(x)[0], {"the tokens": [x]} | one_by_one)
     _compare(probe, "forward with a state and resets", with_resets, alone | together)
-    _compare(probe, "step", lambda: unroll(backbone, x, state)[0], alone)
 
 
 def gradients_through_time(probe: Probe) -> None:

@@ -116,6 +116,10 @@ def check(
 ) -> int:
     """Prove that a backbone keeps the contract; exit code 1 when it does not.
 
+    In float64: it is causal, its views are one function, resets leave nothing, rows do not mix, gradients are those of
+    differences through time. In float32 and over 3,000 tokens, the longest episode of any task: what trains is what acts.
+    Takes seconds; a few times longer for a map written as a step alone.
+
     Examples:
 
     dsbench check s4

@@ -58,14 +58,18 @@ def _best(where: str, answers: Sequence[Answer], table: TableOf, claims: Claims)
     value = f"{best.text(measure.form)} (n = {best.n})"
     equals = [answer for answer, one in others if one.mean == best.mean]
     rest = [(answer, one) for answer, one in others if one.mean != best.mean]
-    verdict = _verdict(first, rest, answers, table, claims) if measure.scored else ""
+    verdict = _verdict(first, rest, answers, table, claims) if measure.scored else _unfair(ranked, name)
     if equals:
         names = _listed([_name(answer, answers) for answer in [first, *equals]])
         return f"{where}, {names} share the best {plain(measure)}, {value}{verdict}."
-    choices = [choice for answer, _ in ranked if (choice := choice_of(answer.runs, name)) is not None]
-    if others and (reason := no_contest(choices)) is not None:
-        verdict = f", no contest: {reason}"
     return f"{where}, {_name(first, answers)} has the best {plain(measure)}, {value}{verdict}."
+
+
+def _unfair(ranked: Sequence[tuple[Answer, Estimate]], name: str) -> str:
+    """Why a least time is no best one; nothing where it may be, and of what is no time."""
+    choices = [choice for answer, _ in ranked if (choice := choice_of(answer.runs, name)) is not None]
+    reason = no_contest(choices) if len(choices) > 1 else None
+    return f", no contest: {reason}" if reason else ""
 
 
 def _verdict(
@@ -135,9 +139,8 @@ def _multiplied(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None
         return f"{what} of {apart}, so without a ratio"
     choices = [choice for old, new, _ in both for one in (old, new) if (choice := choice_of(one.runs, name))]
     mark = worst(choice.core for choice in choices).value
-    return f"{what} × {median(ratios):.2f}{mark}" + (
-        f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
-    )
+    spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
+    return f"{what} × {median(ratios):.2f}{mark}{spread}"
 
 
 def _apart_in_time(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None:

@@ -65,7 +65,8 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer], claims: Claim
     for label in spread:
         hint = f"{table.columns} = {label}" if label else ""
         headings.append(Heading(f"{label}: {MEASURES[first].heading}" if label else MEASURES[first].heading, hint))
-    headings += [Heading(MEASURES[other].heading) for other in others]
+    of = f"{spread[0]}: " if table.columns else ""  # beside several columns a cost is that of the first
+    headings += [Heading(f"{of}{MEASURES[other].heading}") for other in others]
     headings.append(Heading("n", "runs that ended ok"))
     winners = {winner for group in rivals(table, answers) if (winner := winner_of(table, group, claims))}
     rows = []
@@ -74,7 +75,7 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer], claims: Claim
         by_label = {answer.labels[table.columns] if table.columns else "": answer for answer in own}
         cells = [words(label) for label in key]
         cells += [_cell(by_label.get(label), first, winners) for label in spread]
-        cells += [_cell(own[0], other, set()) for other in others]
+        cells += [_cell(by_label.get(spread[0]), other, set()) for other in others]
         rows.append((*cells, whole(sum(answer.n for answer in own))))
     scored = MEASURES[first].scored
     counts = [len(answer.samples[first].scores) if first in answer.samples else answer.n for answer in answers]
@@ -140,9 +141,9 @@ def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:
         [one.mean for _, one, _ in points],
         [math.nan if one.low is None else one.low for _, one, _ in points],
         [math.nan if one.high is None else one.high for _, one, _ in points],
-        hollow=[bool(_mark(answer, figure.y)) for _, _, answer in points],
         uncertain=not all(one.calibrated for _, one, _ in points),
         dots=[_seeds(answer, figure.y) for _, _, answer in points],
+        hollow=[bool(_mark(answer, figure.y)) for _, _, answer in points],
     )
 
 

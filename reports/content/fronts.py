@@ -18,7 +18,7 @@ from dsbench.reports.document import Figure
 from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 
 _HOLLOW = {
-    Core.SHARED: "other work had the core while they were timed, which only adds to it",
+    Core.SHARED: "other work had the core while they were timed, which can only make it slower",
     Core.UNKNOWN: f"it is not known whether other work had the core ({WHY_UNKNOWN})",
 }
 
@@ -70,14 +70,19 @@ def front(
     ]  # fmt: skip
     sentences = [
         f"{measure[:1].upper()}{measure[1:]} against {of_cost}, means with 95 % intervals of the score.",
-        *(["Small dots: seeds."] if any(point.seeds for point in points) else []),
-        *([] if all(point.calibrated for point in points) else [UNCALIBRATED.strip()]),
         *_sentences(points, fronts),
         *(f"Without a mark: {who}, for no mean is over times {why}." for who, why in (reasons or {}).items()),
+        "Small dots: seeds." if any(point.seeds for point in points) else "",
+        "" if all(point.calibrated for point in points) else UNCALIBRATED.strip(),
     ]
     title = f"{measure} × {short}: {of}"
     return plot(
-        f"{short}-{name}", title, " ".join(sentences), [*clouds, *lines], Axis(of_cost, log=True), Axis(measure)
+        f"{short}-{name}",
+        title,
+        " ".join(filter(None, sentences)),
+        [*clouds, *lines],
+        Axis(of_cost, log=True),
+        Axis(measure),
     )
 
 
@@ -109,7 +114,7 @@ def _fronts(points: Sequence[Point], told: Mapping[str, str]) -> dict[str, list[
 
 def _sentences(points: Sequence[Point], fronts: Mapping[str, Sequence[Point]]) -> list[str]:
     told = [
-        f"{', '.join(filter(None, ['Dashed', words]))}: the front of those that no other beats in both: "
+        f"{', '.join(filter(None, ['Dashed line', words]))}: the front of those that no other beats in both: "
         f"{', '.join(end.name for end in ends)}."
         for words, ends in fronts.items()
     ]
@@ -139,6 +144,6 @@ def _cloud(point: Point, conditions: str) -> Series:
     mark = f" {cost.core.value}" if cost.core.value else ""
     return Series(
         f"{', '.join(filter(None, [point.name, conditions]))}{mark}", [cost.mean], [point.score], low, high, line=False,
-        left=left, right=right, hollow=cost.core is not Core.ALONE,
         uncertain=not point.calibrated, dots=[point.seeds],
+        left=left, right=right, hollow=cost.core is not Core.ALONE,
     )  # fmt: skip

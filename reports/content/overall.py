@@ -136,7 +136,9 @@ def _zero(found: Pool) -> str:
         for task in found.members
         if any(run.result.get("references") == D4RL_CONSTANTS for one in task.learned for run in one.ok)
     ]
-    return "random play" + (f", on {', '.join(constants)} {D4RL_CONSTANTS} for it" if constants else "")
+    if len(constants) == len(found.members):
+        return f"{D4RL_CONSTANTS} for random play, which is not what random play reaches"
+    return "random play" + (f", but on {', '.join(constants)} {D4RL_CONSTANTS} for it" if constants else "")
 
 
 def _measures_table(found: Pool, claims: Claims) -> Table:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dsbench.reports.comparable import COLUMNS, Comparison, comparison
+from dsbench.reports.conditions import choose
 from dsbench.reports.content.cells import form_of, measured, words
 from dsbench.reports.content.contest import Contestant, Task, ranked
+from dsbench.reports.contention import LATENCY
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
 from dsbench.reports.outcomes import NORMALISED
@@ -16,6 +19,7 @@ from dsbench.reports.published import PublishedScore, published, published_score
 from dsbench.reports.statistics import Estimate, estimate
 
 _QUOTED = "quoted"
+_LATENCY = "result.latency_p50_us"  # the one time among what is compared
 _KIN = {
     "DT": ("gpt",),
     "DS4": ("s4", "s4d"),
@@ -84,6 +88,8 @@ def _row(task: Task, score: PublishedScore, reasons: dict[str, int]) -> tuple[Ce
     nearest, verdict = min(judged, key=lambda pair: (len(pair[1].reasons), not _is_kin(pair[0], score)))
     ours = _ours(task, nearest, score)
     here = Cell(MISSING) if ours is None else measured(ours, form_of([ours.mean]))
+    if ours is not None and COLUMNS[score.measure][0] == _LATENCY:
+        here = replace(here, text=here.text + choose(nearest.ok, LATENCY).core.value)
     return (*printed, words(nearest.name), here, words(_verdict(verdict, reasons)), caveats)
 
 
@@ -127,8 +133,9 @@ def _ours(task: Task, one: Contestant, score: PublishedScore) -> Estimate | None
 
 def _values(one: Contestant, score: PublishedScore) -> Iterator[float]:
     column, factor = COLUMNS[score.measure]
+    runs = choose(one.ok, LATENCY).runs if column == _LATENCY else one.ok
     seen = set()
-    for run in one.ok:
+    for run in runs:
         value = run.result.get(column.removeprefix("result."))
         if value is not None and run.seed not in seen:
             seen.add(run.seed)

@@ -37,9 +37,13 @@ def _of_way(found: Pool, way: str, several: bool) -> Figure | None:
         for task in found.members
     ]
     own = pool([task for task in tasks if any(_way(one) == way for one in task.learned)])
-    told = f"On the tasks on which they act {_adverb(way)} alone, for times of several ways to act are not averaged."
     name = "overall" if way == "stateful" else f"overall-{way.replace(' ', '-')}"
-    return None if own is None else _figure(own, _TIME, name, told, way)
+    if own is None:
+        return None
+    told = (
+        f"Of {', '.join(own.tasks)}, where they act {_adverb(way)}, for times of several ways to act are not averaged."
+    )
+    return _figure(own, _TIME, name, told, way)
 
 
 def _adverb(way: str) -> str:
@@ -47,7 +51,7 @@ def _adverb(way: str) -> str:
 
 
 def _figure(found: Pool, key: str, name: str, told: str = "", way: str = "") -> Figure | None:
-    """The mean over tasks against a cost."""
+    """The mean over the tasks against a cost."""
     points, reasons = [], {}
     for who, mean in found.means.items():
         cost = mean_cost([one for task in found.members for one in task.learned if one.name == who], key)
@@ -59,5 +63,5 @@ def _figure(found: Pool, key: str, name: str, told: str = "", way: str = "") -> 
     drawn = front(name, "normalised score (mean)", of, key, points, reasons)
     if drawn is None:
         return None
-    spread = f"Costs are means over {', '.join(found.tasks)}; a bar runs from the least of them to the most."
+    spread = "Costs are means over the tasks; a bar runs from the least of them to the most."
     return replace(drawn, caption=" ".join(filter(None, [drawn.caption, told, spread])))

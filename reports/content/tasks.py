@@ -17,7 +17,6 @@ from dsbench.reports.outcomes import FAILURES, RETURN
 from dsbench.reports.statistics import CALIBRATED, Estimate, few_seeds
 
 _OVER_SEEDS = "mean over seeds with its 95 % interval"
-_OF_PROCESS = "high-water mark of the whole process, its data and training included; no memory of a model"
 
 
 def task_section(task: Task, claims: Claims, journals: Journals, fronts: bool) -> Section:
@@ -34,8 +33,13 @@ def task_section(task: Task, claims: Claims, journals: Journals, fronts: bool) -
 def _table(task: Task, claims: Claims) -> Table:
     names = list(dict.fromkeys(name for one in task.contestants for name in one.settings if name != "policy"))
     columns = [(Heading(f"{task.measure_text} ↑", _OVER_SEEDS), _scores(task, claims)), *_beside(task, claims)]
-    columns += [(_heading(column), _numbers(task, column)) for column in COLUMNS if _is_shown(task, column)]
-    rows, acting = [], ways_to_act(task)
+    columns += [
+        (Heading(column.heading, column.hint or _OVER_SEEDS), _numbers(task, column))
+        for column in COLUMNS
+        if _is_shown(task, column)
+    ]
+    acting = ways_to_act(task)
+    rows = []
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
         acts = [acting[place]] if acting else []
@@ -54,10 +58,6 @@ def _table(task: Task, claims: Claims) -> Table:
         *(heading for heading, _ in columns),
     )
     return Table(task.name, f"{task.title}: results", headings, tuple(rows), tuple(_notes(task, claims)))
-
-
-def _heading(column: Column) -> Heading:
-    return Heading(column.heading, _OVER_SEEDS if column.contest else _OF_PROCESS)
 
 
 def _is_shown(task: Task, column: Column) -> bool:

@@ -51,7 +51,7 @@ def protocol(preset: str, *overrides: str, backbone: str | None = None, env: str
 
 def live(preset: str, env: str, *overrides: str, backbone: str | None = None) -> int:
     """Parameters of the model, every one of which a loss reaches (there is no other way for one to be dead)."""
-    model = model_of(protocol(preset, *overrides, backbone=backbone), env).train()
+    model = model_of(protocol(preset, *overrides, backbone=backbone, env=env), env).train()
     model.loss(whole_batch(episodes_of(env))).backward()
     unreached = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert not unreached

@@ -117,6 +117,30 @@ FAULTS: dict[str, Fault] = {
         "are not finite", Torque,
         TORQUES | {"random": lambda env, timestep, draws, episode_draw: np.full((len(draws), 1), np.nan, np.float32)},
     ),
+    "a behaviour that raises": Fault("who acts in env mine-v0 raised ZeroDivisionError", changes={"random": lambda *a: 1 / 0}),
+    "a behaviour of None": Fault("are object of shape", changes={"random": lambda *a: None}),
+    "other episodes for data alone": Fault(
+        "tried at random for data: two episodes of seed", changes={"data_vector": lambda s: LoopedEpisodes(bad.Unseeded, s)}
+    ),
+    # twins
+    "a twin of too few rows": Fault(
+        r"observations have shape \(1, 2\); expected \(2, 2\)", changes={"vector": lambda s: LoopedEpisodes(bad.Ring, s[:1])}
+    ),
+    "a twin that gives three": Fault("four values", changes={"vector": bad.twin(lambda given: given[:3])}),
+    "a twin of other flags": Fault(
+        r"truncated are \[2\]; expected truth", changes={"vector": bad.twin(lambda g: (*g[:3], np.full(len(g[3]), 2)))}
+    ),
+    "a twin of no flags": Fault(
+        "terminated are object of shape", changes={"vector": bad.twin(lambda g: (*g[:2], None, g[3]))}
+    ),
+    "a twin of columns": Fault(
+        r"rewards are float32 of shape \(1, 1\)", changes={"vector": bad.twin(lambda g: (g[0], g[1][:, None], *g[2:]))}
+    ),
+    "a twin that pays too much": Fault(
+        "a reward that is not finite at timestep 0", changes={"vector": bad.twin(lambda g: (g[0], g[1] + 1e39, *g[2:]))}
+    ),
+    "a twin that draws once for all": Fault("when another is played beside it", changes={"vector": bad.OneStream}),
+    "no twin at all": Fault("raised AttributeError when reset", changes={"vector": lambda seeds: None}),
     # what reset and step give
     "reset gives the observation": Fault("reset gave an array of shape", resetting(lambda result: result[0])),
     "reset gives three": Fault("reset gave a tuple of 3", resetting(lambda result: (*result, {}))),
@@ -164,6 +188,8 @@ FAULTS: dict[str, Fault] = {
     "a score a timestep": Fault(r"of shape \(6,\)", changes=score_with(**{"return": lambda e: e.rewards})),
     "a score of text": Fault("gave 'x' as <U", changes=score_with(**{"return": returns, "x": lambda e: ["a"] * len(e)})),
     "a score that raises": Fault("score of env mine-v0 raised KeyError", changes=score_with(**{"return": lambda e: {}["x"]})),
+    "a score of numbers": Fault("measures called", changes=score_with(**{"return": returns}) | {
+        "score": lambda e: {"return": e.returns(), 3: e.returns()}}),
     "a score that is none": Fault("score of env mine-v0 raised", changes={"score": lambda episodes: None}),
     "other measures for more episodes": Fault(
         "for some episodes and", changes={

@@ -217,6 +217,34 @@ class Alternating(Ring):
         self.action_space = gym.spaces.Discrete(2 + self.made[0] % 2)
 
 
+def twin(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Batched episodes whose step gives something else."""
+
+    class Twin(LoopedEpisodes):
+        def step(self, actions: np.ndarray) -> Any:
+            return change(super().step(actions))
+
+    return lambda seeds: Twin(Ring, seeds)
+
+
+class OneStream:
+    """A batched twin that draws for all rows from the first one's seed."""
+
+    action_mask = None
+
+    def __init__(self, seeds: Any) -> None:
+        self.generator, self.rows, self.t = np.random.default_rng(seeds[0]), len(seeds), 0
+        self.observations = self._seen()
+
+    def step(self, actions: np.ndarray) -> Any:
+        self.t += 1
+        self.observations = self._seen()
+        return self.observations, np.zeros(self.rows), np.zeros(self.rows, bool), np.full(self.rows, self.t == LENGTH)
+
+    def _seen(self) -> np.ndarray:
+        return self.generator.random((self.rows, 2)).astype(np.float32)
+
+
 def score_with(**more: Any) -> dict[str, Any]:
     """Changes to a spec whose score has other measures, functions of the episodes."""
     return {"score": lambda episodes: {name: value(episodes) for name, value in more.items()}}

@@ -351,6 +351,25 @@ def test_a_thousand_rows_do_not_open_a_thousand_files() -> None:
     assert 1 < Counted.most <= 64
 
 
+def test_too_many_files_for_one_row_alone_are_said_with_the_way_out() -> None:
+    class Hungry(Ring):
+        def __init__(self) -> None:
+            self.files = [tempfile.TemporaryFile() for _ in range(20)]  # noqa: SIM115  closed in close
+
+        def close(self) -> None:
+            for file in self.files:
+                file.close()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with pytest.raises(EnvironmentFault, match="Too many open files.*; 50 of them were to be open, set most_rows"):
+            generate(spec_of(Hungry), "random", 50, seed=3)
+        assert len(generate(spec_of(Hungry, most_rows=4), "random", 50, seed=3)) == 50
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.parametrize("rows", [7, 1_000])
 def test_episodes_are_the_same_however_many_are_stepped_together(rows: int) -> None:
     spec, other = spec_of(Ring, most_rows=rows), spec_of(Ring, most_rows=300)

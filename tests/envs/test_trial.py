@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
+from dsbench.envs.spec import Recipe
 from dsbench.envs.trial import check_env
 from dsbench.errors import UsageError
 from tests.envs.fault_table import FAULTS
-from tests.envs.faulty import spec_of
+from tests.envs.faulty import drawing, spec_of
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -26,3 +27,11 @@ def test_a_faulty_environment_is_refused_in_one_sentence(name: str) -> None:
 
 def test_a_sound_environment_passes() -> None:
     assert check_env(spec_of()) == ()
+
+
+def test_the_recipe_of_a_run_is_tried_too() -> None:
+    spec = spec_of(recipes={"drawing": Recipe("", drawing)})
+    assert check_env(spec) == ()
+    with pytest.raises(UsageError, match="recipe 'drawing': two episodes of seed .* differ .actions at timestep"):
+        check_env(spec, "drawing")
+    assert check_env(spec, "d4rl:file") == ()

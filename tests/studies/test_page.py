@@ -90,7 +90,7 @@ def test_the_table_holds_means_with_their_intervals_and_what_is_missing(tmp_path
     report = report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "dsbench study")
     (table,) = next(section.tables for section in report.sections if section.name == "answer")
     assert [heading.text for heading in table.headings] == [
-        "backbone", "3: score ↑", "12: score ↑", "share of parameters ↓", "n"
+        "backbone", "3: score ↑", "12: score ↑", "3: share of parameters ↓", "n"
     ]  # fmt: skip
     gpt, rnn = table.rows
     half = half_width(SCORES["gpt", "12"])
