@@ -25,7 +25,9 @@ def test_parameter_counts_are_those_of_the_shapes(make_policy: MakePolicy) -> No
     layer = 4 * (2 * d * d + 2 * d)  # W, U and torch's two biases for four gates
     block = layer + 2 * d + (2 * d * d + 2 * d) + (2 * d * d + d)  # two norms, GELU MLP of ratio 2
     backbone = 2 * block + d
-    wrapper = (3 * d + d) + 2 * d + (2 * d + d) + (2 * d + 2)  # observation, action table, return (fine and coarse), head
+    wrapper = (
+        (3 * d + d) + 2 * d + (2 * d + d) + (2 * d + 2)
+    )  # observation, action table, return (fine and coarse), head
     counts = count_parameters(model)
     assert (counts.backbone, counts.total, counts.trainable) == (backbone, backbone + wrapper, backbone + wrapper)
     assert (counts.embedding, counts.head) == (wrapper - 2 * d - 2, 2 * d + 2)
