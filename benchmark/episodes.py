@@ -183,7 +183,7 @@ def collect(steps: Sequence[Timestep]) -> Episodes:
     def last(arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(arrays, 1)[np.arange(len(lengths)), lengths - 1]
 
-    masks = [step.action_mask for step in steps if step.action_mask is not None]
+    masks = _masks([(step.action_mask, len(step.alive)) for step in steps])
     return Episodes(
         observations=_join(flat, [step.observation for step in steps]),
         actions=flat([step.action for step in steps]),
@@ -192,17 +192,26 @@ def collect(steps: Sequence[Timestep]) -> Episodes:
         truncated=flat([step.truncated for step in steps]),
         starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         final_observations=_join(last, [step.next_observation for step in steps]),
-        action_mask=flat(masks) if masks else None,
+        action_mask=None if masks is None else flat(masks),
     )
 
 
 def concatenate(parts: Sequence[Episodes]) -> Episodes:
     """The episodes of all parts, in order."""
-    named = [part.arrays() for part in parts]
+    masks = _masks([(part.action_mask, part.n_timesteps) for part in parts])
+    named = [part.arrays() | ({} if masks is None else {"action_mask": masks[i]}) for i, part in enumerate(parts)]
     joined = {name: np.concatenate([arrays[name] for arrays in named]) for name in named[0] if name != "starts"}
     lengths = np.concatenate([part.lengths for part in parts])
     joined["starts"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Episodes.from_arrays(joined)
+
+
+def _masks(given: Sequence[tuple[np.ndarray | None, int]]) -> list[np.ndarray] | None:
+    """(mask or None, its rows) of several parts: all actions where a part has none; None where no part has any."""
+    known = next((mask for mask, _ in given if mask is not None), None)
+    if known is None:
+        return None
+    return [np.ones((rows, known.shape[1]), bool) if mask is None else mask for mask, rows in given]
 
 
 def _join(function: Callable[[Sequence[np.ndarray]], np.ndarray], observations: Sequence[Observations]) -> Observations:

@@ -21,14 +21,15 @@ from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.decision.actions import for_environment
 from dsbench.envs import checked
-from dsbench.envs.rolling import Player, Scripted, roll
-from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
+from dsbench.envs.checked import Checked
+from dsbench.envs.data.contract import judged
+from dsbench.envs.rolling import MAX_ROWS, Player, Scripted, groups, roll
+from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.episodes import Observations, map_observations
 
 Decode = Literal["argmax", "sample"]
 Split = Literal["selection", "eval"]
-MAX_ROWS = 1000  # episodes stepped together; bounds memory. Sampled actions come from one stream for each such group
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def evaluate(
 
     players: list[_Learned] = []
 
-    def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
+    def player(env: Checked, rows: int, begin: int) -> Player:
         generator = torch.Generator(device=_device(model))
         generator.manual_seed(seeds.seed_for(seed, split, "decode", begin))
         actor = Actor(model, rows, acting=acting, window=window)
@@ -120,10 +121,11 @@ def evaluate_scripted(
 ) -> Scores:
     """The same episodes played by a scripted policy."""
 
-    def player(env: VectorEpisodes, rows: int, begin: int) -> Player:
-        generator = seeds.stream(seed, split, "scripted", begin)
-        episode_draw = generator.random(MAX_ROWS)[:rows]
-        return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep)
+    def player(env: Checked, rows: int, begin: int) -> Player:
+        place = begin % MAX_ROWS  # in the stream, which does not depend on how many are stepped together
+        generator = seeds.stream(seed, split, "scripted", begin - place)
+        episode_draw = generator.random(MAX_ROWS)[place : place + rows]
+        return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep, place)
 
     return Scores(_play(player, spec, partial(episode_seeds, seed, split), episodes, on_step))
 
@@ -137,7 +139,7 @@ class _Learned:
         self.previous: Tensor | None = None
         self.clipped = np.zeros(len(wanted), np.int64)  # timesteps of each episode with an action outside the space
 
-    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
+    def act(self, env: Checked, timestep: int) -> np.ndarray:
         device, rows, mask = self.generator.device, len(self.return_to_go), env.action_mask
         self.previous = self.actor.act(
             _to_torch(env.observations, device),
@@ -157,7 +159,7 @@ class _Learned:
 
 
 def _play(
-    player: Callable[[VectorEpisodes, int, int], Player],
+    player: Callable[[Checked, int, int], Player],
     spec: EnvSpec,
     seeds_of: Callable[[int, int], list[int]],
     episodes: int,
@@ -168,12 +170,11 @@ def _play(
     Seeds, of so many episodes from a first one on, are drawn group by group: those of a million take long.
     """
     parts: list[dict[str, np.ndarray]] = []
-    for begin in range(0, episodes, MAX_ROWS):
-        chunk = seeds_of(min(MAX_ROWS, episodes - begin), begin)
-        env = checked.begin(spec, spec.vector, chunk)
-        recorded = roll(spec, env, player(env, len(chunk), begin), len(chunk), on_step)
-        parts.append({name: np.asarray(values) for name, values in spec.score(recorded).items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for begin, rows in groups(spec, episodes):
+        with Checked(spec, spec.vector, seeds_of(rows, begin)) as env:
+            recorded = roll(spec, env, player(env, rows, begin), on_step)
+        parts.append(checked.scores(spec, judged(spec, recorded, f"env {spec.id}, played", begin)))
+    return checked.joined(spec, parts)
 
 
 def _standard_error(values: np.ndarray) -> float | None:

@@ -12,9 +12,13 @@ import gymnasium as gym
 
 from dsbench.envs.catalogue import ENVS, spec_of
 
-VERSION = 0  # of the ids of all tasks but those whose version is that of their physics
-PHYSICS = {
-    name: {version: {"physics": f"v{version}"} for version in (4, 5)} for name in ("halfcheetah", "hopper", "walker2d")
+FIRST: dict[int, dict[str, Any]] = {0: {}}  # the version of most tasks, and the options that it stands for
+VERSIONS: dict[str, dict[int, dict[str, Any]]] = {
+    **{
+        name: {version: {"physics": f"v{version}"} for version in (4, 5)}
+        for name in ("halfcheetah", "hopper", "walker2d")
+    },
+    "graph-walk": {0: {"split": "uniform"}, 1: {"split": "stitch"}},
 }
 
 
@@ -25,7 +29,7 @@ def make(task: str, render_mode: str | None = None, **options: Any) -> gym.Env[A
 
 def _register() -> None:
     for name in ENVS.names():
-        for version, options in PHYSICS.get(name, {VERSION: {}}).items():
+        for version, options in VERSIONS.get(name, FIRST).items():
             if (env_id := f"dsbench/{name}-v{version}") not in gym.registry:
                 gym.register(env_id, entry_point=f"{__name__}:make", kwargs={"task": name, **options})
 

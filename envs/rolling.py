@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 
-from dsbench.envs import checked
-from dsbench.envs.spec import Behaviour, EnvSpec, VectorEpisodes
+from dsbench.envs.catalogue import ENVS
+from dsbench.envs.checked import Checked
+from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.episodes import Episodes, Timestep, collect
+from dsbench.errors import DsbenchError, EnvironmentFault
 from dsbench.stopping import raise_if_asked
+
+MAX_ROWS = 1000  # episodes whose draws come from one stream, and the most that are stepped together
+OPEN_TOGETHER = 64  # environments from elsewhere that are open at once
 
 
 class Player(Protocol):
     """Who acts in a group of episodes."""
 
-    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
+    def act(self, env: Checked, timestep: int) -> np.ndarray:
         """(rows, ...) actions; those of rows that have ended are ignored."""
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
@@ -48,10 +53,18 @@ class Scripted:
         self.others = (largest - len(episode_draw)) * per_timestep
         self._pass(begin * per_timestep)
 
-    def act(self, env: VectorEpisodes, timestep: int) -> np.ndarray:
+    def act(self, env: Checked, timestep: int) -> np.ndarray:
         draws = self.generator.random(self.draws)
         self._pass(self.others)
-        return self.behaviour(env, timestep, draws, self.episode_draw)
+        try:
+            return self.behaviour(env.behind, timestep, draws, self.episode_draw)
+        except (DsbenchError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            text = " ".join(str(error).split())
+            raise EnvironmentFault(
+                f"who acts in env {env.spec.id} raised {type(error).__name__} at timestep {timestep}: {text}"
+            ) from error
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
         """Scripted policies look at the episode itself."""
@@ -63,28 +76,47 @@ class Scripted:
         bits.advance(draws)
 
 
-def roll(spec: EnvSpec, env: VectorEpisodes, player: Player, rows: int, on_step: Callable[[], None]) -> Episodes:
+def roll(spec: EnvSpec, env: Checked, player: Player, on_step: Callable[[], None]) -> Episodes:
     """Step all episodes until each has ended, at the latest at the horizon, where what goes on is cut.
 
     Rows that ended keep stepping on nothing and are left out.
 
     Raises:
-        EnvironmentFault: as `dsbench.envs.checked.step`.
+        EnvironmentFault: as `dsbench.envs.checked.Checked`.
         Interrupted: a signal asked for an end.
     """
-    alive = np.ones(rows, bool)
     steps: list[Timestep] = []
     for timestep in range(spec.horizon):
-        seen, mask = env.observations, env.action_mask
-        actions = player.act(env, timestep)
-        after, rewards, terminated, truncated = checked.step(spec, env, actions, timestep, alive)
+        seen, mask, alive = env.observations, env.action_mask, env.alive
+        actions = np.array(player.act(env, timestep))
+        after, rewards, terminated, truncated = env.step(actions)
         if timestep == spec.horizon - 1:
             truncated = truncated | ~terminated
         steps.append(Timestep(seen, actions, rewards, terminated, truncated, alive, after, mask))
         player.receive(np.where(alive, rewards, 0).astype(np.float32), alive)
-        alive = alive & ~(terminated | truncated)
         on_step()
         raise_if_asked()
-        if not alive.any():
+        if not env.alive.any():
             break
     return collect(steps)
+
+
+def rows_together(spec: EnvSpec) -> int:
+    """Episodes of this environment that may be stepped together.
+
+    Our own are batched. Of code from elsewhere each row may be an environment with files, sockets and memory of its own:
+    64 of them leave room for a dozen files each where a process may have a thousand open. What an episode is does not
+    depend on it; `EnvSpec.most_rows` says otherwise.
+    """
+    if spec.most_rows is not None:
+        return min(spec.most_rows, MAX_ROWS)
+    return MAX_ROWS if ENVS.is_own(spec.origin.reference) else OPEN_TOGETHER
+
+
+def groups(spec: EnvSpec, episodes: int) -> Iterator[tuple[int, int]]:
+    """(first, rows) of groups of episodes stepped together, none of them across a multiple of `MAX_ROWS`."""
+    first = 0
+    while first < episodes:
+        rows = min(rows_together(spec), episodes - first, MAX_ROWS - first % MAX_ROWS)
+        yield first, rows
+        first += rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ from dsbench.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     import gymnasium as gym
 
+    from dsbench.envs.spaces import Spaces
+
 FOOT = 0.1  # of the way from chance to the best: what a control may have by luck and by the present alone
 Skill = Literal["return noise", "credit", "memory", "stitching", "control"]
 
@@ -27,7 +30,9 @@ class VectorEpisodes(Protocol):
 
     Attributes:
         observations: (rows, ...) what each row sees now.
-        action_mask: (rows, A) bool, True = allowed, or None.
+        action_mask: (rows, A) bool, True = allowed, or None where every action is.
+
+    What has a ``close`` without arguments is closed when its episodes are over or given up.
     """
 
     observations: Observations
@@ -100,8 +105,10 @@ class EnvSpec:
         score: per-episode measures of recorded episodes: name -> (E,) array; ``return`` is always among them.
         success_metric: the measure that selects checkpoints and heads tables, larger is better.
         horizon: timesteps of the longest episode.
-        random_return, optimal_return: mean return of the uniform and of the best policy.
+        random_return, optimal_return: the returns that are 0 and 100 on the normalised scale: the mean ones of the uniform and
+            of the best policy, or what others normalise by.
         references: where those two come from.
+        random_play: mean return of the uniform policy, measured, where `random_return` is not that; None where it is.
         tests: the skills that it takes.
         needs_memory: whether neither of the controls without memory, `mlp` and `copier`, gets past `foot` on any recipe.
         minimum, maximum: between which the success measure lies; None where it has no such end. A failed run counts as the
@@ -118,6 +125,8 @@ class EnvSpec:
         draws_per_timestep: uniform draws that a `Behaviour` gets; one more than the dimensions of continuous actions.
         simulator: name and version of each library that defines the physics, the environment's id for a version of it;
             kept with the data.
+        stated_spaces: what the environment shows and takes, where that is known without making one.
+        most_rows: episodes that `vector` steps together at most; None: as `dsbench.envs.rolling.rows_together` says.
         origin: who made it and how it was asked for, set by `get_spec`; data sets are kept under it.
     """
 
@@ -140,6 +149,7 @@ class EnvSpec:
     minimum: float | None = None
     maximum: float | None = None
     chance: float | None = None
+    random_play: float | None = None
     target: TargetRule = Quantile()  # noqa: RUF009  frozen, without state
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
@@ -149,7 +159,16 @@ class EnvSpec:
     foreign: Foreign = Foreign()  # noqa: RUF009  frozen, without state
     draws_per_timestep: int = 2
     simulator: Mapping[str, str] = field(default_factory=dict)
+    stated_spaces: Spaces | None = None
+    most_rows: int | None = None
     origin: Origin = Origin()  # noqa: RUF009  frozen, without state
+
+    @cached_property
+    def spaces(self) -> Spaces:
+        """What the environment shows and takes; `UsageError` if it cannot be made or its spaces are not supported."""
+        from dsbench.envs.spaces import Spaces
+
+        return self.stated_spaces or Spaces.of(self)
 
     @property
     def task(self) -> str:
@@ -172,7 +191,12 @@ class EnvSpec:
             return None
         if self.chance is not None:
             return self.chance + FOOT * (self.best - self.chance)
-        return (self.random_return + self.best) / 2 if self.success_metric == "return" else None
+        return (self.uniform_return + self.best) / 2 if self.success_metric == "return" else None
+
+    @property
+    def uniform_return(self) -> float:
+        """Mean return of the uniform policy."""
+        return self.random_return if self.random_play is None else self.random_play
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""
@@ -184,5 +208,5 @@ class EnvSpec:
         return self.recipes[name]
 
     def normalised(self, mean_return: Any) -> Any:
-        """A return, or an array of them, on the scale on which the random policy has 0 and the best one 100."""
+        """A return, or an array of them, on the scale on which `random_return` is 0 and `optimal_return` 100."""
         return 100 * (mean_return - self.random_return) / (self.optimal_return - self.random_return)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.errors import UsageError
+from dsbench.reports.outcomes import Sample
 from dsbench.reports.statistics import few_seeds
 
 FloatArray = NDArray[np.float64]
@@ -24,7 +25,7 @@ class Scores:
         seeds: task -> its seeds, ascending.
         normalised: scores of different tasks are on one scale (as 0 for random play and 1 for an expert), so that
             they may be pooled.
-        failures: task -> runs that failed or diverged and stand here with the minimum; tasks without one are absent.
+        failures: task -> seeds that failed or diverged and stand here at the floor; tasks without one are absent.
     """
 
     tasks: Mapping[str, FloatArray]
@@ -33,32 +34,29 @@ class Scores:
     failures: Mapping[str, int]
 
     @classmethod
-    def of(
-        cls,
-        runs: Mapping[str, Mapping[int, float | None]],
-        *,
-        normalised: bool,
-        minimum: Mapping[str, float] | None = None,
-    ) -> Scores:
-        """Scores with every failed run at its task's minimum, in an order that does not depend on that of `runs`.
-
-        Args:
-            runs: task -> seed -> score; None, NaN or an infinite score is a run that failed or diverged.
-            normalised: see `Scores`.
-            minimum: task -> the lowest score that counts on it; needed for tasks with a failed run.
+    def of(cls, samples: Mapping[str, Sample], *, normalised: bool) -> Scores:
+        """Scores of one contestant, task -> sample, in an order that does not depend on that of `samples` or their seeds.
 
         Raises:
-            UsageError: no task, a task without runs, a failed run on a task without a finite minimum, or a finished
-                run below the minimum (a failure would count for more than that run).
+            UsageError: no task, a task without runs, or a score that is no finite number.
         """
-        if not runs:
+        if not samples:
             raise UsageError("no tasks to aggregate; expected scores of at least one task")
-        filled = {task: _filled(task, runs[task], (minimum or {}).get(task)) for task in sorted(runs)}
+        sorted_scores = {task: dict(sorted(samples[task].scores.items())) for task in sorted(samples)}
+        for task, scores in sorted_scores.items():
+            if not scores:
+                raise UsageError(f"no runs on task {task!r}; run it, or leave the task out for every contestant")
+            for seed, score in scores.items():
+                if not math.isfinite(score):
+                    raise UsageError(
+                        f"the score of seed {seed} on task {task!r} is {score}; expected a finite number: a run that failed "
+                        "counts as the floor of its task"
+                    )
         return cls(
-            tasks={task: np.array(list(scores.values()), dtype=np.float64) for task, scores in filled.items()},
-            seeds={task: tuple(scores) for task, scores in filled.items()},
+            tasks={task: np.array(list(scores.values()), dtype=np.float64) for task, scores in sorted_scores.items()},
+            seeds={task: tuple(scores) for task, scores in sorted_scores.items()},
             normalised=normalised,
-            failures={task: count for task in filled if (count := sum(map(_failed, runs[task].values())))},
+            failures={task: len(samples[task].failed) for task in sorted_scores if samples[task].failed},
         )
 
     @property
@@ -86,45 +84,17 @@ def cautions(scores: Scores) -> list[str]:
     single = [task for task, count in counts.items() if count == 1]
     said = [few_seeds(list(counts.values()))]
     if single:
-        said.append(f"No bootstrap interval: a single seed on {_names(single)} leaves nothing to resample.")
+        said.append(f"No interval: a single seed on {_names(single)} leaves nothing to resample.")
     if scores.failures:
         said.append(
-            f"Failures count: {sum(scores.failures.values())} of {scores.n} runs failed or diverged and stand with "
-            f"the minimum score of their task ({_counted(scores.failures)})."
+            f"Failures count: {sum(scores.failures.values())} of {scores.n} runs failed or diverged and stand at "
+            f"the floor of their task ({_counted(scores.failures)})."
         )
     if len(set(counts.values())) > 1:
         said.append(
-            f"Unequal numbers of seeds ({_counted(counts)}): a task with more of them weighs more in what is pooled."
+            f"Unequal numbers of seeds ({_counted(counts)}): a task with more of them weighs more in what is pooled over runs."
         )
     return [sentence for sentence in said if sentence]
-
-
-def _failed(score: float | None) -> bool:
-    return score is None or not math.isfinite(score)
-
-
-def _filled(task: str, scores: Mapping[int, float | None], minimum: float | None) -> dict[int, float]:
-    """Seed -> score in ascending order of seeds, the minimum in place of what failed."""
-    if not scores:
-        raise UsageError(f"no runs on task {task!r}; run it, or leave the task out for every contestant")
-    lowest = min((score for score in scores.values() if score is not None and math.isfinite(score)), default=math.inf)
-    if minimum is not None and lowest < minimum:
-        raise UsageError(
-            f"a run on task {task!r} scored {lowest}, below the minimum {minimum} that failed runs count as; "
-            "give the lowest score over all contestants or of the task itself"
-        )
-    filled: dict[int, float] = {}
-    for seed, score in sorted(scores.items(), key=lambda item: item[0]):
-        if score is not None and math.isfinite(score):
-            filled[seed] = float(score)
-        elif minimum is not None and math.isfinite(minimum):
-            filled[seed] = float(minimum)
-        else:
-            raise UsageError(
-                f"the run with seed {seed} on task {task!r} failed (score {score}) and minimum[{task!r}] is {minimum}; "
-                "expected a finite minimum score for it to count as: failed runs are never dropped"
-            )
-    return filled
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from dsbench.reports.contention import Core, undisturbed
+from dsbench.reports.contention import TRAINING, Core, undisturbed
 from dsbench.reports.machines import machine
 
 _UNKNOWN = "not recorded"
@@ -99,6 +99,14 @@ def differing(found: Iterable[Conditions], names: Sequence[str] = Conditions._fi
     return "; ".join(told) or None
 
 
+def _of(run: Timed, mark: str) -> Conditions:
+    """Those that a time depends on: how a policy acts changes nothing of its training."""
+    found = conditions(run)
+    if mark != TRAINING:
+        return found
+    return found._replace(acting="", cache="", implementation=str(run.result.get("implementation", _UNKNOWN)))
+
+
 class Choice(NamedTuple, Generic[R]):
     """The runs of one contestant whose times may be averaged.
 
@@ -123,7 +131,7 @@ def choose(runs: Sequence[R], mark: str) -> Choice[R]:
         mark: the column of `contention` that tells who had the core.
     """
     least, who = undisturbed(runs, lambda run: run.result, mark)
-    found = list(dict.fromkeys(conditions(run) for run in least))
+    found = list(dict.fromkeys(_of(run, mark) for run in least))
     if len(found) > 1:
         return Choice((), who, None, differing(found))
     return Choice(least, who, found[0] if found else None, None)

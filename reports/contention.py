@@ -24,8 +24,8 @@ class Core(Enum):
 
 LEGEND = (
     f"{Core.SHARED.value} others had the core for more than {100 * MOST[LATENCY]:g} % of the time it was measured (of "
-    f"training: {100 * MOST[TRAINING]:g} %), which only adds to it; {Core.UNKNOWN.value} it is not known whether they had "
-    f"({WHY_UNKNOWN})."
+    f"training: {100 * MOST[TRAINING]:g} %), which can only make it slower; {Core.UNKNOWN.value} it is not known whether "
+    f"they had ({WHY_UNKNOWN})."
 )
 _BEST_FIRST = (Core.ALONE, Core.UNKNOWN, Core.SHARED)
 
@@ -68,7 +68,7 @@ def contention_note(results: Sequence[Mapping[str, Any]], mark: str = LATENCY) -
     shared, unknown = cores.count(Core.SHARED), cores.count(Core.UNKNOWN)
     told = [
         f"in {shared} of {len(cores)} runs other work had the core for more than {100 * MOST[mark]:g} % of the time it was "
-        f"measured, which only adds to it ({Core.SHARED.value})"
+        f"measured, which can only make it slower ({Core.SHARED.value})"
         if shared
         else "",
         f"of {unknown} of {len(cores)} runs it is not known whether other work had the core ({Core.UNKNOWN.value}: "

@@ -28,6 +28,8 @@ _LETTER, _HANDLE = 0.069, 0.5  # width of one letter and of one sample line of t
 _BAND = 0.12  # opacity of an interval; a dozen of them still let the lines be seen
 _ROW = 0.2  # height of one line of the legend, inches
 _PLACES, _APART = 8, 0.09  # ticks at most that are the curves' own, and how near two may be, as a share of the axis
+UNCALIBRATED = " Dashed intervals: n too small to calibrate."  # of a caption
+_DASHES = (0, (3, 2))  # of an interval that is not calibrated
 _EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
 
 
@@ -36,8 +38,9 @@ class Series:
     """One curve or cloud; None or NaN in `y` is a gap. `low` and `high` bound an interval around `y`.
 
     The first word of `name` is the backbone and decides the colour. `dashed` marks the lesser of two of a kind (a
-    bound, a paper's number, before training); `marks` draws the points, `line` joins them. `hollow` says of each point, or
-    of all, that it stands under a caution that the caption tells. `left` and `right` bound a spread around `x`.
+    bound, a paper's number, before training); `marks` draws the points, `line` joins them. `uncertain` draws the interval
+    dashed: it is not known to hold as often as it says. `dots` are the values that each of `y` is a mean of. `hollow` says of
+    each point, or of all, that it stands under a caution that the caption tells. `left` and `right` bound a spread around `x`.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Series:
     dashed: bool = False
     marks: bool = True
     line: bool = True
+    uncertain: bool = False
+    dots: Sequence[Sequence[float]] = ()
     hollow: bool | Sequence[bool] = False
     left: Sequence[float] | None = None
     right: Sequence[float] | None = None
@@ -179,10 +184,33 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
         low, high = _numbers(one.low), _numbers(one.high)
         if log:
             low = np.where(low > 0, low, np.nan)
-        if one.line:
-            axes.fill_between(across, low, high, color=style.colour, alpha=_BAND, linewidth=0)
+        if not one.line:
+            axes.vlines(
+                across,
+                low,
+                high,
+                colors=style.colour,
+                linewidth=1.2,
+                alpha=0.7,
+                linestyles=_DASHES if one.uncertain else "-",
+            )
+        elif one.uncertain:
+            for end in (low, high):
+                axes.plot(across, end, color=style.colour, linewidth=0.8, alpha=0.6, linestyle=_DASHES)
         else:
-            axes.vlines(across, low, high, colors=style.colour, linewidth=1.2, alpha=0.7)
+            axes.fill_between(across, low, high, color=style.colour, alpha=_BAND, linewidth=0)
+    for place, values in zip(across, one.dots, strict=False):
+        shown = [value for value in values if not log or value > 0]
+        axes.plot(
+            [place] * len(shown),
+            shown,
+            linestyle="",
+            marker="o",
+            markersize=2.2,
+            color=style.colour,
+            alpha=0.55,
+            zorder=1,
+        )
     up = np.where(up > 0, up, np.nan) if log else up
     if one.left is not None and one.right is not None:
         axes.hlines(up, _numbers(one.left), _numbers(one.right), colors=style.colour, linewidth=1.2, alpha=0.7)

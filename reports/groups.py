@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,10 +12,12 @@ from dsbench.records.run_records import RunRecords
 from dsbench.records.run_row import COLUMNS, UNREADABLE, short_source, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.records.tables import BEFORE
+from dsbench.reports.adoption import MADE_WITH, RESULT_VERSION, adopted
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
 _NO_SETTINGS = {*COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
 _RESULT = "result."
+LEARNED = "learned"
 # Role of code or data from outside -> the column that tells its versions apart; the last two are part of the task.
 SOURCES = {"backbone": "source", "env": "env source", "data": "data.content"}
 
@@ -32,7 +34,7 @@ class Run:
     """One run as its records tell it; `settings` and `result` leave out what is missing."""
 
     run_id: str
-    backbone: str | None  # None: it stopped before its configuration was written
+    backbone: str | None  # None: it stopped before anything was written
     env: str | None
     seed: int | None
     status: str
@@ -45,6 +47,11 @@ class Run:
     elsewhere: Sequence[Elsewhere] = ()
     records: RunRecords | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def configured(self) -> bool:
+        """Whether its settings are known."""
+        return bool(self.settings)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -54,6 +61,11 @@ class Group:
     env: str | None
     differs: Mapping[str, Any]
     runs: Sequence[Run]
+
+    @property
+    def configured(self) -> bool:
+        """Whether its settings are known."""
+        return self.runs[0].configured
 
     @property
     def setting(self) -> str:
@@ -77,8 +89,13 @@ def groups_of(stored: Stored) -> list[Group]:
             f"no runs in {', '.join(map(str, stored.places))!r}; name another folder, "
             "or make some with: dsbench run --backbone s4 --env umbrella"
         )
+    return grouped(_runs(stored))
+
+
+def grouped(runs: Iterable[Run]) -> list[Group]:
+    """The same, out of runs that were read already."""
     gathered: dict[tuple[Any, ...], list[Run]] = {}
-    for run in _runs(stored):
+    for run in runs:
         who = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
         gathered.setdefault((*who, *sorted(run.settings.items(), key=_by_name)), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
@@ -103,10 +120,12 @@ def _runs(stored: Stored) -> list[Run]:
     makers: dict[Any, set[str]] = {}
     for row, origin, _, _ in told:
         makers.setdefault(row["env"], set()).update({origin["data_made_with"]} if origin.get("data_made_with") else ())
-    return [
-        _run(row, origin, mixed, len(makers[row["env"]]) > 1, elsewhere, records)
-        for row, origin, elsewhere, records in told
-    ]
+    return adopted(
+        [
+            _run(row, origin, mixed, len(makers[row["env"]]) > 1, elsewhere, records)
+            for row, origin, elsewhere, records in told
+        ]
+    )
 
 
 def _told(
@@ -149,13 +168,8 @@ def _run(
             result[name[len(_RESULT) :]] = cell
         elif name not in _NO_SETTINGS:
             settings[name] = cell
-    if row["backbone"] is not None:
-        settings = BEFORE | settings
-    if mixed:
-        settings["result_version"] = _result_version(provenance)  # another version gives other numbers
-    if other_data and "data_made_with" in provenance:
-        settings["data.made_with"] = provenance["data_made_with"]  # other versions may make other episodes of a seed
-    settings |= _sources(result, provenance)
+    if settings:
+        settings = BEFORE | settings | _told_apart(result, provenance, mixed, other_data)
     return Run(
         **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
         attempt=row["attempt"] or 1,
@@ -166,6 +180,18 @@ def _run(
         elsewhere=elsewhere,
         records=records,
     )
+
+
+def _told_apart(
+    result: Mapping[str, Any], provenance: Mapping[str, Any], mixed: bool, other_data: bool
+) -> dict[str, Any]:
+    """What is no setting and parts runs all the same: versions of results, of what makes the data, of code from outside."""
+    found: dict[str, Any] = {}
+    if mixed:
+        found[RESULT_VERSION] = _result_version(provenance)  # another version gives other numbers
+    if other_data and "data_made_with" in provenance:
+        found[MADE_WITH] = provenance["data_made_with"]  # other versions may make other episodes of a seed
+    return found | _sources(result, provenance)
 
 
 def _result_version(provenance: Mapping[str, Any]) -> int:
@@ -184,7 +210,7 @@ def _sources(result: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[s
 
 def _differing(representatives: Sequence[Run]) -> list[str]:
     """Names of the settings that are not the same in all groups; absent is a value too (an option at its default)."""
-    configured = [run.settings for run in representatives if run.backbone is not None]
+    configured = [run.settings for run in representatives if run.configured]
     names = sorted({name for settings in configured for name in settings}, key=_rank)
     return [name for name in names if len({settings.get(name) for settings in configured}) > 1]
 
@@ -206,7 +232,7 @@ def _group(members: Sequence[Run], names: Sequence[str]) -> Group:
 def _sort_key(group: Group, names: Sequence[str]) -> tuple[Any, ...]:
     """Numbers in order of size (5 before 20), absent settings first, runs without a configuration last."""
     settings = tuple(_order(group.differs.get(name)) for name in names)
-    return group.backbone is None, group.env or "", settings, group.backbone or "", group.runs[0].run_id
+    return not group.configured, group.env or "", settings, group.backbone or "", group.runs[0].run_id
 
 
 def _order(value: Any) -> tuple[int, float, str]:

@@ -6,30 +6,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dsbench.reports.contention import LATENCY, TRAINING, core
 from dsbench.reports.groups import Elsewhere, Run
 
 ELSEWHERE = "Made on several machines with the same scores; of each run the costs of the first line are those above."
 _MIB = 2**20
-COSTS = (  # column of the final row, heading, divisor, form
-    ("latency_p50_us", "latency p50 µs", 1, ",.1f"),
-    ("train_tokens_per_second", "train tokens/s", 1, ",.0f"),
-    ("peak_rss_bytes", "peak memory MiB", _MIB, ",.0f"),
+COSTS = (  # column of the final row, heading, divisor, form, and of a time the column that tells who had the core
+    ("latency_p50_us", "latency p50 µs", 1, ",.1f", LATENCY),
+    ("train_tokens_per_second", "train tokens/s", 1, ",.0f", TRAINING),
+    ("peak_rss_bytes", "process peak MiB", _MIB, ",.0f", None),
 )
 
 
 class Made(NamedTuple):
-    """One making of a run: where, and its `COSTS`, None for what was not measured."""
+    """One making of a run: where, and its `COSTS`, None for what was not measured, with the marks of `contention`."""
 
     run_id: str
     where: str
     costs: tuple[float | None, ...]
+    marks: tuple[str, ...]
 
     @property
     def text(self) -> str:
         """``Abacus 3, 4 cores · torch 2.13.0: latency p50 µs 500.0, train tokens/s 50,000``."""
         told = [
-            f"{heading} {cost:{form}}"
-            for (_, heading, _, form), cost in zip(COSTS, self.costs, strict=True)
+            f"{heading} {cost:{form}}{mark}"
+            for (_, heading, _, form, _), cost, mark in zip(COSTS, self.costs, self.marks, strict=True)
             if cost is not None
         ]
         return f"{self.where}: {', '.join(told) or 'nothing was measured'}"
@@ -47,9 +49,10 @@ def made_several_times(runs: Sequence[Run]) -> list[Made]:
 def _made(run_id: str, one: Elsewhere) -> Made:
     found = [one.result.get(name) for name, *_ in COSTS]
     costs = tuple(
-        None if cost is None else cost / divisor for cost, (_, _, divisor, _) in zip(found, COSTS, strict=True)
+        None if cost is None else cost / divisor for cost, (_, _, divisor, *_) in zip(found, COSTS, strict=True)
     )
-    return Made(run_id, machine(one.provenance), costs)
+    marks = tuple("" if mark is None else core(one.result, mark).value for *_, mark in COSTS)
+    return Made(run_id, machine(one.provenance), costs, marks)
 
 
 def machines(runs: Sequence[Run]) -> list[str]:

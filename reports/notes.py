@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dsbench.reports.contention import contention_notes
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.machines import ELSEWHERE, machines, made_several_times
+from dsbench.reports.outcomes import RULE
+from dsbench.reports.spread import INTERVALS
 from dsbench.reports.statistics import few_seeds
 from dsbench.text import markdown_code, markdown_text
 
 LEGEND = (
-    "Mean over n seeds ± half of the 95 % interval (Student's t over seeds); n counts the seeds that ended ok, a "
-    "single seed has no ±, – is not measured. ↑ more is better, ↓ less is better."
+    "Mean over seeds ± half of the 95 % interval, [its ends] where the mean is not in the middle; n counts the seeds that "
+    "ended ok, a single seed has no ±, – is not measured. ↑ more is better, ↓ less is better. Nothing is claimed to differ."
 )
 MEASURES = (
     "Accuracy is that of the first action at the target return, by the last weights and the first of eval.decode, and "
@@ -23,10 +25,13 @@ MEASURES = (
 )
 
 
+SCORES = f"{INTERVALS} {RULE}"
+
+
 def notes(groups: Sequence[Group], counts: Sequence[int], times: Sequence[str] = ()) -> list[str]:
     """The lines under the table of these groups, whose finished seeds are `counts`; `times` are those on its times."""
     runs = [run for group in groups for run in group.runs]
-    lines = [LEGEND, "", MEASURES]
+    lines = [LEGEND, "", SCORES, "", MEASURES]
     finished = [run.result for run in runs if run.status == "ok"]
     for caution in (few_seeds(counts), _several_runs_of_a_seed(groups), *contention_notes(finished), *times):
         lines += ["", caution] if caution else []

@@ -15,7 +15,7 @@ from dsbench.errors import UnknownName
 from dsbench.reports.published_file import Published, Setting, Table, load
 
 PATH = Path(__file__).with_name("published")  # a folder, of data alone
-NORMALISED = "normalised score"  # the measure that D4RL's constants make: 0 is random, 100 is its expert
+NORMALISED = "normalised score"  # by D4RL's constants, for random play and for its expert
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,55 @@
-"""Mean over seeds with its 95 % interval; the same numbers for the same values in whatever order."""
+"""A mean over seeds with its 95 % interval; the same numbers for the same values in whatever order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from scipy.special import bdtri, stdtrit  # the functions behind scipy.stats, which is slow to import
 
 from dsbench.errors import UsageError
 
 CONFIDENCE = 0.95
-FEW = 5  # below this many seeds a t-interval says little: it leans on the values being normally distributed
+FEW = 5  # below this many seeds only differences far above the spread can be told
+CALIBRATED = 4  # contestants of a task from which on the spread of one is judged well enough by that of its sisters
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` seeds and its interval; the bounds are None with one seed, which says nothing about others."""
+    """A mean over `n` seeds and its interval.
+
+    Attributes:
+        low, high: None with one seed, which says nothing about others, or where nothing tells how far seeds may be off.
+        calibrated: whether intervals of this kind were simulated to hold the mean as often as they say.
+    """
 
     mean: float
     low: float | None
     high: float | None
     n: int
+    calibrated: bool = True
 
     @property
     def half_width(self) -> float | None:
-        """What stands after ±; None with one seed."""
-        return None if self.high is None else self.high - self.mean
+        """The farther end of the interval from the mean; None without an interval."""
+        return None if self.low is None or self.high is None else max(self.high - self.mean, self.mean - self.low)
+
+    def scaled(self, factor: float) -> Estimate:
+        """In another unit: everything times a factor above 0."""
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        return replace(self, mean=factor * self.mean, low=low, high=high)
 
     def text(self, form: str) -> str:
-        """``mean ± half-width`` under a format specification; the mean alone with one seed."""
-        mean = format(self.mean, f"z{form}")  # z: what rounds to zero has no sign
-        return mean if self.half_width is None else f"{mean} ± {format(self.half_width, form)}"
+        """``mean ± half-width`` under a format specification, ``mean [low, high]`` where the mean is not in the middle;
+        the mean alone without an interval."""
+        unsigned = f"z{form}"  # z: what rounds to zero has no sign
+        mean = format(self.mean, unsigned)
+        if self.low is None or self.high is None:
+            return mean
+        if math.isclose(self.high - self.mean, self.mean - self.low, rel_tol=1e-6, abs_tol=1e-12):
+            return f"{mean} ± {format(self.high - self.mean, form)}"
+        return f"{mean} [{format(self.low, unsigned)}, {format(self.high, unsigned)}]"
 
     def to_dict(self) -> dict[str, float | int | None]:
         return {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
@@ -38,8 +58,8 @@ class Estimate:
 def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """Mean with Student's t interval: mean ± t((1 + confidence) / 2; n - 1) · s / √n, s with divisor n - 1.
 
-    Sums are exactly rounded (`math.fsum`), so that the order of the runs cannot move the last digit. The interval is
-    not cut at the limits of a quantity: that of an accuracy may pass 1.
+    For what is measured and no contest (costs, sizes, curves). Scores have intervals of `dsbench.reports.spread`. Sums are
+    exactly rounded (`math.fsum`), so that the order of the runs cannot move the last digit.
 
     Args:
         values: one number a seed, (n,).
@@ -59,11 +79,23 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     mean = math.fsum(values) / n
     if n == 1:
         return Estimate(mean, None, None, 1)
-    from scipy.stats import t  # slow to import, and one seed does without
-
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = float(t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance / n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * math.sqrt(variance / n)
     return Estimate(mean, mean - half, mean + half, n)
+
+
+def share(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
+    """A share of `n` with its exact interval (Clopper and Pearson 1934): holds for every probability and every n.
+
+    Raises:
+        UsageError: n below 1, or successes outside of 0..n.
+    """
+    if not 0 <= successes <= n or n < 1:
+        raise UsageError(f"{successes!r} of {n!r} is no share; expected 0 to n of at least 1")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(bdtri(successes - 1, n, 1 - tail))
+    high = 1.0 if successes == n else float(bdtri(successes, n, tail))
+    return Estimate(successes / n, low, high, n)
 
 
 def few_seeds(counts: Sequence[int]) -> str | None:
@@ -71,8 +103,8 @@ def few_seeds(counts: Sequence[int]) -> str | None:
     low = [count for count in counts if 0 < count < FEW]
     if not low:
         return None
-    if min(low) == 1:
-        return (
-            f"Few seeds: some rows have n < {FEW}, where an interval is wide and rough; a single seed has no interval."
-        )
-    return f"Few seeds: some rows have n < {FEW} (down to {min(low)} seeds), where an interval is wide and rough."
+    least = min(low)
+    if least == 1:
+        return f"Few seeds: some rows have n < {FEW}; a single seed has no interval and supports no claim."
+    seldom = "can rarely support a claim" if least > 2 else "cannot support a claim"  # see claims.FEWEST
+    return f"Few seeds: some rows have n < {FEW}, where an interval is wide; n = {least} {seldom}."

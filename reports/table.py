@@ -1,81 +1,28 @@
 """One table over a results folder: a row a group of runs, means over seeds with intervals, and what failed below.
 
-Nothing is bold and nothing is left out: a run that failed is counted and listed, a number that is missing is '–'.
+Nothing is bold and nothing is left out: a run that failed is counted, listed, and stands in the scores at the floor of its
+task; a number that is missing is '–'.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from dsbench.records.store import Places
-from dsbench.reports.conditions import Choice, choices_note, choose
-from dsbench.reports.contention import LATENCY, TRAINING
+from dsbench.reports.columns import COLUMNS, Column, choice_of, estimate_of, measure_of
+from dsbench.reports.conditions import Choice, choices_note
+from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import notes
-from dsbench.reports.statistics import Estimate, estimate
+from dsbench.reports.outcomes import FAILURES
+from dsbench.reports.statistics import Estimate
 from dsbench.text import markdown_code, markdown_text
 
-FAILURES = ("diverged", "failed", "timeout", "out_of_memory")  # every other status but ok is of an unfinished run
 MISSING = "–"
-_MIB = 2**20
-
-
-class Column(NamedTuple):
-    """A number of the final rows: its key in `rows`, its heading, how it is read and how it is shown."""
-
-    key: str
-    heading: str  # ↑ more is better, ↓ less is better
-    form: str
-    read: Callable[[Run], float | None]
-    exact: bool = False  # the same for all seeds by nature: no ± when it is
-    optional: bool = False  # shown only where some run has it
-    mark: str | None = None  # of a time: the column that tells who had the core; averaged over one way of acting alone
-    contest: bool = True  # whether one contestant can be better than another in it
-
-
-def _field(name: str, divisor: int = 1) -> Callable[[Run], float | None]:
-    def read(run: Run) -> float | None:
-        value = run.result.get(name)
-        return None if value is None else value / divisor
-
-    return read
-
-
-def measure_of(run: Run) -> str:
-    """The measure that counts on the run's task; runs that do not name it are of the time when umbrella was the only one."""
-    return str(run.result.get("success_metric", "first_action_accuracy"))
-
-
-COLUMNS = (
-    Column("score", "score ↑", ".3f", lambda run: run.result.get(measure_of(run))),
-    Column(
-        "opposite",
-        "at opposite target",
-        ".3f",
-        lambda run: run.result.get(f"{measure_of(run)}_opposite"),
-        optional=True,
-    ),
-    Column("regret", "regret ↓", ".3f", _field("regret"), optional=True),
-    Column("return", "return ↑", ".3f", _field("return_mean")),
-    Column("normalised", "normalised ↑", ".1f", _field("score_normalised"), optional=True),
-    Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
-    Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
-    Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second"), mark=TRAINING),
-    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), mark=LATENCY),
-    # High-water marks of a process that held the data and trained: no memory of a decision, which `dsbench bench` counts.
-    Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), contest=False),
-    Column(
-        "peak_device_mib",
-        "process peak GPU MiB",
-        ",.0f",
-        _field("peak_device_bytes", _MIB),
-        optional=True,
-        contest=False,
-    ),
-)
+_Places: TypeAlias = Mapping[str, tuple[Task, Contestant]]  # run id -> what the run is of
 
 
 def rows(results: Places) -> list[dict[str, Any]]:
@@ -92,13 +39,16 @@ def rows(results: Places) -> list[dict[str, Any]]:
         UsageError: there is no such results folder, or no run in it.
         CorruptFile: a file of a run is damaged.
     """
-    return [_row(group) for group in read_groups(results)]
+    groups = read_groups(results)
+    places = _places(groups)
+    return [_row(group, places) for group in groups]
 
 
 def markdown(results: Places) -> str:
     """The table as Markdown, with what the numbers mean, what failed and where it ran below it. Raises as `rows`."""
     groups = read_groups(results)
-    estimates = [_estimates(group) for group in groups]
+    places = _places(groups)
+    estimates = [_estimates(group, places) for group in groups]
     shown = [column for column in COLUMNS if not column.optional or any(one[column.key] for one in estimates)]
     head = ["backbone", "env", "setting", "n", "failures", "measure", *(column.heading for column in shown)]
     lines = [head, [":--"] * 3 + ["--:"] * 2 + [":--"] + ["--:"] * len(shown)]
@@ -136,7 +86,7 @@ def _measure(group: Group) -> str:
     return ", ".join(sorted(named)).replace("_", " ") if named else MISSING
 
 
-def _row(group: Group) -> dict[str, Any]:
+def _row(group: Group, places: _Places) -> dict[str, Any]:
     counts = Counter(run.status for run in group.runs if run.status != "ok")
     return {
         "backbone": group.backbone,
@@ -152,7 +102,7 @@ def _row(group: Group) -> dict[str, Any]:
         "runs": [
             {"run_id": run.run_id, "seed": run.seed, "status": run.status, "reason": run.reason} for run in group.runs
         ],
-        "metrics": {key: one and one.to_dict() for key, one in _estimates(group).items()},
+        "metrics": {key: one and one.to_dict() for key, one in _estimates(group, places).items()},
         "times": {column.key: _told(choice) for column in COLUMNS if (choice := choice_of(group.runs, column))},
     }
 
@@ -163,30 +113,25 @@ def _told(choice: Choice[Run]) -> dict[str, Any]:
     return {"core": choice.core.name.lower(), "reason": choice.reason, "conditions": known}
 
 
-def _estimates(group: Group) -> dict[str, Estimate | None]:
-    return {column.key: estimate_of(group.runs, column) for column in COLUMNS}
+def _places(groups: Sequence[Group]) -> _Places:
+    return {
+        run.run_id: (task, one)
+        for task in tasks_of(groups, {})
+        for one in task.contestants
+        for run in one.runs
+    }  # fmt: skip
 
 
-def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
-    """A column over the seeds that ended ok, None where none has it, or where several ways of acting made a time.
-
-    Several runs of a seed (made from other sources) are averaged first: they are no new seeds.
-    """
-    values: dict[int | None, list[float]] = {}
-    choice = choice_of(runs, column)
-    for run in _having(runs, column) if choice is None else choice.runs:
-        if (value := column.read(run)) is not None:
-            values.setdefault(run.seed, []).append(value)
-    return estimate([math.fsum(same) / len(same) for same in values.values()]) if values else None
-
-
-def choice_of(runs: Sequence[Run], column: Column) -> Choice[Run] | None:
-    """The runs that the mean of a time is over, and what is known of them; None of what is no time."""
-    return None if column.mark is None else choose(_having(runs, column), column.mark)
-
-
-def _having(runs: Sequence[Run], column: Column) -> list[Run]:
-    return [run for run in runs if run.status == "ok" and column.read(run) is not None]
+def _estimates(group: Group, places: _Places) -> dict[str, Estimate | None]:
+    """Scores with failures at the floor of their task; all else over the seeds that ended ok."""
+    place = places.get(group.runs[0].run_id)
+    found: dict[str, Estimate | None] = {}
+    for column in COLUMNS:
+        if place is not None and (column.key == "score" or column.scored):
+            found[column.key] = place[0].estimate(place[1], column.scored)
+        else:
+            found[column.key] = estimate_of(group.runs, column)
+    return found
 
 
 def _cell(one: Estimate | None, column: Column, group: Group) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsbench.files import write_below
+from dsbench.reports.columns import COLUMNS, measure_of
 from dsbench.reports.document import Report
 from dsbench.reports.groups import Group, Run
 from dsbench.reports.markdown import markdown, table_csv
 from dsbench.reports.page import page
-from dsbench.reports.table import COLUMNS, measure_of
 from dsbench.text import csv_cell
 
 _RUN_COLUMNS = ("run_id", "backbone", "env", "seed", "setting", "status", "measure", "metric", "value")

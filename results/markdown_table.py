@@ -48,14 +48,17 @@ def of_actor(runs: pd.DataFrame, actor: str) -> pd.Series[bool]:
     Unless the control says otherwise, a return is asked for and all of the data is learned from.
     """
     asked = CONTROLS[actor].columns if actor in CONTROLS else {}
-    chosen = pd.Series(
-        [stands_for(row, actor) if asked else row["backbone"] == actor for row in runs.to_dict(orient="records")],
-        runs.index,
-        dtype=bool,
-    )
+    chosen = called(runs, actor)
     if "wrapper.condition" not in asked:
         chosen &= runs["wrapper.condition"].eq("return").fillna(False).astype(bool)
     return chosen & (runs["data.top_percent"].isna() if "data.top_percent" not in asked else True)
+
+
+def called(runs: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """Which runs are those of a backbone or a control, whatever is asked for and learned from."""
+    rows = runs.to_dict(orient="records")
+    found = [stands_for(row, name) if name in CONTROLS else row["backbone"] == name for row in rows]
+    return pd.Series(found, runs.index, dtype=bool)
 
 
 def write_blocks(blocks: Mapping[str, str]) -> None:

@@ -25,8 +25,8 @@ RECORDS = ROOT / "results" / "reference" / "mujoco"
 BEGIN = "<!-- table: python results/mujoco_table.py -->"
 ENVS = ("hopper", "halfcheetah", "walker2d")
 RECIPES = ("medium", "medium-replay")
-ACTORS = ("gpt", "s4d", "mamba", "lstm", "bc")
-SEEDS = (0, 1, 2)
+ACTORS = ("mlp", "copier", "window", "bc", "gpt", "s4d", "mamba", "lstm")
+SEEDS = tuple(range(5))
 MEASURES = {  # heading -> (column, digits after the point)
     "normalised, last ↑": ("result.score_normalised", 1),
     "normalised, best ↑": ("result.score_normalised_best", 1),
@@ -134,7 +134,7 @@ def _note(runs: pd.DataFrame) -> str:
         f"Marked as in every report: {LEGEND} "
         "Means over seeds ± half of the 95 % interval. Last: the weights at the end; best: those best on the selection "
         "episodes, scored on others. Normalised: 0 and 100 are D4RL's constants. Training and decisions shared two cores with "
-        "other work, so that even the least of three seeds says little: what they cost is measured by `make bench`. "
+        "other work, so that even the least of the seeds says little: what they cost is measured by `make bench`. "
         f"Simulator: {'; '.join(physics) or 'not recorded'}."
     )
 

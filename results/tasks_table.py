@@ -28,7 +28,7 @@ def listing() -> str:
     lines = head("task", "takes", "memory", "timesteps", "return, random → best", "what happens")
     for name in ENVS.names():
         spec = get_spec(name)
-        scale = f"{_short(spec.random_return)} → {_short(spec.optimal_return)}"
+        scale = f"{_short(spec.uniform_return)} → {_short(spec.optimal_return)}"
         memory = "yes" if spec.needs_memory else "no"
         cells = [f"`{name}`", ", ".join(spec.tests), memory, str(spec.horizon), scale, spec.summary]
         lines.append(line(cells))

@@ -15,7 +15,7 @@ from dsbench import rollout
 from dsbench.backbones import build
 from dsbench.decision import DecisionSequence
 from dsbench.decision.actions import NoDecision
-from dsbench.envs import get_spec
+from dsbench.envs import get_spec, rolling
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.envs.vector import LoopedEpisodes
@@ -88,7 +88,7 @@ def test_seeds_are_a_prefix_differ_by_split_and_episodes_do_not_depend_on_their_
 def test_chunks_of_rows_change_no_result(umbrella: EnvSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     model = policy_for(umbrella, "lstm")
     whole = evaluate(model, umbrella).metrics["return"]
-    monkeypatch.setattr(rollout, "MAX_ROWS", 5)
+    monkeypatch.setattr(rolling, "MAX_ROWS", 5)
     np.testing.assert_array_equal(evaluate(model, umbrella).metrics["return"], whole)
 
 
@@ -128,7 +128,8 @@ def countdown(make: Callable[[], Countdown] = Countdown, horizon: int = 4) -> En
         return {"return": episodes.returns(), "length": episodes.lengths}
 
     return replace(
-        get_spec("umbrella"), id="countdown-v0", make=make, horizon=horizon, score=score,
+        get_spec("umbrella"), id="countdown-v0", make=lambda render_mode=None: make(), horizon=horizon, score=score,
+        success_metric="return",
         vector=lambda seeds: LoopedEpisodes(make, seeds),
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import torch
 
-from dsbench.backbones.check import states, training, views
+from dsbench.backbones.check import derivatives, horizon, precision, states, training, views
 from dsbench.backbones.check.probe import CheckFailed, Probe
 from dsbench.backbones.contract import Backbone, options_of
 from dsbench.backbones.factory import load_class, make_backbone
@@ -104,7 +104,7 @@ CHECKS: tuple[Check, ...] = (
     Check("reset_drops_the_state_after_update", states.reset_drops_the_state, updated=True),
     Check("stepper_equals_step_after_update", states.stepper_equals_step, updated=True),
     Check("right_padding_inert", views.right_padding_inert),
-    Check("lengths_beyond_training", views.lengths_beyond_training),
+    Check("lengths_beyond_training", horizon.lengths_beyond_training),
     Check("receptive_field", views.receptive_field, updated=True),
     Check("rows_independent", states.rows_independent),
     Check("inputs_not_mutated", states.inputs_not_mutated),
@@ -113,7 +113,13 @@ CHECKS: tuple[Check, ...] = (
     Check("state_size_constant", states.state_size_constant),
     Check("gradients_reach_every_parameter", training.gradients_reach_every_parameter, updated=True),
     Check("gradients_of_views_agree", training.gradients_of_views_agree, updated=True),
+    Check("gradients_of_chunks_agree", training.gradients_of_chunks_agree, updated=True),
+    Check("gradients_equal_differences", derivatives.gradients_equal_differences, updated=True),
+    Check("gradients_through_time", derivatives.gradients_through_time, updated=True),
     Check("no_gradient_crosses_a_reset", training.no_gradient_crosses_a_reset, updated=True),
+    Check("float32_equals_float64", precision.float32_equals_float64, updated=True),
+    Check("float32_over_long_episodes", precision.float32_over_long_episodes, updated=True),
+    Check("float32_after_training", precision.float32_after_training),
     Check("eval_deterministic", training.eval_deterministic),
     Check("state_dict_round_trip", training.state_dict_round_trip, updated=True),
     Check("param_groups_complete", training.param_groups_complete),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from dsbench.backbones.check.probe import LENGTH, ROWS, CheckFailed, Probe, silence_dropout, unroll
+from dsbench.backbones.contract import Backbone
 from dsbench.backbones.state import (
     State,
     cat_rows,
@@ -141,21 +143,45 @@ def state_round_trip(probe: Probe) -> None:
 
 @torch.no_grad()
 def state_size_constant(probe: Probe) -> None:
-    """Shapes and bytes of the state are those of the initial one after 1, 5 and 50 tokens, by forward and by step."""
-    backbone, x = probe.backbone, probe.tokens(length=50)
-    expected = {path: tuple(leaf.shape) for path, leaf in flatten(backbone.initial_state(ROWS)).items()}
-    sizes = []
-    for length in (1, 5, 50):
-        for view, (_, state) in (("forward", backbone(x[:, :length])), ("step", unroll(backbone, x[:, :length]))):
-            shapes = {path: tuple(leaf.shape) for path, leaf in flatten(state).items()}
-            if shapes != expected:
-                raise CheckFailed(
-                    f"state after {length} tokens by {view} is {shapes}, initial_state is {expected}. "
-                    "Reserve what is needed at the start and keep a count"
-                )
+    """Shapes and bytes of the state stay those of the initial one, in forward over the longest episode and in step, and
+    the module itself keeps no more tensors after the same calls again."""
+    backbone, x = probe.backbone, probe.long_tokens(probe.backbone)
+    sizes, held = [], []
+    for length in (x.shape[1], 1, 5, 50, 50):
+        for view, (_, state) in (
+            ("forward", backbone(x[:, :length])),
+            ("step", unroll(backbone, x[:, : min(length, 50)])),
+        ):
+            same_size(backbone, state, length, view)
             sizes.append(nbytes(state))
+        held.append(sum(_entries(vars(module)) for module in backbone.modules()))
     if len(set(sizes)) != 1:
         raise CheckFailed(f"state bytes vary with the number of tokens: {sizes}, expected one number. Keep the dtypes")
+    if held[-1] != held[-2]:
+        raise CheckFailed(
+            f"the module keeps {held[-1] - held[-2]} more numbers after the same calls again, expected 0. "
+            "Look for a list or cache on self that grows; what depends on the past belongs into the state"
+        )
+
+
+def same_size(backbone: Backbone, state: State, length: int, view: str) -> None:
+    """Fail unless the leaves of `state` have the shapes of the initial state."""
+    expected = {path: tuple(leaf.shape[1:]) for path, leaf in flatten(backbone.initial_state(1)).items()}
+    shapes = {path: tuple(leaf.shape[1:]) for path, leaf in flatten(state).items()}
+    if shapes != expected:
+        raise CheckFailed(
+            f"state after {length:,} tokens by {view} is {shapes} a row, initial_state is {expected}. "
+            "Reserve what is needed at the start and keep a count"
+        )
+
+
+def _entries(found: object) -> int:
+    """Numbers in the tensors that a module's attributes hold, by containers too; submodules count for themselves."""
+    if isinstance(found, Tensor):
+        return found.numel()
+    if isinstance(found, dict):
+        return sum(map(_entries, found.values()))
+    return sum(map(_entries, found)) if isinstance(found, list | tuple | set | deque) else 0
 
 
 @torch.no_grad()

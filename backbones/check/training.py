@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
-from dsbench.backbones.check.probe import GRADIENT_BOUND, LENGTH, ROWS, CheckFailed, Probe, unroll
+from dsbench.backbones.check.probe import (
+    CHUNKED,
+    GRADIENT_BOUND,
+    LENGTH,
+    ROWS,
+    CheckFailed,
+    Probe,
+    silence_dropout,
+    unroll,
+)
 from dsbench.backbones.contract import Backbone
-from dsbench.backbones.state import leaves, map_state
+from dsbench.backbones.state import State, flatten, leaves, map_state
 
 
 def gradients_reach_every_parameter(probe: Probe) -> None:
     """Every trainable parameter gets a finite gradient that is not zero, through forward and through step."""
     for view in ("forward", "step"):
-        gradients = _gradients(probe, probe.backbone, view, probe.tokens())[1]
+        gradients = gradients_through(probe.backbone, view, probe.tokens(), probe.tokens())[2]
         for name, gradient in gradients.items():
             if gradient is None or not gradient.any():
                 found = "no gradient" if gradient is None else "a gradient of exactly 0"
@@ -30,16 +41,60 @@ def gradients_reach_every_parameter(probe: Probe) -> None:
 
 
 def gradients_of_views_agree(probe: Probe) -> None:
-    """forward and unrolled step have the same derivatives, for the tokens and for every parameter."""
-    x, hint = probe.tokens(), "Look for a detach() or no_grad in one of the views"
-    projection = probe.tokens()
-    by_forward = _gradients(probe, probe.backbone, "forward", x, projection)
-    by_step = _gradients(probe, probe.backbone, "step", x, projection)
-    probe.equal(by_forward[0], by_step[0], "gradient for the tokens", hint, GRADIENT_BOUND)
-    for name, expected in by_forward[1].items():
-        actual = by_step[1][name]
-        if expected is not None and actual is not None:
-            probe.equal(expected, actual, f"gradient for {name}", hint, GRADIENT_BOUND)
+    """forward, scan, parallel and unrolled step have the same derivatives, for the tokens and for every parameter."""
+    x, projection = probe.tokens(), probe.tokens()
+    silence_dropout(probe.backbone)
+    _, for_x, for_parameters = gradients_through(probe.backbone.train(), "forward", x, projection)
+    for view in ("step", "scan", "parallel"):
+        _, x_too, parameters_too = gradients_through(probe.backbone, view, x, projection)
+        hint = f"Look for a detach() or no_grad in forward or {view}"
+        probe.equal(for_x, x_too, f"gradient for the tokens, forward against {view}", hint, GRADIENT_BOUND)
+        for name, expected in for_parameters.items():
+            actual = parameters_too[name]
+            if expected is not None and actual is not None:
+                what = f"gradient for {name}, forward against {view}"
+                probe.equal(expected, actual, what, hint, GRADIENT_BOUND)
+
+
+def gradients_of_chunks_agree(probe: Probe) -> None:
+    """forward in one has the derivatives of forward in chunks that carry the state on, for the state passed in too."""
+    silence_dropout(probe.backbone)
+    with torch.no_grad():
+        _, before = probe.backbone(probe.tokens(rows=1, length=5))
+    x = probe.long_tokens(probe.backbone)[:, :CHUNKED]
+    projection = probe.tokens(1, x.shape[1])
+    names = [name for name, parameter in probe.backbone.named_parameters() if parameter.requires_grad]
+    names = ["the tokens", *(f"the state passed in ({path})" for path in flatten(before)), *names]
+    probe.backbone.train()
+    whole = carried_gradients(probe.backbone, x, before, projection, [x.shape[1]])
+    chunked = carried_gradients(probe.backbone, x, before, projection, CHUNKS)
+    nudged = cache(lambda: carried_gradients(probe.backbone, probe.nudge(x), before, projection, [x.shape[1]]))
+    hint = "Look for a detach() of the state that forward takes or returns, or a backward of long rows alone"
+    for i, name in enumerate(names):
+        what = f"gradient for {name} over {x.shape[1]} tokens, whole and in chunks"
+        probe.equal(whole[i], chunked[i], what, hint, GRADIENT_BOUND, lambda i=i: nudged()[i])  # type: ignore[misc]
+
+
+CHUNKS = [1, 12, 3, 16, 64]  # tokens; the last size goes on
+
+
+def carried_gradients(
+    backbone: Backbone, x: Tensor, before: State, projection: Tensor, sizes: list[int]
+) -> list[Tensor]:
+    """Gradients for the tokens, the leaves of the state passed in and the parameters, in chunks of these sizes."""
+    x, state = x.clone().requires_grad_(), map_state(_with_gradient, before)
+    sources = [x, *leaves(state), *(p for p in backbone.parameters() if p.requires_grad)]
+    outputs: list[Tensor] = []
+    begin = 0
+    while begin < x.shape[1]:
+        size = sizes[min(len(outputs), len(sizes) - 1)]
+        y, state = backbone(x[:, begin : begin + size], state)
+        outputs.append(y)
+        begin += size
+    loss = (torch.cat(outputs, 1) * projection).sum()
+    wanted = [source for source in sources if source.requires_grad]
+    found = dict(zip(map(id, wanted), torch.autograd.grad(loss, wanted, allow_unused=True), strict=True))
+    return [torch.zeros_like(s) if found.get(id(s)) is None else found[id(s)] for s in sources]
 
 
 def no_gradient_crosses_a_reset(probe: Probe) -> None:
@@ -107,21 +162,29 @@ def param_groups_complete(probe: Probe) -> None:
         raise CheckFailed(f"param_groups holds these parameters another number of times than 1: {wrong}")
 
 
-def _gradients(
-    probe: Probe, backbone: Backbone, view: str, x: Tensor, projection: Tensor | None = None
-) -> tuple[Tensor, dict[str, Tensor | None]]:
-    """Gradients of a random projection of the outputs: for the tokens, and for each trainable parameter by name."""
-    x = x.clone().requires_grad_()
+def gradients_through(
+    backbone: Backbone, view: str, x: Tensor, projection: Tensor
+) -> tuple[Tensor, Tensor, dict[str, Tensor | None]]:
+    """Outputs of a view, in the parameters' dtype, and gradients of their projection: for the tokens, and for each
+    trainable parameter by name."""
+    dtype = next((p.dtype for p in backbone.parameters() if p.is_floating_point()), x.dtype)
+    x = x.to(dtype).clone().requires_grad_()
     named = [(name, parameter) for name, parameter in backbone.named_parameters() if parameter.requires_grad]
     y = _run(backbone, view, x)
-    loss = probe.scalar(y) if projection is None else (y * projection).sum()
+    loss = (y * projection.to(y.dtype)).sum()
+    if not loss.requires_grad:
+        raise CheckFailed(f"no gradient reaches the tokens through {view}. Look for detach(), .data or no_grad")
     for_x, *for_parameters = torch.autograd.grad(loss, [x, *(p for _, p in named)], allow_unused=True)
     if for_x is None:
         raise CheckFailed(f"no gradient reaches the tokens through {view}. Look for detach(), .data or no_grad")
-    return for_x, dict(zip((name for name, _ in named), for_parameters, strict=True))
+    return y.detach(), for_x, dict(zip((name for name, _ in named), for_parameters, strict=True))
 
 
 def _run(backbone: Backbone, view: str, x: Tensor) -> Tensor:
+    if view == "scan":
+        return backbone.scan(x, backbone.initial_state(x.shape[0]))[0]
+    if view == "parallel":
+        return backbone.parallel(x)
     return backbone(x)[0] if view == "forward" else unroll(backbone, x)[0]
 
 

@@ -140,18 +140,6 @@ def right_padding_inert(probe: Probe) -> None:
 
 
 @torch.no_grad()
-def lengths_beyond_training(probe: Probe) -> None:
-    """Rows far longer than the memory of the state are finite and equal to the unrolled step."""
-    memory = max((size for leaf in leaves(probe.backbone.initial_state(1)) for size in leaf.shape[1:]), default=1)
-    x = probe.tokens(rows=2, length=min(max(120, 2 * memory + 9), 600))
-    y = probe.backbone(x)[0]
-    hint = "Look for a growing mode, a table of positions that ends, a window that train and step cut differently"
-    if not y.isfinite().all():
-        raise CheckFailed(f"{int((~y.isfinite()).sum())} outputs of {y.shape[1]} tokens are not finite. {hint}")
-    probe.equal(y, unroll(probe.backbone, x)[0], f"forward against step over {x.shape[1]} tokens", hint)
-
-
-@torch.no_grad()
 def receptive_field(probe: Probe) -> None:
     """Wherever `parallel` is written, an output depends on the last `receptive_field` tokens and on no earlier one."""
     for name, part in parts(probe.backbone):

@@ -3,7 +3,8 @@
     y_i depends on the keys j in (i - context_len, i] of each layer; the position of a token is its index in its episode
 
 Rows start episodes at different times, so each has a count of its own: caches are right-aligned, slots before the
-episode are masked and zero. GPT-2 looks positions up in a table of `n_positions`, and a longer episode is refused (on a
+episode are masked and zero. GPT-2 looks positions up in a table of `n_positions`, here 3,072 (1,024 in
+transformers), as tasks have episodes of up to 3,000 tokens, and a longer episode is refused (on a
 GPU that look at the counts waits for the device). Llama rotates queries and keys, without such a limit.
 Glossary: W = context_len, H key-value heads, E width of a head, N = n_layers.
 """
@@ -134,7 +135,7 @@ class GPT2(Attention):
 
     @classmethod
     def defaults(cls, d_model: int, fields: dict[str, Any]) -> dict[str, Any]:
-        values = {"n_head": 1, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+        values = {"n_positions": 3_072, "n_head": 1, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
         return {name: value for name, value in values.items() if name not in fields}
 
     def longest_episode(self) -> int | None:

@@ -161,7 +161,7 @@ def import_(
         typer.Option("--sha256", metavar="HEX", help="What the sum of the file must be."),
     ] = None,
     allow_other_physics: Annotated[
-        bool, typer.Option("--allow-other-physics", help="Take what another version of the simulation made.")
+        bool, typer.Option("--allow-other-physics", help="Take what another version or form of the environment made.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a set of that name.")] = False,
 ) -> int:

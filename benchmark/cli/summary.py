@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig
+from dsbench.reports.contention import LATENCY, LEGEND, TRAINING, core
+from dsbench.reports.scale import ends
 from dsbench.running.outcomes import held_sentence
 from dsbench.running.worker_process import Outcome
 from dsbench.text import complain, drawn, printable, say, show
@@ -43,15 +45,18 @@ def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("parameters", f"{parameters[0]} total, {parameters[1]} backbone"),
         *([("matched", _matched(row))] if "match_target" in row else ()),
         ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s"),
-        ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared_core(row.get("latency_contended"))),
-        ("peak memory", _size(row.get("peak_rss_bytes"))),
-        ("state", _size(row.get("state_bytes"), exact=True)),
+        ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared_core(row)),
+        ("process peak", f"{_size(row.get('peak_rss_bytes'))} (data and training included)"),
+        ("state", "none: windowed" if row.get("acting") == "windowed" else _size(row.get("state_bytes"), exact=True)),
         ("implementation", f"{implementation} ({reason})" if reason else implementation),
     ]
 
 
-def _shared_core(share: float | None) -> str:
-    """What makes a latency longer than that of the model alone, where it was seen."""
+def _shared_core(row: Mapping[str, Any]) -> str:
+    """What makes a latency longer than that of the model alone, where it was seen or may have been."""
+    share = row.get("latency_contended")
+    if row.get("latency_p50_us") is not None and share is None:
+        return ", not known whether others had the core"
     return f", others had the core for {100 * share:.0f} % of it" if share else ""
 
 
@@ -74,7 +79,7 @@ def _answers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The task's own measure, by decoding and target, and the return on the scale from random (0) to best (100)."""
+    """The task's own measure, by decoding and target, and the return on the scale of its references."""
     metric = str(row.get("success_metric", "return_mean"))
     first = str(row.get("decode", ""))
     shown = [f"{_number(row.get(metric), '{:.3f}')}{f' ({first})' if first else ''}"]
@@ -91,8 +96,9 @@ def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append(("yardsticks", ", ".join(f"{value:.3f} ({_words(name)})" for name, value in yardsticks.items())))
     if row.get("return_mean") is not None:
         scale = _number(row.get("score_normalised"), "{:.1f}")
+        zero, hundred = ends(row)
         lines.append(
-            ("return", f"{row['return_mean']:.2f} ({_targets(row)}); {scale} between random (0) and best (100)")
+            ("return", f"{row['return_mean']:.2f} ({_targets(row)}); {scale} where 0 is {zero} and 100 {hundred}")
         )
     return lines
 
@@ -129,16 +135,20 @@ def sweep_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
         row = outcome.row or {}
         metric = row.get("success_metric")
         score = (_MISSING, _MISSING) if metric is None else (_words(metric), _number(row.get(metric), "{:.3f}"))
-        rows.append(
-            (outcome.run_id, outcome.status, *score, *(_number(row.get(key), form) for key, form in formats.items()))
-        )
+        numbers = {key: _number(row.get(key), form) for key, form in formats.items()}
+        for key, mark in (("train_seconds", TRAINING), ("latency_p50_us", LATENCY)):
+            numbers[key] += core(row, mark).value if numbers[key] != _MISSING else ""
+        rows.append((outcome.run_id, outcome.status, *score, *numbers.values()))
     return rows
 
 
 def print_sweep(outcomes: Sequence[Outcome], results: Path) -> None:
     """A row a run where they are few, else how many ended how."""
     if len(outcomes) <= MOST_ROWS:
-        print_table(SWEEP_HEADER, sweep_rows(outcomes))
+        rows = sweep_rows(outcomes)
+        print_table(SWEEP_HEADER, rows)
+        if any(cell.endswith(("*", "?")) for row in rows for cell in row[-2:]):
+            say("", LEGEND)
         return
     counts = Counter(outcome.status for outcome in outcomes)
     print_table(("status", "runs"), [(status, f"{count:,}") for status, count in counts.most_common()])

@@ -35,12 +35,13 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     **{name: {**CONTINUOUS, "data": {"recipe": "d4rl"}} for name in MAZES},
 }
 
-# An evaluation is up to 1,000 decisions in a simulator, so there are few of them.
+# An evaluation is up to 1,000 decisions in a simulator, so there are few of them. A batch is 2,000 timesteps or so.
 WALKING: Mapping[str, Any] = {
     "data": {"timesteps": 100_000},
-    "train": {"batch_size": 64, "window": 20, "updates": 2_500, "eval_every": 1_250, "mean_last_k": 2},
+    "train": {"batch_size": 2, "updates": 1_000, "eval_every": 500, "mean_last_k": 2},
     "eval": {"episodes": 100, "selection_episodes": 20},
 }
+HOPPING: Mapping[str, Any] = {**WALKING, "train": {**WALKING["train"], "batch_size": 6}}  # a third as long
 # One that shows that everything runs.
 STEPS: Mapping[str, Any] = {
     "train": {"batch_size": 2, "eval_every": 20},
@@ -68,7 +69,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     },
     "door-key": {**LONG_EPISODES, "data": {"episodes": 1_000}},
     "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
-    "cartpole": LONG_EPISODES,
+    "cartpole": {**LONG_EPISODES, "train": {"batch_size": 4, "eval_every": 250}},  # twice as long as its variants
     "cartpole-position": LONG_EPISODES,
     "cartpole-velocity": LONG_EPISODES,
     "cartpole-noisy": {**LONG_EPISODES, "data": {"episodes": 3_000}},
@@ -79,6 +80,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
         "eval": SHORT_EVALUATION,
     },
     **dict.fromkeys((*WALKERS, *MAZES), WALKING),
+    "hopper": HOPPING,
 }
 
 LONG = (
@@ -123,7 +125,7 @@ PRESETS = {
             per_env={
                 name: {
                     "data": {"timesteps": 1_000_000},
-                    "train": {"batch_size": 64, "window": 20, "updates": 50_000, "eval_every": 10_000},
+                    "train": {"batch_size": 8, "updates": 20_000, "eval_every": 5_000},
                     "eval": {"episodes": 100, "selection_episodes": 100},
                 }
                 for name in (*WALKERS, *MAZES)

@@ -126,7 +126,8 @@ class DataConfig(Section):
         default=None, description="keep the best x % of the episodes by return; null: all (%BC: condition none and 10)"
     )
     allow_other_physics: bool = Field(
-        default=False, description="learn from data that another version of the simulation made; the row says so"
+        default=False,
+        description="learn from data that another version or form of the environment made; the row says so",
     )
 
 

@@ -23,6 +23,8 @@ from dsbench.envs.targets import Target
 from dsbench.inspection.run import OpenedRun
 from dsbench.running.evaluating import Evaluation
 
+TIMESTEPS = 500_000  # at most, that are played: of long episodes the first ones
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -31,7 +33,7 @@ class Ablation:
     Attributes:
         metric: the task's success measure.
         decode: how actions were chosen.
-        own: (E,) scores of the run's evaluation episodes.
+        own: (E,) scores of the run's evaluation episodes, or of the first of them.
         drawn: (E,) scores of the same episodes, asked for the same return, with random previous actions; None where the
             policy sees none.
         reason: why nothing was played; None where something was.
@@ -53,8 +55,11 @@ def ablation(run: OpenedRun) -> Ablation:
             reason="The run does not say which return it was asked for, so its episodes cannot be played again."
         )
 
+    episodes = max(1, min(run.config.eval.episodes, TIMESTEPS // run.env.horizon))
+    config = run.config.model_copy(update={"eval": run.config.eval.model_copy(update={"episodes": episodes})})
+
     def scores(acting: DecisionSequence) -> NDArray[np.float64]:
-        found, _ = Evaluation(run.config, run.env, acting).at_the_end(target, decode, lambda: None)
+        found, _ = Evaluation(config, run.env, acting).at_the_end(target, decode, lambda: None)
         return np.asarray(found.metrics[run.env.success_metric], np.float64)
 
     own = scores(policy)

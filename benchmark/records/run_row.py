@@ -48,12 +48,19 @@ def run_row(records: RunRecords) -> dict[str, Any]:
         records.check_journal(row)
         row.pop("journal", None)  # what seals the journal is no measurement
     outcome = flat(result)
-    identity = {"run_id": records.run_id, "seed": settings.pop("seed", None)}
-    identity |= {part: settings.pop(f"{part}.name", None) for part in ("backbone", "env")}
+    identity = {"run_id": records.run_id, "seed": settings.pop("seed", result.get("seed"))}
+    identity |= {part: settings.pop(f"{part}.name", result.get(part)) for part in ("backbone", "env")}
     identity |= {name: outcome.pop(name, None) for name in ("attempt", "status", "reason")}
     identity["source"] = source_text(result.get("sources"))
     settings.update((f"result.{name}", value) for name, value in outcome.items() if name not in identity)
     return settings | identity
+
+
+def names_run(records: RunRecords, name: str, seed: int) -> bool:
+    """Whether the settings of `records`, with another seed, are those of the run called `name`."""
+    text = records.config_text()
+    ids = _naming(without_seed(text), naming.RESULT_VERSION)[1] if text is not None else None
+    return any(run_id(seed) == name for run_id in ids or ())
 
 
 def row_whatever_comes(records: RunRecords) -> dict[str, Any]:

@@ -12,18 +12,14 @@ from dsbench.envs.spec import EnvSpec
 
 def describe(config: RunConfig, spec: EnvSpec) -> dict[str, Any]:
     """Backbone, wrapper and the spaces of the task, as JSON values."""
-    environment = spec.make()
     options = config.wrapper.model_dump()
     if options["previous_action"] is None:
         options["previous_action"] = not class_of(config.backbone.name).memoryless
-    try:
-        return policy_spec(
-            observation_space=environment.observation_space,
-            action_space=environment.action_space,
-            backbone=config.backbone.name,
-            d_model=config.backbone.d_model,
-            backbone_options=config.backbone.options,
-            **options,
-        )
-    finally:
-        environment.close()
+    return policy_spec(
+        observation_space=spec.spaces.observation,
+        action_space=spec.spaces.action,
+        backbone=config.backbone.name,
+        d_model=config.backbone.d_model,
+        backbone_options=config.backbone.options,
+        **options,
+    )

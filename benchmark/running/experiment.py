@@ -21,6 +21,7 @@ from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import check_source, load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
+from dsbench.envs.trial import try_out
 from dsbench.episodes import Episodes
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
@@ -50,6 +51,7 @@ class Experiment:
         self.device = pick_device(config.device)
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
+        try_out(self.spec, config.data.recipe)
         self.policy_spec = describe(config, self.spec)
         with seeded(self.device, seed_of(config, "init", self.spec.task)):
             self.model: DecisionSequence = build_policy(self.policy_spec)

@@ -67,7 +67,8 @@ def decision_costs(
 
 def decision_context(model: DecisionSequence, window: int | None) -> int | None:
     """Timesteps that a windowed decision encodes anew; tokens that a stateful one's cache looks back on; None without one."""
-    caches = [int(module.context_len) for module in model.backbone.modules() if hasattr(module, "context_len")]
+    found = (getattr(module, "context_len", None) for module in model.backbone.modules())
+    caches = [length for length in found if isinstance(length, int)]
     return window if window is not None else max(caches, default=None)
 
 

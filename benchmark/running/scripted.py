@@ -9,6 +9,7 @@ from dsbench.config import RunConfig
 from dsbench.config.varying import seed_of
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.spec import EnvSpec
+from dsbench.envs.trial import try_out
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
@@ -28,6 +29,7 @@ class ScriptedExperiment:
         if behaviour is None:
             raise UsageError(f"no optimal policy of env {self.spec.name!r} is known; --policy random can be played")
         self.behaviour = behaviour
+        try_out(self.spec)
 
     def run(self, folder: RunFolder) -> dict[str, Any]:
         """Play the evaluation episodes; returns the final row (without status)."""

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from dsbench.config import run_id
+from dsbench.config import run_id, to_dict
 from dsbench.errors import CorruptFile, UsageError
+from dsbench.records.config_text import flat
 from dsbench.records.copies import rows_of
 from dsbench.records.run_row import UNREADABLE, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.reports.conditions import Choice, choose
+from dsbench.reports.outcomes import (
+    UNBOUNDED,
+    Outcome,
+    Sample,
+    bounds_of,
+    error_of,
+    floor_of,
+    measure_among,
+    sample_of,
+    task_settings,
+)
+from dsbench.reports.spread import Spread
 from dsbench.reports.statistics import Estimate, estimate
 from dsbench.studies.grid import Cell
 from dsbench.studies.measures import MEASURES
@@ -47,11 +61,22 @@ class Found:
 
 @dataclass(frozen=True)
 class Answer:
-    """A cell with its runs, and measure -> estimate over those that ended ok (None where none has it)."""
+    """A cell with its runs.
+
+    Attributes:
+        estimates: measure -> estimate, None where no run has it; in scores failed runs count, all else is of the finished.
+        samples: measure -> scores by seed, of the scored ones that have any.
+    """
 
     labels: Mapping[str, str]
     runs: Sequence[Found]
     estimates: Mapping[str, Estimate | None]
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Tells it from all other cells."""
+        return json.dumps(list(self.labels.values()))
 
     @property
     def n(self) -> int:
@@ -62,20 +87,64 @@ class Answer:
 def answers_of(cells: Sequence[Cell], results: Places) -> list[Answer]:
     """One a cell, in order; reads the grid's own runs alone. One that cannot be read has the status ``unreadable``."""
     stored = _stored(results)
+    runs = [[_found(run_id(config), stored) for config in cell.configs] for cell in cells]
+    scores = _scores(cells, runs)
     answers: list[Answer] = []
     first: dict[str, Answer] = {}  # of an environment: what shares are taken of
-    for cell in cells:
-        runs = [_found(run_id(config), stored) for config in cell.configs]
-        plain = {name: _estimate(runs, name) for name in MEASURES}
+    for cell, own, (samples, estimates) in zip(cells, runs, scores, strict=True):
+        plain = {name: estimates.get(name) if one.scored else _estimate(own, name) for name, one in MEASURES.items()}
         base = first.get(cell.labels[ENV])
         shares = {
             name: _share(plain[name], base.estimates[name] if base else None)
             for name, measure in MEASURES.items()
             if measure.relative
         }
-        answers.append(Answer(cell.labels, runs, plain | shares))
-        first.setdefault(cell.labels[ENV], Answer(cell.labels, runs, plain))
+        answers.append(Answer(cell.labels, own, plain | shares, samples))
+        first.setdefault(cell.labels[ENV], Answer(cell.labels, own, plain))
     return answers
+
+
+def _scores(
+    cells: Sequence[Cell], runs: Sequence[Sequence[Found]]
+) -> list[tuple[dict[str, Sample], dict[str, Estimate]]]:
+    """Of each cell its samples and estimates in the scored measures, by the rules of a report: failures and spread are those
+    of all cells of the same task."""
+    tasks: dict[str, list[int]] = {}
+    for place, cell in enumerate(cells):
+        tasks.setdefault(_task(cell), []).append(place)
+    found: list[tuple[dict[str, Sample], dict[str, Estimate]]] = [({}, {}) for _ in cells]
+    outcomes = [_outcomes(cell, own) for cell, own in zip(cells, runs, strict=True)]
+    for places in tasks.values():
+        all_of_task = [one for place in places for one in outcomes[place]]
+        measure, bounds = measure_among(all_of_task), bounds_of(all_of_task)
+        for name in (name for name, one in MEASURES.items() if one.scored):
+            column = MEASURES[name].column(all_of_task)
+            floor, error = floor_of(all_of_task, column), error_of(column, measure)
+            own = {str(place): sample_of(outcomes[place], column, error, floor) for place in places}
+            samples = {key: sample for key, sample in own.items() if sample is not None}
+            spread = Spread(samples)
+            for key, sample in samples.items():
+                found[int(key)][0][name] = sample
+                found[int(key)][1][name] = spread.estimate(key, bounds if column == measure else UNBOUNDED)
+    return found
+
+
+def _task(cell: Cell) -> str:
+    """What the runs of the cell have to do; cells of the same task can be compared."""
+    first = cell.configs[0]
+    return json.dumps([first.env.name, sorted(task_settings(flat(to_dict(first))).items())], default=str)
+
+
+def _outcomes(cell: Cell, runs: Sequence[Found]) -> list[Outcome]:
+    return [
+        Outcome(
+            config.seed,
+            run.status,
+            config.policy,
+            {name: cell for name, cell in run.result.items() if cell is not None},
+        )
+        for config, run in zip(cell.configs, runs, strict=True)
+    ]
 
 
 def _stored(results: Places) -> Stored:

@@ -6,57 +6,35 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+from dsbench.reports.claims import Claims
 from dsbench.reports.conditions import Conditions, differing, no_contest
-from dsbench.reports.content.cells import separated
 from dsbench.reports.contention import worst
 from dsbench.reports.statistics import Estimate
 from dsbench.studies.answers import Answer, choice_of
 from dsbench.studies.measures import MEASURES, Measure
 from dsbench.studies.study_file import BACKBONE, ENV, TableOf
+from dsbench.studies.verdicts import around, axis_of, key_of, labels_of, of_two_labels, rivals, told_on
 
 _NAMED = 4  # that a sentence names
 
 
-def headline(table: TableOf, answers: Sequence[Answer]) -> tuple[str, ...]:
+def headline(table: TableOf, answers: Sequence[Answer], claims: Claims) -> tuple[str, ...]:
     """A sentence for each group of `rivals`, or, where rivals are two labels such as two layouts of tokens, for each
-    environment, label against label."""
-    measure = table.measures[0]
-    without = [f"On {env} no run has ended yet." for env in labels_of(answers, ENV) if not _told(answers, env, measure)]
-    having = [answer for answer in answers if _told(answers, answer.labels[ENV], measure)]
-    axis = _row_axes(table)[-1]
-    if axis != BACKBONE and len(labels_of(having, axis)) == 2:
-        pairs = [_of_two(env, axis, _on(having, env), table.measures) for env in labels_of(having, ENV)]
+    environment, label against label. `claims` are those of `verdicts`."""
+    having = told_on(table, answers)
+    told = labels_of(having, ENV)
+    without = [f"On {env} no run has ended yet." for env in labels_of(answers, ENV) if env not in told]
+    if of_two_labels(table, having):
+        pairs = [_of_two(env, table, _on(having, env), claims) for env in labels_of(having, ENV)]
         return (*pairs, *without)
     groups = rivals(table, having)
-    shown = [ENV, *(name for name in _around(table) if len(labels_of(having, name)) > 1 and name != ENV)]
-    best = [_best(_where(group[0], shown), group, measure) for group in groups]
+    shown = [ENV, *(name for name in around(table) if len(labels_of(having, name)) > 1 and name != ENV)]
+    best = [_best(_where(group[0], shown), group, table, claims) for group in groups]
     return (*best, *without)
-
-
-def rivals(table: TableOf, answers: Sequence[Answer]) -> list[list[Answer]]:
-    """Answers to be compared with each other: those that differ in the last axis of the table's rows alone, which is never
-    the environment."""
-    groups: dict[tuple[str, ...], list[Answer]] = {}
-    for answer in answers:
-        groups.setdefault(tuple(answer.labels[name] for name in _around(table)), []).append(answer)
-    return list(groups.values())
-
-
-def _around(table: TableOf) -> list[str]:
-    """The axes that rivals share."""
-    return list(dict.fromkeys([ENV, *_row_axes(table)[:-1], *([table.columns] if table.columns else [])]))
-
-
-def _row_axes(table: TableOf) -> list[str]:
-    return [name for name in table.rows if name != ENV] or [BACKBONE]
 
 
 def _on(answers: Sequence[Answer], env: str) -> list[Answer]:
     return [answer for answer in answers if answer.labels[ENV] == env]
-
-
-def _told(answers: Sequence[Answer], env: str, measure: str) -> bool:
-    return any(answer.estimates[measure] is not None for answer in _on(answers, env))
 
 
 def _where(answer: Answer, names: Sequence[str]) -> str:
@@ -69,8 +47,9 @@ def _where(answer: Answer, names: Sequence[str]) -> str:
 # ------------------------------------------------------------------ the best of several
 
 
-def _best(where: str, answers: Sequence[Answer], name: str) -> str:
+def _best(where: str, answers: Sequence[Answer], table: TableOf, claims: Claims) -> str:
     """``On umbrella, length 40, the best score is mamba's, 0.951 ± 0.058 (n = 3), not apart from lstm (0.811 ± 0.455).``"""
+    name = table.measures[0]
     measure = MEASURES[name]
     ranked = _ranked(answers, name)
     if not ranked:
@@ -78,27 +57,33 @@ def _best(where: str, answers: Sequence[Answer], name: str) -> str:
     (first, best), *others = ranked
     value = f"{best.text(measure.form)} (n = {best.n})"
     equals = [answer for answer, one in others if one.mean == best.mean]
+    rest = [(answer, one) for answer, one in others if one.mean != best.mean]
+    verdict = _verdict(first, rest, answers, table, claims) if measure.scored else _unfair(ranked, name)
     if equals:
         names = _listed([_name(answer, answers) for answer in [first, *equals]])
-        rest = [(answer, one) for answer, one in others if one.mean != best.mean]
-        return f"{where}, {names} share the best {plain(measure)}, {value}{_verdict(best, rest, answers, measure)}."
-    verdict = _verdict(best, others, answers, measure)
-    choices = [choice for answer, _ in ranked if (choice := choice_of(answer.runs, name)) is not None]
-    if others and (reason := no_contest(choices)) is not None:
-        verdict = f", no contest: {reason}"
+        return f"{where}, {names} share the best {plain(measure)}, {value}{verdict}."
     return f"{where}, {_name(first, answers)} has the best {plain(measure)}, {value}{verdict}."
 
 
+def _unfair(ranked: Sequence[tuple[Answer, Estimate]], name: str) -> str:
+    """Why a least time is no best one; nothing where it may be, and of what is no time."""
+    choices = [choice for answer, _ in ranked if (choice := choice_of(answer.runs, name)) is not None]
+    reason = no_contest(choices) if len(choices) > 1 else None
+    return f", no contest: {reason}" if reason else ""
+
+
 def _verdict(
-    best: Estimate, others: Sequence[tuple[Answer, Estimate]], among: Sequence[Answer], measure: Measure
+    first: Answer, others: Sequence[tuple[Answer, Estimate]], among: Sequence[Answer], table: TableOf, claims: Claims
 ) -> str:
     if not others:
         return ""
-    close = [(answer, one) for answer, one in others if not _apart(best, one, measure)]
+    key, form = key_of(table, first), MEASURES[table.measures[0]].form
+    close = [(answer, one) for answer, one in others if not claims.above(key, first.name, answer.name)]
     if not close:
         return ", apart from all others" if len(others) > 1 else f", apart from {_name(others[0][0], among)}"
-    told = [f"{_name(answer, among)} ({one.text(measure.form)})" for answer, one in close]
-    return f", not apart from {_listed(told)}"
+    told = [f"{_name(answer, among)} ({one.text(form)})" for answer, one in close]
+    silence = claims.silence(key)
+    return f", not apart from {_listed(told)}" + (f": {silence}" if silence else "")
 
 
 def _ranked(answers: Sequence[Answer], name: str) -> list[tuple[Answer, Estimate]]:
@@ -108,32 +93,31 @@ def _ranked(answers: Sequence[Answer], name: str) -> list[tuple[Answer, Estimate
     return sorted(having, key=lambda each: sign * each[1].mean)
 
 
-def _apart(best: Estimate, other: Estimate, measure: Measure) -> bool:
-    return separated(best, other) if measure.larger else separated(other, best)
-
-
 # ------------------------------------------------------------------ two labels of one axis
 
 
-def _of_two(env: str, axis: str, answers: Sequence[Answer], measures: Sequence[str]) -> str:
+def _of_two(env: str, table: TableOf, answers: Sequence[Answer], claims: Claims) -> str:
     """``On umbrella, layout separate against joint: score ...; latency p50 × 1.60 (1.02 to 2.40).``"""
+    axis = axis_of(table)
     first, second = labels_of(answers, axis)
     rest = [name for name in answers[0].labels if name != axis]
     by_label: dict[str, dict[tuple[str, ...], Answer]] = {first: {}, second: {}}
     for answer in answers:
         by_label[answer.labels[axis]][tuple(answer.labels[name] for name in rest)] = answer
     pairs = [(by_label[first][key], by_label[second][key]) for key in by_label[first] if key in by_label[second]]
-    score, *costs = measures
-    parts = [_changed(pairs, score), *(text for name in costs if (text := _multiplied(pairs, name)))]
-    return f"On {env}, {axis} {second} against {first}: {'; '.join(parts)}."
+    score, *costs = table.measures
+    parts = [_changed(pairs, table, claims)] if MEASURES[score].scored else [_multiplied(pairs, score) or ""]
+    parts += [_multiplied(pairs, name) or "" for name in costs]
+    return f"On {env}, {axis} {second} against {first}: {'; '.join(part for part in parts if part)}."
 
 
-def _changed(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str:
+def _changed(pairs: Sequence[tuple[Answer, Answer]], table: TableOf, claims: Claims) -> str:
     """For whom the second label is better, worse, or not told apart."""
+    name = table.measures[0]
     measure = MEASURES[name]
-    both = [(old, a, b) for old, new in pairs if (a := old.estimates[name]) and (b := new.estimates[name])]
-    better = [answer.labels[BACKBONE] for answer, a, b in both if _apart(b, a, measure)]
-    worse = [answer.labels[BACKBONE] for answer, a, b in both if _apart(a, b, measure)]
+    both = [(old, new) for old, new in pairs if old.estimates[name] and new.estimates[name]]
+    better = [old.labels[BACKBONE] for old, new in both if claims.above(key_of(table, old), new.name, old.name)]
+    worse = [old.labels[BACKBONE] for old, new in both if claims.above(key_of(table, old), old.name, new.name)]
     told = [f"better for {_listed(better)}"] if better else []
     told += [f"worse for {_listed(worse)}"] if worse else []
     unclear = len(both) - len(better) - len(worse)
@@ -155,9 +139,8 @@ def _multiplied(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None
         return f"{what} of {apart}, so without a ratio"
     choices = [choice for old, new, _ in both for one in (old, new) if (choice := choice_of(one.runs, name))]
     mark = worst(choice.core for choice in choices).value
-    return f"{what} × {median(ratios):.2f}{mark}" + (
-        f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
-    )
+    spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
+    return f"{what} × {median(ratios):.2f}{mark}{spread}"
 
 
 def _apart_in_time(pairs: Sequence[tuple[Answer, Answer]], name: str) -> str | None:
@@ -186,11 +169,6 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) > _NAMED:
         return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def labels_of(answers: Sequence[Answer], axis: str) -> list[str]:
-    """Of an axis, in the order of the grid."""
-    return list(dict.fromkeys(answer.labels[axis] for answer in answers))
 
 
 def plain(measure: Measure) -> str:

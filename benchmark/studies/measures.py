@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dsbench.reports.contention import LATENCY, TRAINING
+from dsbench.reports.outcomes import NORMALISED, RETURN, Outcome, measure_among, measure_in
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Measure:
         read: from a final row; None where it has none.
         larger: whether more is better.
         relative: shown as a multiple of the first cell of its environment.
+        scored: whether it is a score, in which failed runs count and of which claims are made; costs are no contest.
         mark: of a time, the column of final rows that tells who had the core; averaged over one way of acting alone.
     """
 
@@ -27,7 +29,12 @@ class Measure:
     read: Callable[[Mapping[str, Any]], float | None]
     larger: bool = False
     relative: bool = False
+    scored: bool = False
     mark: str | None = None
+
+    def column(self, outcomes: Sequence[Outcome]) -> str:
+        """Of a scored one, the column of the final rows of these runs."""
+        return {"normalised ↑": NORMALISED, "return ↑": RETURN}.get(self.heading) or measure_among(outcomes)
 
 
 def _column(name: str, divisor: float = 1) -> Callable[[Mapping[str, Any]], float | None]:
@@ -40,7 +47,7 @@ def _column(name: str, divisor: float = 1) -> Callable[[Mapping[str, Any]], floa
 
 def _score(row: Mapping[str, Any]) -> float | None:
     """The measure that counts on the run's task."""
-    value: float | None = row.get(str(row.get("success_metric")))
+    value: float | None = row.get(measure_in(row))
     return value
 
 
@@ -51,9 +58,9 @@ def _state(row: Mapping[str, Any]) -> float | None:
 
 
 MEASURES = {
-    "score": Measure("score ↑", ".3f", _score, larger=True),
-    "return": Measure("return ↑", ".3f", _column("return_mean"), larger=True),
-    "normalised": Measure("normalised ↑", ".1f", _column("score_normalised"), larger=True),
+    "score": Measure("score ↑", ".3f", _score, larger=True, scored=True),
+    "return": Measure("return ↑", ".3f", _column(RETURN), larger=True, scored=True),
+    "normalised": Measure("normalised ↑", ".1f", _column(NORMALISED), larger=True, scored=True),
     "parameters": Measure("parameters ↓", ",.0f", _column("parameters_total")),
     "share": Measure("share of parameters ↓", ".2f", _column("parameters_total"), relative=True),
     "state": Measure("state, bytes ↓", ",.0f", _state),

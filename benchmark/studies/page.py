@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from dsbench.reports.conditions import choices_note, no_contest
-from dsbench.reports.content.cells import measured, whole, winner, words
+from dsbench.reports.claims import Claims
+from dsbench.reports.conditions import choices_note
+from dsbench.reports.content.cells import measured, whole, words
 from dsbench.reports.content.citing import Use
 from dsbench.reports.content.contest import word
 from dsbench.reports.contention import WHY_UNKNOWN, Core, contention_note, worst
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
-from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.reports.machines import made_on
+from dsbench.reports.outcomes import RULE
+from dsbench.reports.spread import INTERVALS
 from dsbench.reports.statistics import few_seeds
 from dsbench.studies.answers import Answer, choice_of
 from dsbench.studies.beside import citations, published_section
-from dsbench.studies.headline import headline, labels_of, plain, rivals
+from dsbench.studies.headline import headline, plain
 from dsbench.studies.measures import MEASURES
 from dsbench.studies.study_file import ENV, FigureOf, Study, TableOf
+from dsbench.studies.verdicts import labels_of, rivals, verdicts, winner_of
 from dsbench.text import slug
 
 
@@ -33,7 +38,8 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
         command: that makes the same page again.
     """
     assert study.table is not None  # a study of runs has one
-    table = table_of(name, study.table, answers)
+    claims = verdicts(study.table, answers)
+    table = table_of(name, study.table, answers, claims)
     ended = [run for answer in answers for run in answer.runs if run.status == "ok"]
     figures = (figure_of(name, study, size, answers),) if study.figure else ()
     sections = [
@@ -41,15 +47,15 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
         Section("answer", "What the runs say", (), (table,), figures),
         *published_section(study, answers),
         *_missing(answers),
-        _method(study, size, answers, command),
+        _method(study, size, answers, command, claims),
         citations(
             study, [Use(str(run.row["backbone"]), str(run.row["env"]), str(run.row["data.recipe"])) for run in ended]
         ),
     ]
-    return Report(f"{study.title} ({size})", headline(study.table, answers), tuple(sections))
+    return Report(f"{study.title} ({size})", headline(study.table, answers, claims), tuple(sections))
 
 
-def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
+def table_of(name: str, table: TableOf, answers: Sequence[Answer], claims: Claims) -> Table:
     """Rows and columns as the study asks; what the runs of one row have in common is averaged over nothing but seeds."""
     *around, last = dict.fromkeys([ENV, *table.rows])
     names = [*(axis for axis in around if _several(answers, axis)), last]  # what is the same in all rows is no column
@@ -59,19 +65,23 @@ def table_of(name: str, table: TableOf, answers: Sequence[Answer]) -> Table:
     for label in spread:
         hint = f"{table.columns} = {label}" if label else ""
         headings.append(Heading(f"{label}: {MEASURES[first].heading}" if label else MEASURES[first].heading, hint))
-    headings += [Heading(MEASURES[other].heading) for other in others]
+    of = f"{spread[0]}: " if table.columns else ""  # beside several columns a cost is that of the first
+    headings += [Heading(f"{of}{MEASURES[other].heading}") for other in others]
     headings.append(Heading("n", "runs that ended ok"))
-    winners = [best for group in rivals(table, answers) if (best := _winner(group, first)) is not None]
+    winners = {winner for group in rivals(table, answers) if (winner := winner_of(table, group, claims))}
     rows = []
     for key in dict.fromkeys(tuple(answer.labels[axis] for axis in names) for answer in answers):
         own = [answer for answer in answers if tuple(answer.labels[axis] for axis in names) == key]
         by_label = {answer.labels[table.columns] if table.columns else "": answer for answer in own}
         cells = [words(label) for label in key]
         cells += [_cell(by_label.get(label), first, winners) for label in spread]
-        cells += [_cell(own[0], other, []) for other in others]
+        cells += [_cell(by_label.get(spread[0]), other, set()) for other in others]
         rows.append((*cells, whole(sum(answer.n for answer in own))))
-    counts = [answer.n for answer in answers]
-    notes = ["± is the half-width of the 95 % interval over seeds (Student's t)."]
+    scored = MEASURES[first].scored
+    counts = [len(answer.samples[first].scores) if first in answer.samples else answer.n for answer in answers]
+    notes = [
+        "± is half of the 95 % interval over seeds." + (" Bold: claimed to be above all others." if scored else "")
+    ]
     ended = [run.result for answer in answers for run in answer.runs if run.status == "ok"]
     notes += [note for note in [few_seeds(counts), *_of_times(table.measures, answers, ended)] if note]
     return Table(slug(name), "What the runs say", tuple(headings), tuple(rows), tuple(notes))
@@ -104,7 +114,10 @@ def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> 
         if own:
             curves.append(_curve(title, own, figure))
     measure = MEASURES[figure.y]
-    caption = f"{plain(measure).capitalize()} over {figure.label}, size {size}; bands are 95 % intervals over seeds."
+    rough = UNCALIBRATED if any(curve.uncertain for curve in curves) else ""
+    dots = "; small dots: seeds" if measure.scored else ""
+    bands = f"bands are 95 % intervals over seeds{dots}.{rough}"
+    caption = f"{plain(measure).capitalize()} over {figure.label}, size {size}; {bands}"
     y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"))
     caption += _hollow(answers, figure.y)
     return plot(slug(name), study.title, caption, curves, Axis(figure.label, log=figure.log), y)
@@ -119,16 +132,23 @@ def _hollow(answers: Sequence[Answer], name: str) -> str:
 
 
 def _curve(title: str, answers: Sequence[Answer], figure: FigureOf) -> Series:
-    having = [(float(answer.labels[figure.x]), answer.estimates[figure.y], answer) for answer in answers]
-    points = sorted(((x, one, answer) for x, one, answer in having if one is not None), key=lambda point: point[0])
+    having = [(float(answer.labels[figure.x]), one, answer) for answer in answers
+              if (one := answer.estimates[figure.y]) is not None]  # fmt: skip
+    points = sorted(having, key=lambda point: point[0])
     return Series(
         title,
         [x for x, _, _ in points],
         [one.mean for _, one, _ in points],
-        [one.mean if one.low is None else one.low for _, one, _ in points],
-        [one.mean if one.high is None else one.high for _, one, _ in points],
+        [math.nan if one.low is None else one.low for _, one, _ in points],
+        [math.nan if one.high is None else one.high for _, one, _ in points],
+        uncertain=not all(one.calibrated for _, one, _ in points),
+        dots=[_seeds(answer, figure.y) for _, _, answer in points],
         hollow=[bool(_mark(answer, figure.y)) for _, _, answer in points],
     )
+
+
+def _seeds(answer: Answer, measure: str) -> list[float]:
+    return list(answer.samples[measure].scores.values()) if measure in answer.samples else []
 
 
 def _missing(answers: Sequence[Answer]) -> list[Section]:
@@ -148,7 +168,7 @@ def _missing(answers: Sequence[Answer]) -> list[Section]:
     ]
 
 
-def _method(study: Study, size: str, answers: Sequence[Answer], command: str) -> Section:
+def _method(study: Study, size: str, answers: Sequence[Answer], command: str, claims: Claims) -> Section:
     chosen = study.size(size)
     settings = {**study.set, **chosen.set}
     seeds = "one seed" if chosen.seeds == 1 else f"{chosen.seeds} seeds"
@@ -161,6 +181,7 @@ def _method(study: Study, size: str, answers: Sequence[Answer], command: str) ->
             for label, own in labels.items()
         )
         told.append(f"{axis}: {each}.")
+    told += [INTERVALS, claims.text(), RULE]
     origins = [run.provenance for answer in answers for run in answer.runs if run.provenance]
     told += [f"Made on: {line}" for line in made_on(origins)]
     return Section("method", "How it was made", tuple(told), preformatted=command)
@@ -169,8 +190,8 @@ def _method(study: Study, size: str, answers: Sequence[Answer], command: str) ->
 # ---------------------------------------------------------------------- cells and winners
 
 
-def _cell(answer: Answer | None, name: str, winners: Sequence[Answer]) -> Cell:
-    best = any(answer is one for one in winners)
+def _cell(answer: Answer | None, name: str, winners: Set[str]) -> Cell:
+    best = answer is not None and answer.name in winners
     cell = measured(answer.estimates[name] if answer else None, MEASURES[name].form, best, exact=True)
     return cell if answer is None or cell.value is None else replace(cell, text=cell.text + _mark(answer, name))
 
@@ -179,15 +200,6 @@ def _mark(answer: Answer, name: str) -> str:
     """What stands behind a time that is not known to be that of a core of one's own."""
     choice = choice_of(answer.runs, name)
     return "" if choice is None else choice.core.value
-
-
-def _winner(answers: Sequence[Answer], name: str) -> Answer | None:
-    """The best answer if its interval is apart from those of all others."""
-    choices = [choice for answer in answers if (choice := choice_of(answer.runs, name)) is not None]
-    if no_contest(choices) is not None:
-        return None
-    place = winner([answer.estimates[name] for answer in answers], MEASURES[name].larger)
-    return None if place is None else answers[place]
 
 
 def _several(answers: Sequence[Answer], axis: str) -> bool:

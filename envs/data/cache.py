@@ -25,6 +25,7 @@ from dsbench.episodes import Episodes
 from dsbench.files import locked
 from dsbench.stopping import raise_if_asked
 
+GENERATION = 2  # raised when the same recipe and seed begin to give other episodes; the sets of before stay readable
 KEY = "key"  # of a manifest: sha256 over all that the data is determined by
 IMPORTED = "imported"  # folder of the sets that came from elsewhere; no environment is called so
 
@@ -113,6 +114,7 @@ def _header(spec: EnvSpec, recipe: str, n_episodes: int, seed: int, timesteps: i
         **({"simulator": dict(spec.simulator)} if spec.simulator else {}),
         **size,
         "format": FORMAT,
+        "generation": GENERATION,
         "env": spec.id,
         "options": dict(spec.options),
         "stored": dict(spec.stored),

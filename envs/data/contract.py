@@ -7,7 +7,7 @@ answered by leaving those episodes out, whole, which is counted; never by leavin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dsbench.envs.data.casting import cast, not_finite, rows_where
+from dsbench.envs.casting import cast, not_finite, rows_where
 from dsbench.envs.data.faults import BadEpisode, fault
 from dsbench.envs.data.report import Report, report_on
-from dsbench.envs.data.spaces import Spaces, trailing_shape
+from dsbench.envs.spaces import Spaces, may_leave, outside, trailing_shape
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
 
 ACTION_TOLERANCE = 1e-4
 DROP = "leave such episodes out with dsbench data import --drop-bad-episodes"
+MEND = "mend the environment or who acts in it"
 OTHER_ENV = "name the environment that it was made in with --env and its options with --set"
 
 
@@ -41,6 +42,8 @@ class RawData:
         flat: whether the file numbers timesteps through (else from 0 in each episode).
         dropped_episodes, dropped_timesteps, warnings: what a reader has already left out or noticed.
         physics: what it was made in, see `dsbench.envs.data.physics`; None where that is no question.
+        way_out: what to do about any fault, where that is not about a file.
+        first_episode: number of the first one.
     """
 
     file: Path | str
@@ -58,6 +61,8 @@ class RawData:
     dropped_timesteps: int = 0
     warnings: tuple[str, ...] = ()
     physics: str | None = None
+    way_out: str | None = None
+    first_episode: int = 0
 
 
 def build_episodes(spec: EnvSpec, raw: RawData, drop_bad_episodes: bool = False) -> tuple[Episodes, Report]:
@@ -66,7 +71,43 @@ def build_episodes(spec: EnvSpec, raw: RawData, drop_bad_episodes: bool = False)
     Raises:
         DatasetError: the data cannot be trusted, or belongs to another environment.
     """
-    judge, spaces = _Judge(raw, drop_bad_episodes), Spaces.of(spec)
+    judge = _Judge(raw, drop_bad_episodes)
+    episodes = judge.without_bad(_episodes(spec, judge))
+    dropped = raw.dropped_episodes + int(judge.bad.sum())
+    return episodes, report_on(episodes, tuple(judge.warnings), dropped, raw.dropped_timesteps, judge.clipped)
+
+
+def judged(
+    spec: EnvSpec,
+    episodes: Episodes,
+    made_by: str,
+    first: int = 0,
+    on_warning: Callable[[str], object] = lambda text: None,
+) -> Episodes:
+    """Episodes that were played here, held to what is asked of data from elsewhere.
+
+    Args:
+        made_by: the environment and who acted in it, for messages.
+        first: number of the first episode.
+
+    Raises:
+        DatasetError: as of `build_episodes`.
+    """
+    judge = _Judge(raw_of(episodes, made_by, way_out=MEND, first_episode=first), drop=False)
+    result = _episodes(spec, judge)
+    for text in judge.warnings:
+        on_warning(text)
+    return result
+
+
+def raw_of(episodes: Episodes, file: Path | str, **more: Any) -> RawData:
+    """Episodes as what nobody vouches for."""
+    return RawData(file=file, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__}, **more)
+
+
+def _episodes(spec: EnvSpec, judge: _Judge) -> Episodes:
+    """All episodes, cast; those with a fault are noted by `judge`, or raised by it."""
+    raw, spaces = judge.raw, spec.spaces
     observations = judge.observations(spaces, raw.observations, "", raw.starts[-1])
     final = raw.final_observations
     if final is None:
@@ -90,9 +131,7 @@ def build_episodes(spec: EnvSpec, raw: RawData, drop_bad_episodes: bool = False)
     judge.ends(arrays["terminated"] | arrays["truncated"], longest)
     if raw.action_mask is not None:
         arrays["action_mask"] = judge.mask(spaces.action, arrays["actions"])
-    episodes = judge.without_bad(Episodes.from_arrays(arrays))
-    dropped = raw.dropped_episodes + int(judge.bad.sum())
-    return episodes, report_on(episodes, tuple(judge.warnings), dropped, raw.dropped_timesteps, judge.clipped)
+    return Episodes.from_arrays(arrays)
 
 
 class _Judge:
@@ -117,15 +156,11 @@ class _Judge:
         """One array of observations."""
         self.shape(name, array, (rows, *trailing_shape(space)))
         result = self.numbers(name, array, np.dtype(space.dtype))
-        if isinstance(space, gym.spaces.Discrete):
-            outside = (result < space.start) | (result >= space.start + space.n)
-        else:
-            assert isinstance(space, gym.spaces.Box)
-            outside = rows_where((result < space.low) | (result > space.high))
-        if result.dtype.kind != "f":
-            self.steps(name, outside, f"is outside {space}", DROP)
-        elif outside.any():  # environments with float observations do leave their own spaces
-            self.warnings.append(f"{name}: {int(outside.sum())} rows outside the bounds of the space")
+        wrong = outside(space, result)
+        if not may_leave(space):
+            self.steps(name, wrong, f"is outside {space}", DROP)
+        elif wrong.any():
+            self.warnings.append(f"{name}: {int(wrong.sum())} rows outside the bounds of the space")
         return result
 
     def actions(self, space: gym.Space[Any]) -> np.ndarray:
@@ -133,17 +168,16 @@ class _Judge:
         array = self.raw.actions
         if isinstance(space, gym.spaces.Discrete):
             result = self.numbers("actions", self.column("actions", array), np.dtype(np.int64))
-            outside = (result < space.start) | (result >= space.start + space.n)
-            self.steps("actions", outside, f"is not an action of {space}", DROP)
+            self.steps("actions", outside(space, result), f"is not an action of {space}", DROP)
             return result
         assert isinstance(space, gym.spaces.Box)
         self.shape("actions", array, (self.raw.starts[-1], *space.shape))
         result = self.numbers("actions", array, np.dtype(space.dtype))
         tolerance = ACTION_TOLERANCE if result.dtype.kind == "f" else 0
-        outside = rows_where((result < space.low - tolerance) | (result > space.high + tolerance))
-        self.steps("actions", outside, f"is outside {space}", DROP)
+        wrong = outside(space, result, tolerance)
+        self.steps("actions", wrong, f"is outside {space}", DROP)
         inside = np.clip(result, space.low, space.high)
-        self.clipped = int(((inside != result).reshape(len(result), -1) & ~outside[:, None]).sum())
+        self.clipped = int(((inside != result).reshape(len(result), -1) & ~wrong[:, None]).sum())
         if self.clipped:
             self.warnings.append(f"{self.clipped} action entries clipped to the bounds, by at most {tolerance:g}")
         return inside.astype(result.dtype, copy=False)
@@ -230,8 +264,9 @@ class _Judge:
         first, episode = int(rows[0]), int(episodes[0])
         index = int(starts[episode + 1] if by_episode else first) - (0 if self.raw.flat else int(starts[episode]))
         more = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
-        raise self.fault(name, f"the entry {what}{more}", way_out, episode=episode, index=index, kind=BadEpisode)
+        number = episode + self.raw.first_episode
+        raise self.fault(name, f"the entry {what}{more}", way_out, episode=number, index=index, kind=BadEpisode)
 
     def fault(self, name: str, what: str, way_out: str, **place: Any) -> Exception:
         own = self.raw.names.get(name, name)
-        return fault(self.raw.file, own, what, way_out, **place)
+        return fault(self.raw.file, own, what, self.raw.way_out or way_out, **place)

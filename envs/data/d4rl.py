@@ -117,6 +117,12 @@ def _episodes(
     path: Path, arrays: dict[str, np.ndarray], max_episode_steps: int | None, jumps: NDArray[np.bool_] | None
 ) -> _Flags:
     terminated = _flag(path, "terminals", arrays["terminals"])
+    if max_episode_steps is not None and ("timeouts" in arrays or jumps is not None):
+        says = "timeouts" if "timeouts" in arrays else "next_observations"
+        raise fault(
+            path, says, f"says where episodes were cut, so a limit of {max_episode_steps} timesteps would not act",
+            "leave out --max-episode-steps",
+        )  # fmt: skip
     if "timeouts" in arrays:
         truncated = _flag(path, "timeouts", arrays["timeouts"]) & ~terminated
     elif jumps is not None:

@@ -13,13 +13,15 @@ from functools import partial
 import numpy as np
 
 from dsbench import seeds
-from dsbench.envs import checked
-from dsbench.envs.rolling import Scripted, roll
+from dsbench.envs.checked import Checked
+from dsbench.envs.data.contract import judged
+from dsbench.envs.rolling import MAX_ROWS, Scripted, groups, roll, rows_together
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, concatenate
 from dsbench.errors import UsageError
 
-BLOCK = 1000  # episodes whose draws come from one stream; part of the data's definition
+BLOCK = MAX_ROWS  # episodes whose draws come from one stream; part of the data's definition
+SEEDS = 2**31  # of environments, some of which take no larger ones
 # Episodes stepped together where timesteps are asked for: simulators are large, and progress is seen.
 LARGEST_GROUP = 250
 SPARE = 1.1  # what is made at once beyond the expected need, to be done in fewer groups
@@ -44,17 +46,17 @@ def generate(
 
     Raises:
         EnvironmentFault: the environment raised, or showed or paid something that is not finite.
+        DatasetError: the episodes do not hold what data from elsewhere must hold.
     """
     if n_episodes < 1:
         raise UsageError(f"data.episodes is {n_episodes}; expected at least 1")
     if timesteps is not None:
         return _generate_timesteps(spec, recipe, timesteps, seed, on_block)
-    groups = []
-    for first in range(0, n_episodes, BLOCK):
-        rows = min(BLOCK, n_episodes - first)
-        groups.append(_group(spec, recipe, seed, first, rows, partial(on_block, first)))
+    made = []
+    for first, rows in groups(spec, n_episodes):
+        made.append(_group(spec, recipe, seed, first, rows, partial(on_block, first)))
         on_block(first + rows)
-    return concatenate(groups)
+    return concatenate(made)
 
 
 def _generate_timesteps(
@@ -63,15 +65,15 @@ def _generate_timesteps(
     """Groups as large as the rest is expected to need, by the mean length so far; at first by the longest possible."""
     if timesteps < 1:
         raise UsageError(f"data.timesteps is {timesteps}; expected at least 1")
-    groups: list[Episodes] = []
-    made, first = 0, 0
+    parts: list[Episodes] = []
+    made, first, most = 0, 0, min(LARGEST_GROUP, rows_together(spec))
     while made < timesteps:
         expected = SPARE * (timesteps - made) * first / made if made else timesteps / spec.horizon
-        rows = min(math.ceil(expected), LARGEST_GROUP, BLOCK - first % BLOCK)
-        groups.append(_group(spec, recipe, seed, first, rows, partial(on_block, made)))
-        made, first = made + groups[-1].n_timesteps, first + rows
+        rows = min(math.ceil(expected), most, BLOCK - first % BLOCK)
+        parts.append(_group(spec, recipe, seed, first, rows, partial(on_block, made)))
+        made, first = made + parts[-1].n_timesteps, first + rows
         on_block(min(made, timesteps))
-    episodes = concatenate(groups)
+    episodes = concatenate(parts)
     needed = int(np.searchsorted(episodes.starts[1:], timesteps)) + 1
     return episodes.select(range(needed))
 
@@ -82,9 +84,9 @@ def _group(spec: EnvSpec, recipe: str, seed: int, first: int, rows: int, on_step
     chosen = slice(begin, begin + rows)
     # Seeds and episode draws of the whole block are drawn even if fewer rows are used: row i is always the same.
     generator = seeds.stream(seed, "data", spec.id, recipe, first - begin)
-    env_seeds = generator.integers(2**32, size=BLOCK)[chosen]
+    env_seeds = generator.integers(SEEDS, size=BLOCK)[chosen]
     episode_draw = generator.random(BLOCK)[chosen]
-    env = checked.begin(spec, spec.data_vector or spec.vector, env_seeds.tolist())
-    behaviour = spec.recipe(recipe).behaviour
-    player = Scripted(behaviour, generator, episode_draw, BLOCK, spec.draws_per_timestep, begin)
-    return roll(spec, env, player, rows, on_step)
+    player = Scripted(spec.recipe(recipe).behaviour, generator, episode_draw, BLOCK, spec.draws_per_timestep, begin)
+    with Checked(spec, spec.data_vector or spec.vector, env_seeds.tolist()) as env:
+        episodes = roll(spec, env, player, on_step)
+    return judged(spec, episodes, f"env {spec.id}, recipe {recipe!r}", first)

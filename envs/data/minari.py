@@ -15,24 +15,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dsbench.envs.closing import close_quietly
 from dsbench.envs.data.contract import OTHER_ENV, RawData
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, fault, parse_json_object, read_foreign_json
 from dsbench.envs.data.hdf5 import NO_CHECKSUMS, open_hdf5
 from dsbench.envs.data.minari_episodes import EpisodeReader
-from dsbench.envs.data.physics import check_physics, minari_physics, own_physics, physics_of, same_simulation, same_task
-from dsbench.envs.data.spaces import Spaces
+from dsbench.envs.data.otherwise import differences
+from dsbench.envs.data.physics import check_physics, minari_physics, own_physics, same_simulation, same_task
+from dsbench.envs.spaces import made
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import DatasetError, MissingExtra, UsageError
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
 OWN_KEY = "dsbench"  # our entry in the metadata of what we export
 DATASET_ID = re.compile(r"(?:[\w-]+/)*[\w-]+-v\d+\Z")
-# Environments of other names that are one of ours. Nothing in a file can add to this list.
-SAME_ENV = {
-    "CartPole-v1": "cartpole",
-    "MiniGrid-DoorKey-5x5-v0": "door-key",
-    "MiniGrid-DoorKey-6x6-v0": "door-key",
-    "MiniGrid-DoorKey-8x8-v0": "door-key",
+# Environments of other names that are one of ours: name, options and what theirs is made with. Nothing in a file can add
+# to this list.
+SAME_ENV: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "CartPole-v1": ("cartpole", {}, {}),
+    **{f"MiniGrid-DoorKey-{n}x{n}-v0": ("door-key", {"size": n}, {"size": n}) for n in (5, 6, 8)},
 }
 
 
@@ -96,7 +97,7 @@ def read_minari(
         groups = [f"episode_{index}" for index in range(min(expected, file.size))]
         if file.names() != sorted(groups) or len(groups) != expected:
             raise fault(file.path, "", f"does not hold exactly the {expected} episodes of {METADATA}", "get it again")
-        reader = EpisodeReader(file, Spaces.of(spec), drop_bad_episodes, spec.foreign.joined)
+        reader = EpisodeReader(file, spec.spaces, drop_bad_episodes, spec.foreign.joined)
         for index, group in enumerate(groups):
             on_episode(index, expected)
             reader.add(index, group)
@@ -143,14 +144,20 @@ def _made_in(spec: EnvSpec, metadata: dict[str, Any], file: Path) -> tuple[list[
         raise fault(file, "env_spec", f"is {type(described).__name__}, not text", "get the file again")
     parsed = parse_json_object(described, f"{file}: env_spec")
     name = parsed.get("id")
-    if same_simulation(spec, name):
-        return [], minari_physics(spec, parsed)
-    env = spec.make()
-    own_ids = {f"dsbench/{spec.id}"} | ({env.spec.id} if env.spec is not None else set())
-    env.close()
-    if not isinstance(name, str) or (name not in own_ids and SAME_ENV.get(name) != spec.name):
+    if not isinstance(name, str):
         raise fault(file, "env_spec", f"made in {name!r}, which is not the environment {spec.name}", OTHER_ENV)
-    return [], physics_of(spec)  # an id of ours
+    task, options, kwargs = SAME_ENV.get(name, ("", {}, {}))
+    same = task == spec.name and options.items() <= spec.options.items()
+    if not (same or same_simulation(spec, name) or name in _own_ids(spec)):
+        shown = f"{spec.name} with {dict(spec.options)}" if task == spec.name else f"{spec.name}"
+        raise fault(file, "env_spec", f"made in {name!r}, which is not the environment {shown}", OTHER_ENV)
+    return [], minari_physics(spec, parsed, differences(spec, parsed, metadata, kwargs if same else {}, file))
+
+
+def _own_ids(spec: EnvSpec) -> set[str]:
+    env = made(spec)
+    close_quietly(env)
+    return {f"dsbench/{spec.id}"} | ({env.spec.id} if env.spec is not None else set())
 
 
 def _count(metadata: dict[str, Any], key: str, file: Path) -> int:

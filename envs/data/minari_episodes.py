@@ -9,8 +9,8 @@ import numpy as np
 from dsbench.envs.data.contract import DROP, OTHER_ENV, RawData
 from dsbench.envs.data.faults import BadEpisode, fault
 from dsbench.envs.data.hdf5 import SafeFile
-from dsbench.envs.data.spaces import Spaces, trailing_shape
 from dsbench.envs.foreign import GoalObservation
+from dsbench.envs.spaces import Spaces, trailing_shape
 from dsbench.episodes import Observations
 
 NAMES = {"terminated": "terminations", "truncated": "truncations", "action_mask": "infos/action_mask"}

@@ -14,7 +14,6 @@ from dsbench.envs.data.folder import DataInfo
 from dsbench.envs.data.minari import DATASET_ID, OWN_KEY, minari_root
 from dsbench.envs.data.minari_episodes import unflattened
 from dsbench.envs.data.physics import header_entry
-from dsbench.envs.data.spaces import Spaces
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
 from dsbench.errors import MissingExtra, UsageError
@@ -54,7 +53,7 @@ def export_minari(
         parse_dataset_id(dataset_id)
     except ValueError:  # Minari's rule is narrower: no namespace of a single letter
         raise malformed from None
-    spaces = Spaces.of(spec)
+    spaces = spec.spaces
     buffers = [EpisodeBuffer(**parts) for parts in _buffers(episodes)]
     try:
         with warnings.catch_warnings():

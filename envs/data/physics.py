@@ -1,14 +1,15 @@
-"""Which physics data was made in, and whether it is that of the environment in which a policy will be judged.
+"""Which environment data was made in, its physics above all, and whether a policy will be judged in the same.
 
 MuJoCo's tasks have versions with other rewards, contacts and friction, and D4RL's ant is another machine than gymnasium's,
-so a policy learned from one is not at home in the other. Such data is refused unless ``data.allow_other_physics`` says
-otherwise, and then the row of the run says so. What a file names is compared as text; nothing of it is imported or made.
+so a policy learned from one is not at home in the other; the same goes for an environment made with other arguments or in
+other wrappers. Such data is refused unless ``data.allow_other_physics`` says otherwise, and then the row of the run says so.
+What a file names is compared as text; nothing of it is imported or made.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,20 @@ def d4rl_physics(spec: EnvSpec) -> str | None:
     return f"{base}-v4" if base in D4RL_ENVS else None
 
 
-def minari_physics(spec: EnvSpec, described: Mapping[str, Any] | None) -> str | None:
-    """What a Minari data set was made in by its ``env_spec``; None for tasks without a simulator.
+def minari_physics(spec: EnvSpec, described: Mapping[str, Any] | None, others: Sequence[str] = ()) -> str | None:
+    """What a Minari data set was made in; None where that is the task's and no simulator stands behind it.
 
     Args:
         described: the parsed ``env_spec``, or None where there is none.
+        others: in what it differs from the task's environment of that id, see `dsbench.envs.data.otherwise`.
     """
-    if physics_of(spec) is None:
-        return None
+    own = physics_of(spec)
     if described is None:
-        return UNNAMED
-    given = described.get("kwargs")
-    given = dict(spec.foreign.defaults) | (given if isinstance(given, dict) else {})
-    wanted = spec.foreign.kwargs
-    others = [f"another {key}" for key in sorted(wanted) if given.get(key) != json.loads(to_json(wanted[key]))]
-    return " with ".join([str(described.get("id")), *([" and ".join(others)] if others else [])])
+        return None if own is None else UNNAMED
+    name = str(described.get("id"))
+    if own is not None and not same_simulation(spec, name):
+        name = own  # an id of ours
+    return f"{name} with {' and '.join(others)}" if others else (None if own is None else name)
 
 
 def same_simulation(spec: EnvSpec, name: object) -> bool:
@@ -81,11 +81,12 @@ def own_physics(spec: EnvSpec, stored: object, options: Mapping[str, Any]) -> st
 
 def check_physics(spec: EnvSpec, file: Path, made_in: str | None, allow: bool) -> None:
     """`DatasetError` if data was made in other physics than the task has and that was not allowed."""
-    own = physics_of(spec)
     if allow or physics_note(spec, made_in) is None:
         return
-    assert own is not None and made_in is not None
-    way_out = f"take it all the same with {ALLOW}"
+    assert made_in is not None
+    own, way_out = physics_of(spec), f"take it all the same with {ALLOW}"
+    if own is None:
+        raise fault(file, "", f"the data was made in {made_in}, which is not {spec.name} as it is played here", way_out)
     version = made_in.rpartition("-")[2]
     if version in OFFERED and "physics" in spec.options and _stem(made_in) == _stem(own):
         way_out = f"choose that one with --set env.physics={version}, or {way_out}"
@@ -93,11 +94,11 @@ def check_physics(spec: EnvSpec, file: Path, made_in: str | None, allow: bool) -
 
 
 def physics_note(spec: EnvSpec, made_in: str | None) -> str | None:
-    """What a row says of data from other physics; None where there is nothing to say."""
+    """What a row says of data that was not made in the task's own environment; None where there is nothing to say."""
     own = physics_of(spec)
-    if own is None or made_in is None or made_in == own:
+    if made_in is None or made_in == own:
         return None
-    return f"data made in {made_in}, evaluated in {own}"
+    return f"data made in {made_in}, evaluated in {spec.id if own is None else own}"
 
 
 def header_entry(made_in: str | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.envs.data.cache import IMPORTED, data_folder, load_or_generate, lock_of
-from dsbench.envs.data.contract import RawData, build_episodes
+from dsbench.envs.data.contract import RawData, build_episodes, raw_of
 from dsbench.envs.data.d4rl import known_file_warning, read_d4rl
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, fault, file_sha256, read_foreign_json
 from dsbench.envs.data.folder import (
@@ -147,6 +147,13 @@ def read_source(
         on_episode: called with the number of episodes read and that of all, for progress.
     """
     kind, place = split_source(text)
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise UsageError(f"--max-episode-steps is {max_episode_steps}; expected at least 1")
+    if kind == "minari" and max_episode_steps is not None:
+        raise UsageError(
+            f"--max-episode-steps {max_episode_steps} says where a D4RL file without timeouts was cut, and a Minari set says "
+            "that itself; leave it out"
+        )
     folder = find_minari(place, download) if kind == "minari" else Path(place)
     file = folder / MAIN if kind == "minari" else folder
     found = file_sha256(file) if file.is_file() else ""
@@ -215,8 +222,7 @@ def _load_own(spec: EnvSpec, folder: Path, allow_other_physics: bool) -> tuple[E
     """A folder of ours, whoever gave it to us: the hashes first, then the same judgement as for foreign data."""
     physics = _check_made_in(spec, folder, allow_other_physics)
     episodes, info = load_folder(folder)
-    raw = RawData(file=folder, **{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__})
-    judged, _ = build_episodes(spec, raw)
+    judged, _ = build_episodes(spec, raw_of(episodes, folder))
     return judged, replace(info, physics=physics)
 
 

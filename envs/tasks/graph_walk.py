@@ -171,6 +171,7 @@ def graph_walk(
         success_metric="optimal",
         minimum=0.0,
         maximum=1.0,
+        chance=graph.chance_of_shortest(walks.starts),
         horizon=walk_length,
         random_return=graph.mean_return(1.0, walk_length, walks.starts),
         optimal_return=graph.mean_return(0.0, walk_length, walks.starts),

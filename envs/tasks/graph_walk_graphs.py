@@ -61,6 +61,14 @@ class Graph:
             value[GOAL] = 0.0
         return float(value[starts].mean())
 
+    def chance_of_shortest(self, starts: NDArray[np.int64]) -> float:
+        """Exact share of uniform walks from these starts that take a shortest path."""
+        uniform = self.edges / self.edges.sum(1, keepdims=True)
+        share = (np.arange(self.nodes) == GOAL).astype(np.float64)
+        for node in np.argsort(self.distances)[1:]:
+            share[node] = (uniform[node] * self.shortest[node]) @ share
+        return float(share[starts].mean())
+
 
 @dataclass(frozen=True)
 class Walks:

@@ -176,6 +176,7 @@ def key_to_door(distractor_length: int = 30, apples: bool = False, show_key: boo
         success_metric="success",
         minimum=0.0,
         maximum=1.0,
+        chance=rooms.key_chance(1.0) * rooms.door_chance(1.0),
         horizon=EXPLORE_MOVES + distractor_length + REWARD_MOVES,
         random_return=mean_return(1.0, distractor_length, apples),
         optimal_return=best,

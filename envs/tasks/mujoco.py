@@ -47,7 +47,7 @@ from dsbench.envs.simulator import simulated_by
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
 from dsbench.envs.tasks.mujoco_actors import expert, recipes
 from dsbench.envs.tasks.mujoco_episodes import Body, MujocoEpisodes, Simulation
-from dsbench.envs.tasks.mujoco_reference import RETURNS, TARGETS
+from dsbench.envs.tasks.mujoco_reference import RANDOM_PLAY, RETURNS, TARGETS
 from dsbench.envs.tasks.mujoco_view import SideView
 from dsbench.episodes import Episodes
 from dsbench.errors import MissingExtra
@@ -118,6 +118,7 @@ def _spec(name: str, summary: str, physics: str) -> EnvSpec:
         horizon=HORIZON,
         random_return=random_return,
         optimal_return=expert_return,
+        random_play=RANDOM_PLAY[name, physics],
         references="D4RL's constants",
         tests=("control",),
         needs_memory=False,

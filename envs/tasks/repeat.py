@@ -39,6 +39,7 @@ from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.drawing import INK, RED, WHITE, Canvas
 from dsbench.envs.draws import episode_seed
 from dsbench.envs.options import check_choice
+from dsbench.envs.spaces import Spaces
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Fixed
 from dsbench.episodes import Episodes, Observations
@@ -77,6 +78,9 @@ FIRST = {"easy": Game(1), "medium": Game(8), "hard": Game(16)}
 PREVIOUS = {"easy": Game(1, 4), "medium": Game(2, 32), "hard": Game(3, 64)}
 
 
+SPACES = Spaces(gym.spaces.Discrete(len(SUITS)), gym.spaces.Discrete(len(SUITS)))
+
+
 class RepeatEnv(gym.Env[np.int64, np.int64]):
     """popgym's environment behind plain spaces; raises `MissingExtra` without popgym."""
 
@@ -85,8 +89,7 @@ class RepeatEnv(gym.Env[np.int64, np.int64]):
     def __init__(self, game: Game, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
         self.game, self._popgym = game, _popgym_env(game)
-        self.observation_space = gym.spaces.Discrete(len(SUITS))
-        self.action_space = gym.spaces.Discrete(len(SUITS))
+        self.observation_space, self.action_space = SPACES.observation, SPACES.action
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -204,6 +207,7 @@ def _spec(name: str, summary: str, games: Mapping[str, Game], level: str) -> Env
         options={"level": level},
         make=lambda render_mode=None: RepeatEnv(game, render_mode),
         vector=lambda seeds: RepeatEpisodes(seeds, game),
+        stated_spaces=SPACES,
         score=lambda episodes: score(episodes, game),
         success_metric="correct",
         minimum=0.0,

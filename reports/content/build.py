@@ -14,6 +14,7 @@ from dsbench.reports.content.curves import Journals
 from dsbench.reports.content.gaps import gaps
 from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.content.headline import headline
+from dsbench.reports.content.judging import judge
 from dsbench.reports.content.lengths import lengths
 from dsbench.reports.content.method import method, provenance
 from dsbench.reports.content.overall import Pool, overall, pool
@@ -47,18 +48,19 @@ def build(results: Places, families: Mapping[str, str]) -> Built:
     """
     stored = stored_in(results)
     groups, tasks = _read(stored, families)
-    journals, pooled, bench = Journals(), pool(tasks), newest(stored)
+    journals, judged, bench = Journals(), judge(tasks), newest(stored)
+    pooled = judged.overall
     swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
     sections = [
-        overall(pooled, pooled_fronts(pooled) if pooled else ()) if len(tasks) > 1 else None,
-        *(task_section(task, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
+        overall(pooled, judged.claims, pooled_fronts(pooled) if pooled else ()) if len(tasks) > 1 else None,
+        *(task_section(task, judged.claims, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
         costs(bench, stored.title),
         printed,
-        *([gaps(groups, tasks), method(tasks), provenance(groups)] if groups else []),
+        *([gaps(groups, tasks), method(judged), provenance(groups)] if groups else []),
         citing(_uses(bench, groups), shown, pooled is not None),
     ]
-    title, sentences = f"dsbench report of {stored.title}", (*headline(tasks), *newest_headline(bench))
+    title, sentences = f"dsbench report of {stored.title}", (*headline(judged), *newest_headline(bench))
     told = sentences or ("No run has ended with a score yet.",)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
 

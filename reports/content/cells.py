@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
-from dsbench.reports.document import MISSING, Cell
-from dsbench.reports.statistics import Estimate
+from dsbench.reports.claims import Claims
+from dsbench.reports.document import MISSING, Cell, Heading
+from dsbench.reports.outcomes import Sample
+from dsbench.reports.statistics import Estimate, share
 
 
 def words(text: str | None) -> Cell:
@@ -19,33 +21,33 @@ def whole(number: float | None) -> Cell:
 
 
 def measured(one: Estimate | None, form: str, best: bool = False, exact: bool = False) -> Cell:
-    """``mean ± half-width``; with `exact` nothing stands after a number that is the same for all seeds."""
+    """A mean with its interval (`Estimate.text`); with `exact` nothing stands after a number that is the same for all seeds."""
     if one is None:
         return Cell(MISSING)
     text = format(one.mean, form) if exact and not one.half_width else one.text(form)
     return Cell(text, one.mean, best, one.low, one.high, one.n)
 
 
-def winner(estimates: Sequence[Estimate | None], more_is_better: bool = True) -> int | None:
-    """The place of the one whose interval lies beyond those of all others; None where no interval does.
-
-    One that stands alone wins nothing, and neither does one with a rival whose interval is not known.
-    """
-    bounds: list[tuple[float, float, int]] = []
-    for place, one in enumerate(estimates):
-        if one is not None and (one.low is None or one.high is None):
-            return None
-        if one is not None and one.low is not None and one.high is not None:
-            bounds.append((one.low, one.high, place) if more_is_better else (-one.high, -one.low, place))
-    if len(bounds) < 2:
-        return None
-    low, _, best = max(bounds)
-    return best if all(low > high for _, high, place in bounds if place != best) else None
+def behind_heading(best: str) -> Heading:
+    """Of the column of differences from `best`."""
+    return Heading(
+        f"− {best}",
+        f"mean of this minus that of {best}; the interval leaves out 0 exactly where the difference is claimed",
+    )
 
 
-def separated(above: Estimate, below: Estimate) -> bool:
-    """Whether the interval of the first lies above that of the second."""
-    return above.low is not None and below.high is not None and above.low > below.high
+def behind(claims: Claims, key: Hashable, name: str, best: str, form: str) -> Cell:
+    """How far a contestant is from the best."""
+    return Cell(MISSING) if name == best else measured(claims.difference(key, name, best), form)
+
+
+def solving(sample: Sample | None, mark: float) -> Cell:
+    """``4/5 [0.28, 0.99]``: seeds that reach the mark, failed ones among those that do not."""
+    if sample is None:
+        return Cell(MISSING)
+    reached = sum(score >= mark for seed, score in sample.scores.items() if seed not in sample.failed)
+    one = share(reached, len(sample.scores))
+    return Cell(f"{reached}/{one.n} [{one.low:.2f}, {one.high:.2f}]", one.mean, False, one.low, one.high, one.n)
 
 
 def form_of(numbers: Sequence[float], digits: int = 3) -> str:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from dsbench.reports.groups import Run
-from dsbench.reports.statistics import Estimate, estimate
-from dsbench.reports.table import COLUMNS, estimate_of
+from dsbench.reports.columns import COLUMNS, estimate_of
+from dsbench.reports.groups import LEARNED, Run
+from dsbench.reports.outcomes import (
+    NORMALISED,
+    UNBOUNDED,
+    Bounds,
+    Outcome,
+    Sample,
+    bounds_of,
+    error_of,
+    floor_of,
+    sample_of,
+    told_of,
+)
+from dsbench.reports.spread import Spread
+from dsbench.reports.statistics import Estimate
 
 Settings = Mapping[str, Any]
-LEARNED = "learned"
+PASSED = 0.9  # of the way from chance to the best: a seed that gets there has solved the task
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,11 @@ class Contestant:
     runs: tuple[Run, ...]
     scores: Mapping[int, float | None]
 
+    @cached_property
+    def outcomes(self) -> list[Outcome]:
+        """What the rules for scores need to know of its runs."""
+        return outcomes_of(self.runs)
+
     @property
     def ok(self) -> list[Run]:
         return [run for run in self.runs if run.status == "ok"]
@@ -46,11 +65,10 @@ class Contestant:
         """Seeds that failed or diverged."""
         return sum(score is None for score in self.scores.values())
 
-    def estimate(self, minimum: float | None) -> Estimate | None:
-        """The score over seeds, failed ones at `minimum`; None with nothing to average."""
-        filled = [minimum if score is None else score for score in self.scores.values()]
-        finite = [score for score in filled if score is not None]
-        return estimate(finite) if finite else None
+    def sample(self, column: str, error: str, floor: float | None) -> Sample | None:
+        """Its scores in a column of the final row, failed seeds at `floor`; None with nothing to average."""
+        episodes = self.runs[0].settings.get("eval.episodes")
+        return sample_of(self.outcomes, column, error, floor, episodes)
 
 
 @dataclass(frozen=True)
@@ -64,7 +82,6 @@ class Task:
         settings: those by which the task differs from others of its environment.
         whole: all settings that make the task.
         measure: the column of the final row that counts; more is better.
-        minimum: the lowest score of any run, at which failed ones stand; None where no run ended.
         contestants: learned ones first, by name.
     """
 
@@ -75,7 +92,6 @@ class Task:
     settings: Settings
     whole: Settings
     measure: str
-    minimum: float | None
     contestants: tuple[Contestant, ...]
 
     @property
@@ -91,6 +107,83 @@ class Task:
     def measure_text(self) -> str:
         return "return" if self.measure == "return_mean" else self.measure.replace("_", " ")
 
+    # ------------------------------------------------------------------ scores
+
+    @cached_property
+    def minimum(self) -> float | None:
+        """What a failed run counts as (see `floor_of`); None where no run ended and nothing else tells it."""
+        return floor_of(self._outcomes, self.measure)
+
+    @property
+    def samples(self) -> Mapping[str, Sample]:
+        """Contestant -> its scores, failed seeds at `minimum`; those with nothing to average are absent."""
+        return self._in(self.measure)
+
+    @property
+    def normalised(self) -> Mapping[str, Sample]:
+        """The same of normalised scores."""
+        return self._in(NORMALISED)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Of the scores of learned contestants."""
+        return self.spread_of(self.samples)
+
+    def spread_of(self, samples: Mapping[str, Sample]) -> Spread:
+        """Of the learned contestants among these."""
+        return Spread({one.name: samples[one.name] for one in self.learned if one.name in samples})
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Between which values the measure lies."""
+        return bounds_of(self._outcomes)
+
+    @cached_property
+    def mark(self) -> float | None:
+        """The score from which on a seed has solved the task; None where chance or the best is not known."""
+        chance, best = told_of(self._outcomes, "measure_chance"), self.bounds.maximum
+        return None if chance is None or best is None or not chance < best else chance + PASSED * (best - chance)
+
+    def estimate(self, one: Contestant, column: str | None = None) -> Estimate | None:
+        """The score of a contestant over its seeds, or another column that failures count in (the return, the normalised
+        score); None with nothing to average. Scripted ones have no sisters."""
+        name = column or self.measure
+        samples = self._in(name)
+        if one.name not in samples:
+            return None
+        spread = self.spread_in(name) if one.learned else Spread({one.name: samples[one.name]})
+        return spread.estimate(one.name, self.bounds if name == self.measure else UNBOUNDED)
+
+    def spread_in(self, column: str) -> Spread:
+        """Of the learned contestants in a column that failures count in."""
+        if column not in self._spread_in:
+            self._spread_in[column] = self.spread if column == self.measure else self.spread_of(self._in(column))
+        return self._spread_in[column]
+
+    def _in(self, column: str) -> Mapping[str, Sample]:
+        if column not in self._sampled:
+            floor = self.minimum if column == self.measure else floor_of(self._outcomes, column)
+            found = {one.name: one.sample(column, error_of(column, self.measure), floor) for one in self.contestants}
+            self._sampled[column] = {name: sample for name, sample in found.items() if sample is not None}
+        return self._sampled[column]
+
+    @cached_property
+    def _sampled(self) -> dict[str, Mapping[str, Sample]]:
+        return {}
+
+    @cached_property
+    def _spread_in(self) -> dict[str, Spread]:
+        return {}
+
+    @cached_property
+    def _outcomes(self) -> list[Outcome]:
+        return [outcome for one in self.contestants for outcome in one.outcomes]
+
+
+def outcomes_of(runs: Iterable[Run]) -> list[Outcome]:
+    """What the rules for scores need to know of runs."""
+    return [Outcome(run.seed or 0, run.status, str(run.settings.get("policy", LEARNED)), run.result) for run in runs]
+
 
 def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
     """Learned contestants with a score, the highest mean first; of equals the quicker one, then by name."""
@@ -100,7 +193,7 @@ def ranked(task: Task) -> list[tuple[Contestant, Estimate]]:
         found = estimate_of(one.ok, latency)
         return math.inf if found is None else found.mean
 
-    found = [(one, score) for one in task.learned if (score := one.estimate(task.minimum)) is not None]
+    found = [(one, score) for one in task.learned if (score := task.estimate(one)) is not None]
     return sorted(found, key=lambda pair: (-pair[1].mean, quickness(pair[0]), pair[0].name))
 
 

@@ -11,38 +11,44 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dsbench.reports.conditions import OF_A_CONTEST, differing
-from dsbench.reports.content.contest import Task, ranked
+from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.content.prices import COSTS, Cost, cost_of, left_out
 from dsbench.reports.contention import WHY_UNKNOWN, Core
 from dsbench.reports.document import Figure
-from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 
 _HOLLOW = {
-    Core.SHARED: "other work had the core while they were timed, which only adds to it",
+    Core.SHARED: "other work had the core while they were timed, which can only make it slower",
     Core.UNKNOWN: f"it is not known whether other work had the core ({WHY_UNKNOWN})",
 }
 
 
 class Point(NamedTuple):
-    """One contestant: its cost, and its score with the bounds of an interval where there is one."""
+    """One contestant: its cost, its score with the bounds of an interval where there is one, and the scores of its seeds."""
 
     name: str
     cost: Cost
     score: float
     low: float | None
     high: float | None
+    calibrated: bool = True
+    seeds: Sequence[float] = ()
 
 
 def front_of(task: Task, key: str) -> Figure | None:
     """The figure of one task; None with less than two contestants."""
     costs = {one.name: cost_of(one.ok, key) for one in task.learned}
     points = [
-        Point(one.name, cost, score.mean, score.low, score.high)
+        Point(one.name, cost, score.mean, score.low, score.high, score.calibrated, _seeds(task, one))
         for one, score in ranked(task)
         if (cost := costs[one.name]) is not None
     ]
     reasons = {one.name: why for one in task.learned if (why := left_out(one.ok, key)) is not None}
     return front(task.name, task.measure_text, task.title, key, points, reasons)
+
+
+def _seeds(task: Task, one: Contestant) -> Sequence[float]:
+    return list(task.samples[one.name].scores.values())
 
 
 def front(
@@ -66,10 +72,17 @@ def front(
         f"{measure[:1].upper()}{measure[1:]} against {of_cost}, means with 95 % intervals of the score.",
         *_sentences(points, fronts),
         *(f"Without a mark: {who}, for no mean is over times {why}." for who, why in (reasons or {}).items()),
+        "Small dots: seeds." if any(point.seeds for point in points) else "",
+        "" if all(point.calibrated for point in points) else UNCALIBRATED.strip(),
     ]
     title = f"{measure} × {short}: {of}"
     return plot(
-        f"{short}-{name}", title, " ".join(sentences), [*clouds, *lines], Axis(of_cost, log=True), Axis(measure)
+        f"{short}-{name}",
+        title,
+        " ".join(filter(None, sentences)),
+        [*clouds, *lines],
+        Axis(of_cost, log=True),
+        Axis(measure),
     )
 
 
@@ -101,7 +114,7 @@ def _fronts(points: Sequence[Point], told: Mapping[str, str]) -> dict[str, list[
 
 def _sentences(points: Sequence[Point], fronts: Mapping[str, Sequence[Point]]) -> list[str]:
     told = [
-        f"{', '.join(filter(None, ['Dashed', words]))}: the front of those that no other beats in both: "
+        f"{', '.join(filter(None, ['Dashed line', words]))}: the front of those that no other beats in both: "
         f"{', '.join(end.name for end in ends)}."
         for words, ends in fronts.items()
     ]
@@ -131,5 +144,6 @@ def _cloud(point: Point, conditions: str) -> Series:
     mark = f" {cost.core.value}" if cost.core.value else ""
     return Series(
         f"{', '.join(filter(None, [point.name, conditions]))}{mark}", [cost.mean], [point.score], low, high, line=False,
+        uncertain=not point.calibrated, dots=[point.seeds],
         left=left, right=right, hollow=cost.core is not Core.ALONE,
     )  # fmt: skip

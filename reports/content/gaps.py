@@ -8,6 +8,7 @@ from dsbench.reports.aggregate_pairs import ranges
 from dsbench.reports.content.contest import Contestant, Task
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Group, Run
+from dsbench.reports.outcomes import FAILURES
 
 _LISTED = 200  # failures that a table names one by one
 
@@ -19,6 +20,12 @@ def gaps(groups: Sequence[Group], tasks: Sequence[Task]) -> Section:
     total = sum(len(group.runs) for group in groups)
     if lost:
         told.append(f"{len(lost)} of {total} runs have no result.")
+        stray = [run for run in lost if run.status in FAILURES and not run.configured]
+        if stray:
+            told.append(
+                f"{len(stray)} of them failed before their settings were written and fit no contestant, or several: they are "
+                "listed and count for none."
+            )
         tables.append(_failures(lost))
     else:
         told.append(f"All {total} runs ended ok.")

@@ -10,21 +10,17 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from dsbench.config.controls import control_of
-from dsbench.reports.content.contest import LEARNED, Contestant, Settings, Task, listed
-from dsbench.reports.groups import Group, Run
-from dsbench.reports.table import FAILURES, measure_of
+from dsbench.reports.content.contest import Contestant, Settings, Task, listed, outcomes_of
+from dsbench.reports.groups import LEARNED, Group
+from dsbench.reports.outcomes import Outcome, measure_among, sample_of, task_settings
 from dsbench.text import slug
-
-_PARTS = ("env.", "data.", "eval.")
-_OF_CONTESTANT = {"data.top_percent", "eval.acting", "eval.window"}  # who takes part in what way, not in what
-_OF_TASK = {"train.objective", "env source"}
 
 
 def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]:
-    """The tasks, sorted by family, environment and settings. Runs that stopped before they had settings are left out.
+    """The tasks, sorted by family, environment and settings. Runs whose settings nothing tells are left out.
 
     Args:
         groups: of `read_groups`.
@@ -32,8 +28,8 @@ def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]
     """
     by_task: dict[Hashable, list[Group]] = {}
     for group in groups:
-        if group.backbone is not None and group.env is not None:
-            whole = _whole(group.runs[0].settings)
+        if group.configured and group.backbone is not None and group.env is not None:
+            whole = task_settings(group.runs[0].settings)
             by_task.setdefault((group.env, *sorted(whole.items(), key=lambda item: item[0])), []).append(group)
     usual = _usual(groups)
     telling = _telling(by_task.values())
@@ -43,16 +39,8 @@ def tasks_of(groups: Sequence[Group], families: Mapping[str, str]) -> list[Task]
     )
 
 
-def _whole(settings: Settings) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in settings.items()
-        if name in _OF_TASK or (name.startswith(_PARTS) and name not in _OF_CONTESTANT)
-    }
-
-
 def _own(settings: Settings) -> dict[str, Any]:
-    whole = _whole(settings)
+    whole = task_settings(settings)
     return {name: value for name, value in settings.items() if name not in whole}
 
 
@@ -66,7 +54,7 @@ def _telling(tasks: Iterable[Sequence[Group]]) -> dict[str, list[str]]:
     """Environment -> the settings that tell its tasks apart, without those that only go along with others of them."""
     by_env: dict[str, list[Settings]] = {}
     for members in tasks:
-        by_env.setdefault(str(members[0].env), []).append(_whole(members[0].runs[0].settings))
+        by_env.setdefault(str(members[0].env), []).append(task_settings(members[0].runs[0].settings))
     return {env: _needed(wholes) for env, wholes in by_env.items()}
 
 
@@ -85,7 +73,7 @@ def _needed(wholes: Sequence[Settings]) -> list[str]:
 def _usual(groups: Sequence[Group]) -> dict[str, Any]:
     """Of each setting the value that most groups have, if it is one; it goes without saying in a contestant's name."""
     counts: dict[str, Counter[Any]] = {}
-    owns = [_own(group.runs[0].settings) for group in groups if group.backbone is not None]
+    owns = [_own(group.runs[0].settings) for group in groups if group.configured]
     for name in sorted({name for own in owns for name in own}):
         counts[name] = Counter(own.get(name) for own in owns)
     usual = {}
@@ -97,12 +85,10 @@ def _usual(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _task(members: Sequence[Group], telling: Sequence[str], usual: Settings, families: Mapping[str, str]) -> Task:
-    env, whole = str(members[0].env), _whole(members[0].runs[0].settings)
+    env, whole = str(members[0].env), task_settings(members[0].runs[0].settings)
     settings = {name: whole[name] for name in telling if name in whole}
-    finished = [run for group in members for run in group.runs if run.status == "ok"]
-    measures = Counter(measure_of(run) for run in finished)
-    measure = min(measures, key=lambda name: (-measures[name], name)) if measures else "return_mean"
-    found = [value for run in finished if _finite(value := run.result.get(measure))]
+    outcomes = [one for group in members for one in outcomes_of(group.runs)]
+    measure = measure_among(outcomes)
     told = {name: value for name, value in settings.items() if value is not False}  # what is off goes without saying
     title = f"{env}, {listed(told)}" if told else env
     contestants = [_contestant(group, members, usual, measure) for group in members]
@@ -114,8 +100,7 @@ def _task(members: Sequence[Group], telling: Sequence[str], usual: Settings, fam
         settings=settings,
         whole=whole,
         measure=measure,
-        minimum=min(found, default=None),
-        contestants=tuple(sorted(contestants, key=lambda one: (not one.learned, one.name))),
+        contestants=tuple(sorted(_told_apart(contestants), key=lambda one: (not one.learned, one.name))),
     )
 
 
@@ -137,26 +122,24 @@ def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure
         settings={name: own[name] for name in names if name in own},
         learned=own.get("policy", LEARNED) == LEARNED,
         runs=tuple(group.runs),
-        scores=_scores(group.runs, measure),
+        scores=_scores(outcomes_of(group.runs), measure),
     )
 
 
-def _scores(runs: Sequence[Run], measure: str) -> dict[int, float | None]:
-    """Several runs of one seed (from other sources) are averaged: they are no new seeds."""
-    by_seed: dict[int, list[float | None]] = {}
-    for run in sorted(runs, key=lambda run: (run.seed or 0, run.run_id)):
-        value = run.result.get(measure) if run.status == "ok" else None
-        if _finite(value) or run.status in FAILURES or run.status == "ok":
-            by_seed.setdefault(run.seed or 0, []).append(float(value) if _finite(value) else None)
-    scores: dict[int, float | None] = {}
-    for seed, values in by_seed.items():
-        finite = [value for value in values if value is not None]
-        scores[seed] = math.fsum(finite) / len(finite) if finite else None
-    return scores
+def _scores(outcomes: Sequence[Outcome], measure: str) -> dict[int, float | None]:
+    """Seed -> score, None where it failed."""
+    found = sample_of(outcomes, measure, "score_error", math.nan)
+    return {} if found is None else {s: None if s in found.failed else score for s, score in found.scores.items()}
 
 
-def _finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _told_apart(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """Those whose names came out the same, as of settings that differ in a late digit, get a number."""
+    taken: Counter[str] = Counter()
+    told = []
+    for one in contestants:
+        taken[one.name] += 1
+        told.append(one if taken[one.name] == 1 else replace(one, name=f"{one.name} #{taken[one.name]}"))
+    return told
 
 
 def _order(item: tuple[str, Any]) -> tuple[str, int, float, str]:

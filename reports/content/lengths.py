@@ -8,7 +8,7 @@ from typing import Any
 from dsbench.reports.content.contest import Task, listed
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.document import Figure, Section
-from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.text import slug
 
 _MOVES_ALONG = {"data.episodes"}  # longer tasks are given more data; that is said and does not part them
@@ -73,18 +73,23 @@ def _figure(name: str, sizes: Mapping[float, Task], place: int) -> Figure:
     title = f"{first.env}: {first.measure_text} against {short}" + (f" ({listed(held)})" if held else "")
     episodes = {task.whole.get("data.episodes") for task in sizes.values()}
     along = " The number of episodes of data differs along the way." if len(episodes) > 1 else ""
-    caption = f"Mean over seeds with 95 % intervals.{along}"
+    rough = UNCALIBRATED if any(line.uncertain for line in lines) else ""
+    caption = f"Mean over seeds with 95 % intervals; small dots: seeds.{along}{rough}"
     axes = Axis(short.replace("_", " ")), Axis(first.measure_text)
     return plot(f"{slug(f'sweep-{first.env}-{short}')}-{place}", title, caption, lines, *axes)
 
 
 def _series(name: str, sizes: Mapping[float, Task]) -> Series:
     found = [
-        (size, score)
+        (size, score, list(task.samples[name].scores.values()))
         for size, task in sizes.items()
         for one in task.learned
-        if one.name == name and (score := one.estimate(task.minimum)) is not None
+        if one.name == name and (score := task.estimate(one)) is not None
     ]
-    bounded = all(score.low is not None for _, score in found)
-    low, high = ([[getattr(score, end) for _, score in found] for end in ("low", "high")]) if bounded else (None, None)
-    return Series(name, [size for size, _ in found], [score.mean for _, score in found], low, high)
+    scores = [score for _, score, _ in found]
+    bounded = all(score.low is not None for score in scores)
+    low, high = ([[getattr(score, end) for score in scores] for end in ("low", "high")]) if bounded else (None, None)
+    return Series(
+        name, [size for size, _, _ in found], [score.mean for score in scores], low, high,
+        uncertain=not all(score.calibrated for score in scores), dots=[seeds for _, _, seeds in found],
+    )  # fmt: skip

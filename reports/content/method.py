@@ -2,51 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dsbench.reports.aggregate_pairs import ranges
+from dsbench.reports.conditions import conditions
 from dsbench.reports.content.cells import words
 from dsbench.reports.content.contest import Task, word
+from dsbench.reports.content.judging import Judged
+from dsbench.reports.contention import LEGEND
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
-from dsbench.reports.groups import Group
+from dsbench.reports.groups import Group, Run
 from dsbench.reports.machines import COSTS, ELSEWHERE, Made, machines, made_several_times
-from dsbench.reports.statistics import CONFIDENCE, FEW
+from dsbench.reports.outcomes import NORMALISED, RULE
+from dsbench.reports.scale import scale
+from dsbench.reports.spread import INTERVALS
+from dsbench.reports.statistics import FEW
 
-_COLUMNS = {  # heading -> (setting or result, what it is)
-    "preset": ("preset", "the protocol that the runs began with"),
-    "data": ("data.recipe", "what the data was made by"),
-    "episodes of data": ("data.episodes", ""),
-    "updates": ("train.updates", "of training"),
-    "window": ("train.window", "timesteps of a training window; – is whole episodes"),
-    "evaluation episodes": ("eval.episodes", "reported ones"),
-    "selection episodes": ("eval.selection_episodes", "disjoint from the reported ones"),
-    "decode": ("eval.decode", "the first is the headline"),
-    "acting": ("result.acting", "whether a state is carried, or the last timesteps are read again"),
-    "target": ("result.target_rule", "the return that is asked for"),
+_SHOWN = 3  # values of a cell that are listed; of more numbers the least and the most
+_OF_VERSION_1 = "init, batches"  # rows did not say then: data and evaluation had seeds of their own
+
+
+def _setting(name: str) -> Callable[[Run], Any]:
+    return lambda run: run.settings.get(name)
+
+
+def _result(name: str) -> Callable[[Run], Any]:
+    return lambda run: run.result.get(name) if run.status == "ok" else None
+
+
+def _episodes(run: Run) -> Any:
+    """As many as were loaded; rows of before that was noted tell what was asked for."""
+    if run.status != "ok":
+        return None
+    asked, timesteps = run.settings.get("data.episodes"), run.settings.get("data.timesteps")
+    told = f"{asked:,}" if timesteps is None else f"those of {timesteps:,} timesteps"
+    return run.result.get("data_episodes", f"{told} asked for")
+
+
+def _varied(run: Run) -> str | None:
+    told = run.result.get("varied")
+    if told is None:
+        return None if run.provenance.get("result_version", 1) != 1 else _OF_VERSION_1
+    return str(told) or "nothing"
+
+
+def _acting(run: Run) -> str | None:
+    return conditions(run).acting if run.status == "ok" else None
+
+
+_COLUMNS: Mapping[str, tuple[Callable[[Run], Any], str]] = {  # heading -> what a run says, what it is
+    "preset": (lambda run: run.preset, "the protocol that the runs began with"),
+    "data": (_setting("data.recipe"), "what the data was made by"),
+    "episodes of data": (_episodes, "that were loaded, before any were left out"),
+    "timesteps of data": (_result("data_timesteps"), "of these episodes"),
+    "varied": (_varied, "what differs between seeds: initial weights, batches, data, evaluation episodes"),
+    "updates": (_setting("train.updates"), "of training"),
+    "window": (_setting("train.window"), "timesteps of a training window; – is whole episodes"),
+    "evaluation episodes": (_setting("eval.episodes"), "reported ones"),
+    "selection episodes": (_setting("eval.selection_episodes"), "disjoint from the reported ones"),
+    "decode": (_setting("eval.decode"), "the first is the headline"),
+    "acting": (_acting, "whether a state is carried, or so many last timesteps are encoded anew"),
+    "target": (_result("target_rule"), "the return that is asked for"),
 }
 
 
-def method(tasks: Sequence[Task]) -> Section:
+def method(judged: Judged) -> Section:
     """The section of the method."""
+    tasks = judged.tasks
     told = (
-        f"± is half of a {100 * CONFIDENCE:g} % interval: Student's t over seeds, of the means of their evaluation "
-        f"episodes. It is rough below {FEW} seeds, is not cut at the limits of a quantity, and one seed has none.",
-        "A number is marked as best only where its interval lies apart from those of all other backbones on the task. "
-        "Scripted policies take no part in that, and neither do sizes, or times where several machines made them.",
-        "Failures count: in the score and in all that is pooled, a run that failed, diverged, or ran out of time or "
-        "memory stands with the lowest score of any run of its task. Unfinished runs do not count yet.",
+        INTERVALS,
+        f"{judged.claims.text()} A bold score is claimed to be above all others of its column, “separated” in a sentence is "
+        "the same claim, and a difference is claimed where its interval leaves out 0. Where n = 3, a claim can rarely be "
+        f"supported; {FEW} seeds find differences of four standard deviations. Scripted policies take no part, and costs are "
+        "no contest: nothing of them is marked.",
+        f"{RULE} Unfinished runs do not count yet.",
         "Scores are those of the weights at the end of training, on episodes that nothing was chosen by. Pooled are "
         "normalised scores alone; returns of different tasks never are.",
     )
     rows = tuple(
-        (words(task.title), words(_seeds(task)), *(words(_values(task, key)) for key, _ in _COLUMNS.values()))
+        (
+            words(task.title),
+            words(_seeds(task)),
+            *(words(_values(task, told)) for told, _ in _COLUMNS.values()),
+            words(_normalised(task)),
+        )
         for task in tasks
     )
     headings = (
         Heading("task", numeric=False),
         Heading("seeds", numeric=False),
         *(Heading(text, hint, numeric=False) for text, (_, hint) in _COLUMNS.items()),
+        Heading("normalised", "what 0 and 100 are on the task", numeric=False),
     )
     notes = ("Several values in a cell: they differ between the runs of the task.",)
     return Section("method", "Method", told, (Table("protocol", "Protocol of each task", headings, rows, notes),))
@@ -69,8 +116,8 @@ def _several_table(several: Sequence[Made]) -> Table:
             words(one.run_id),
             words(one.where),
             *(
-                Cell(MISSING) if cost is None else Cell(f"{cost:{form}}", float(cost))
-                for cost, (_, _, _, form) in zip(one.costs, COSTS, strict=True)
+                Cell(MISSING) if cost is None else Cell(f"{cost:{form}}{mark}", float(cost))
+                for cost, mark, (_, _, _, form, _) in zip(one.costs, one.marks, COSTS, strict=True)
             ),
         )
         for one in several
@@ -78,30 +125,28 @@ def _several_table(several: Sequence[Made]) -> Table:
     headings = (
         Heading("run", numeric=False),
         Heading("machine", numeric=False),
-        *(Heading(heading) for _, heading, _, _ in COSTS),
+        *(Heading(heading) for _, heading, *_ in COSTS),
     )
-    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE,))
+    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE, LEGEND))
 
 
 def _seeds(task: Task) -> str:
     return ranges(sorted({run.seed for one in task.contestants for run in one.runs if run.seed is not None}))
 
 
-def _values(task: Task, key: str) -> str:
-    """The values of all learned runs, each once."""
-    part, _, name = key.partition(".")
-    found: set[str] = set()
-    for one in task.learned:
-        for run in one.runs:
-            if part == "result":
-                found |= _told([run.result.get(name)]) if run.status == "ok" else set()
-            else:
-                found |= _told([run.preset if key == "preset" else run.settings.get(key)])
-    return ", ".join(sorted(found))
+def _values(task: Task, told: Callable[[Run], Any]) -> str:
+    """What all learned runs say, each value once."""
+    found = {value for one in task.learned for run in one.runs if (value := told(run)) is not None}
+    numbers = [value for value in found if isinstance(value, int)]
+    if len(numbers) > _SHOWN and len(numbers) == len(found):
+        return f"{min(numbers):,} to {max(numbers):,}"
+    return "; ".join(sorted(map(_text, found)))
 
 
-def _told(values: Iterable[Any]) -> set[str]:
-    return {_text(value) for value in values if value is not None}
+def _normalised(task: Task) -> str | None:
+    """What 0 and 100 are; nothing where no score is normalised."""
+    results = [run.result for one in task.contestants for run in one.ok if NORMALISED in run.result]
+    return scale(results) or ("not recorded" if results else None)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from functools import cached_property
 
 import numpy as np
 
@@ -13,21 +13,22 @@ from dsbench.reports.aggregate import aggregate, performance_profile
 from dsbench.reports.aggregate_bootstrap import Bootstrap, Interval
 from dsbench.reports.aggregate_pairs import probability_of_improvement
 from dsbench.reports.aggregate_scores import Scores, cautions
-from dsbench.reports.content.contest import Contestant, Task
-from dsbench.reports.content.paired import paired_heading, paired_over
+from dsbench.reports.claims import Claims, Contest
+from dsbench.reports.comparable import D4RL_CONSTANTS
+from dsbench.reports.content.cells import behind, behind_heading, measured
+from dsbench.reports.content.contest import Task
 from dsbench.reports.document import MISSING, Cell, Figure, Heading, Section, Table
 from dsbench.reports.figures import Axis, Series, plot
-from dsbench.reports.statistics import FEW
-from dsbench.reports.table import FAILURES
+from dsbench.reports.outcomes import NORMALISED, finite
+from dsbench.reports.spread import Spread, over_tasks
+from dsbench.reports.statistics import FEW, Estimate
 
-NORMALISED = "score_normalised"
 _DRAWS = 5_000_000  # of runs, in all resamples of all contestants: with thousands of runs fewer resamples do
-_PAIRED, _PAIRED_RUNS, _FEWER_PAIRED = 12, 2_000, 4  # contestants in the matrix of pairs, and with more runs than that
+_PAIRED = 12  # contestants in the matrix of pairs
 _NARROW = (  # measured: see `aggregate_bootstrap`
     "Of few seeds such intervals are too narrow: with 3 seeds a task they held the mean in 85 % of trials, with 5 in "
     "89 %, with 20 in 92 %."
 )
-_MEASURES = {"iqm": "IQM ↑", "mean": "mean ↑", "median": "median ↑"}
 
 
 @dataclass(frozen=True)
@@ -36,50 +37,75 @@ class Pool:
 
     Attributes:
         members: the tasks.
-        scores: contestant -> its scores, the one with the highest interquartile mean first.
-        measures: contestant -> mean, median and iqm.
+        names: the contestants, the one with the highest mean over tasks first.
         left_out: a sentence for each thing that is not pooled.
-        how: resamples and seed.
     """
 
     members: tuple[Task, ...]
-    scores: Mapping[str, Scores]
-    measures: Mapping[str, Mapping[str, Interval]]
+    names: tuple[str, ...]
     left_out: tuple[str, ...]
-    how: Bootstrap
 
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(task.title for task in self.members)
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Of its contest among the claims of the page."""
+        return ("over", *(task.name for task in self.members))
+
+    @cached_property
+    def contest(self) -> Contest:
+        """Who is above whom in the mean over the tasks."""
+        return Contest([_spread(task, self.names) for task in self.members])
+
+    @cached_property
+    def means(self) -> Mapping[str, Estimate]:
+        """Contestant -> mean over the tasks, each with the same weight, with its interval."""
+        return {name: over_tasks(self.contest.strata, name) for name in self.names}
+
+    @cached_property
+    def scores(self) -> Mapping[str, Scores]:
+        """Contestant -> its scores."""
+        return {
+            name: Scores.of({task.title: task.normalised[name] for task in self.members}, normalised=True)
+            for name in self.names
+        }
+
+    @cached_property
+    def how(self) -> Bootstrap:
+        """Resamples and seed of what has no other interval."""
+        runs = sum(one.n for one in self.scores.values())
+        return Bootstrap(resamples=min(Bootstrap().resamples, max(1_000, _DRAWS // runs)))
+
+    @cached_property
+    def measures(self) -> Mapping[str, Mapping[str, Interval]]:
+        """Contestant -> median and iqm."""
+        return {name: aggregate(one, how=self.how) for name, one in self.scores.items()}
+
+
+def _spread(task: Task, names: Sequence[str]) -> Spread:
+    """Of the normalised scores of these contestants; mostly they are all of the task."""
+    whole = task.spread_in(NORMALISED)
+    return whole if set(whole.names) == set(names) else task.spread_of({name: task.normalised[name] for name in names})
+
 
 def pool(tasks: Sequence[Task]) -> Pool | None:
     """The largest table of contestants and normalised tasks without a gap; None if that is less than two tasks."""
     fit = [task for task in tasks if not task.permuted and _is_normalised(task)]
-    names = sorted({one.name for task in fit for one in task.learned if one.scores})
-    has = {
-        name: [task for task in fit if any(one.name == name and one.scores for one in task.learned)] for name in names
-    }
+    names = sorted({one.name for task in fit for one in task.learned if one.name in task.normalised})
+    has = {name: [task for task in fit if name in task.spread.names and name in task.normalised] for name in names}
     sets = [own for own in has.values() if len(own) > 1]
     if not sets:
         return None
     shared = max(sets, key=lambda own: (len(own) * _covering(own, has), len(own)))
     within = [name for name in names if all(task in has[name] for task in shared)]
-    scores = {name: _scores(name, shared) for name in within}
-    runs = sum(one.n for one in scores.values())
-    how = Bootstrap(resamples=min(Bootstrap().resamples, max(1_000, _DRAWS // runs)))
-    measures = {name: aggregate(one, how=how) for name, one in scores.items()}
-    order = sorted(within, key=lambda name: (-measures[name]["iqm"].value, name))
-    return Pool(
-        members=tuple(shared),
-        scores={name: scores[name] for name in order},
-        measures={name: measures[name] for name in order},
-        left_out=tuple(_left_out(tasks, fit, shared, names, within)),
-        how=how,
-    )
+    mean = {name: _mean(name, shared) for name in within}
+    order = sorted(within, key=lambda name: (-mean[name], name))
+    return Pool(tuple(shared), tuple(order), tuple(_left_out(tasks, fit, shared, names, within)))
 
 
-def overall(found: Pool | None, figures: Sequence[Figure] = ()) -> Section:
+def overall(found: Pool | None, claims: Claims, figures: Sequence[Figure] = ()) -> Section:
     """The section over all tasks, with these figures beside its own, or why there is none."""
     title = "Over all tasks"
     if found is None:
@@ -89,75 +115,77 @@ def overall(found: Pool | None, figures: Sequence[Figure] = ()) -> Section:
         )
         return Section("overall", title, (why,))
     said = dict.fromkeys(sentence for one in found.scores.values() for sentence in cautions(one))
+    silence = claims.silence(found.key) if len(found.names) > 1 else None
     told = (
-        f"Normalised scores (0 is random play, 100 the reference) of {len(found.tasks)} tasks, pooled: "
+        f"Normalised scores (0 is {_zero(found)}, 100 the reference) of {len(found.tasks)} tasks, pooled: "
         f"{', '.join(found.tasks)}.",
         *found.left_out,
         *said,
+        *([silence] if silence else []),
     )
-    tables = [_measures_table(found)]
-    if len(found.scores) > 1:
-        tables.append(_pairs_table(found))
+    tables = [_measures_table(found, claims)]
+    if len(found.names) > 1:
+        tables.append(_pairs_table(found, claims))
     return Section("overall", title, told, tuple(tables), (_profile(found), *figures))
 
 
-def _measures_table(found: Pool) -> Table:
-    rows = []
-    paired = paired_over(found.scores, found.how)
-    for behind, (name, measures) in zip(paired, found.measures.items(), strict=True):
-        cells = [Cell(name, name), Cell(str(found.scores[name].n), float(found.scores[name].n))]
-        for key in _MEASURES:
-            one = measures[key]
-            above = all(_above(one, other[key]) for rival, other in found.measures.items() if rival != name)
-            cells.append(Cell(one.text(".1f"), one.value, above and len(found.measures) > 1, one.low, one.high, one.n))
-        rows.append((*cells, behind))
+def _zero(found: Pool) -> str:
+    """What the scale begins at."""
+    constants = [
+        task.title
+        for task in found.members
+        if any(run.result.get("references") == D4RL_CONSTANTS for one in task.learned for run in one.ok)
+    ]
+    if len(constants) == len(found.members):
+        return f"{D4RL_CONSTANTS} for random play, which is not what random play reaches"
+    return "random play" + (f", but on {', '.join(constants)} {D4RL_CONSTANTS} for it" if constants else "")
+
+
+def _measures_table(found: Pool, claims: Claims) -> Table:
+    best, rows = claims.winner(found.key), []
+    for name, mean in found.means.items():
+        runs = found.scores[name].n
+        iqm, median = (found.measures[name][key] for key in ("iqm", "median"))
+        cells = [Cell(name, name), Cell(str(runs), float(runs)), measured(mean, ".1f", best=name == best)]
+        cells += [Cell(one.text(".1f"), one.value, False, one.low, one.high, one.n) for one in (iqm, median)]
+        rows.append((*cells, behind(claims, found.key, name, found.names[0], ".1f")))
     headings = (
         Heading("backbone", numeric=False),
         Heading("runs", "seeds over all tasks"),
-        *(Heading(text, "over the runs of all tasks, with its interval") for text in _MEASURES.values()),
-        paired_heading(next(iter(found.scores))),
+        Heading("mean ↑", "of the means of all tasks, with its 95 % interval; what claims are about"),
+        *(Heading(text, "over the runs of all tasks, described and no claim") for text in ("IQM ↑", "median ↑")),
+        behind_heading(found.names[0]),
     )
     how = found.how
     few = min(len(seeds) for one in found.scores.values() for seeds in one.seeds.values()) < FEW
     caution = [_NARROW] if few else []
     note = (
-        f"IQM: interquartile mean, of the middle half of the runs. [ ]: {100 * how.confidence:g} % percentile intervals of "
-        f"a bootstrap stratified by task, {how.resamples:,} resamples, seed {how.seed}."
+        "Marked: above all others in the mean over tasks. IQM: interquartile mean, of the middle half of the runs. Intervals "
+        f"of IQM and median are {100 * how.confidence:g} % percentile intervals of a bootstrap stratified by task, "
+        f"{how.resamples:,} resamples, seed {how.seed}; they describe and no mark stands on them."
     )
     return Table("overall", "Normalised score over all tasks", headings, tuple(rows), (note, *caution))
 
 
-def _pairs_table(found: Pool) -> Table:
-    runs = sum(one.n for one in found.scores.values())
-    shown = _PAIRED if runs <= _PAIRED_RUNS else _FEWER_PAIRED
-    names = list(found.scores)[:shown]
-    likely = {
-        (a, b): probability_of_improvement(found.scores[a], found.scores[b], found.how)
-        for place, a in enumerate(names)
-        for b in names[place + 1 :]
-    }
+def _pairs_table(found: Pool, claims: Claims) -> Table:
+    names = found.names[:_PAIRED]
 
     def cell(a: str, b: str) -> Cell:
         if a == b:
             return Cell(MISSING)
-        one = likely[a, b] if (a, b) in likely else _mirrored(likely[b, a])
-        sure = one.low is not None and one.low > 0.5
-        return Cell(one.text(".2f"), one.value, sure, one.low, one.high, one.n)
+        likely = probability_of_improvement(found.scores[a], found.scores[b])
+        return Cell(f"{likely:.2f}", likely, claims.above(found.key, a, b))
 
     rows = tuple((Cell(a, a), *(cell(a, b) for b in names)) for a in names)
     headings = (Heading("backbone", numeric=False), *(Heading(f"> {name}") for name in names))
     note = (
         "How likely a run of the row's backbone scores more than one of the column's on the same task, ties by half, mean "
-        "over tasks. Marked where the whole interval is above one half."
+        "over tasks. Marked where it is claimed that the row's mean over tasks is above the column's."
     )
-    fewer = [f"The {shown} with the highest IQM."] if len(found.scores) > shown else []
+    fewer = (
+        [f"The {_PAIRED} with the highest mean; all pairs count in the claims."] if len(found.names) > _PAIRED else []
+    )
     return Table("improvement", "Probability of improvement", headings, rows, (note, *fewer))
-
-
-def _mirrored(one: Interval) -> Interval:
-    """Of the opposite event."""
-    low = None if one.high is None else 1 - one.high
-    return Interval(1 - one.value, low, None if one.low is None else 1 - one.low, one.n, one.drawn)
 
 
 def _profile(found: Pool) -> Figure:
@@ -176,36 +204,17 @@ def _profile(found: Pool) -> Figure:
 
 def _is_normalised(task: Task) -> bool:
     runs = [run for one in task.learned for run in one.ok]
-    return bool(runs) and all(_finite(run.result.get(NORMALISED)) for run in runs)
-
-
-def _finite(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return bool(runs) and all(finite(run.result.get(NORMALISED)) for run in runs)
 
 
 def _covering(own: Sequence[Task], has: Mapping[str, Sequence[Task]]) -> int:
     return sum(all(task in theirs for task in own) for theirs in has.values())
 
 
-def _scores(name: str, tasks: Sequence[Task]) -> Scores:
-    """Of one contestant; a failed run stands at the lowest normalised score of any run of its task."""
-    runs: dict[str, dict[int, float | None]] = {}
-    minimum: dict[str, float] = {}
-    for task in tasks:
-        own = next(one for one in task.learned if one.name == name)
-        runs[task.title] = _by_seed(own)
-        minimum[task.title] = min(
-            float(value) for one in task.contestants for run in one.ok if _finite(value := run.result.get(NORMALISED))
-        )
-    return Scores.of(runs, normalised=True, minimum=minimum)
-
-
-def _by_seed(own: Contestant) -> dict[int, float | None]:
-    values: dict[int, list[float]] = {}
-    for run in own.runs:
-        if run.status == "ok" or run.status in FAILURES:
-            values.setdefault(run.seed or 0, []).extend([run.result[NORMALISED]] if run.status == "ok" else [])
-    return {seed: math.fsum(found) / len(found) if found else None for seed, found in values.items()}
+def _mean(name: str, tasks: Sequence[Task]) -> float:
+    """Over tasks of the means over seeds."""
+    means = [list(task.normalised[name].scores.values()) for task in tasks]
+    return math.fsum(math.fsum(own) / len(own) for own in means) / len(means)
 
 
 def _left_out(
@@ -218,7 +227,3 @@ def _left_out(
         "Not run on all of these tasks, so not here": [name for name in names if name not in within],
     }
     return [f"{why}: {', '.join(those)}." for why, those in kinds.items() if those]
-
-
-def _above(one: Interval, other: Interval) -> bool:
-    return one.low is not None and other.high is not None and one.low > other.high

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dsbench.reports.comparable import COLUMNS, Comparison, comparison
+from dsbench.reports.conditions import choose
 from dsbench.reports.content.cells import form_of, measured, words
 from dsbench.reports.content.contest import Contestant, Task, ranked
+from dsbench.reports.contention import LATENCY
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
+from dsbench.reports.outcomes import NORMALISED
 from dsbench.reports.published import PublishedScore, published, published_scores
 from dsbench.reports.statistics import Estimate, estimate
 
 _QUOTED = "quoted"
+_LATENCY = "result.latency_p50_us"  # the one time among what is compared
 _KIN = {
     "DT": ("gpt",),
     "DS4": ("s4", "s4d"),
@@ -81,8 +86,10 @@ def _row(task: Task, score: PublishedScore, reasons: dict[str, int]) -> tuple[Ce
         return (*printed, Cell(MISSING), Cell(MISSING), words("no: no run here has ended with a score"), caveats)
     # the nearest, and of equals one with a backbone of the printed kind, and of those the better one
     nearest, verdict = min(judged, key=lambda pair: (len(pair[1].reasons), not _is_kin(pair[0], score)))
-    ours = _ours(nearest, score)
+    ours = _ours(task, nearest, score)
     here = Cell(MISSING) if ours is None else measured(ours, form_of([ours.mean]))
+    if ours is not None and COLUMNS[score.measure][0] == _LATENCY:
+        here = replace(here, text=here.text + choose(nearest.ok, LATENCY).core.value)
     return (*printed, words(nearest.name), here, words(_verdict(verdict, reasons)), caveats)
 
 
@@ -113,15 +120,22 @@ def _table_row(run: Run) -> Mapping[str, Any]:
     return {**run.settings, **results, **{name: value for name, value in identity.items() if value is not None}}
 
 
-def _ours(one: Contestant, score: PublishedScore) -> Estimate | None:
+def _ours(task: Task, one: Contestant, score: PublishedScore) -> Estimate | None:
+    """What was measured here; in scores failures count."""
+    column, factor = COLUMNS[score.measure]
+    name = column.removeprefix("result.")
+    if name in (NORMALISED, task.measure):
+        found = task.estimate(one, name)
+        return None if found is None else found.scaled(factor)
     values = list(_values(one, score))
     return estimate(values) if values else None
 
 
 def _values(one: Contestant, score: PublishedScore) -> Iterator[float]:
     column, factor = COLUMNS[score.measure]
+    runs = choose(one.ok, LATENCY).runs if column == _LATENCY else one.ok
     seen = set()
-    for run in one.ok:
+    for run in runs:
         value = run.result.get(column.removeprefix("result."))
         if value is not None and run.seed not in seen:
             seen.add(run.seed)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dsbench.reports.columns import choice_of
 from dsbench.reports.content.contest import Contestant
 from dsbench.reports.content.fronts import Point, front
 from dsbench.reports.content.overall import Pool, pool
 from dsbench.reports.content.prices import mean_cost
 from dsbench.reports.content.timing import LATENCY_P50
 from dsbench.reports.document import Figure
-from dsbench.reports.table import choice_of
 
 _SIZE, _TIME = "parameters_total", "latency_p50_us"
 
@@ -37,9 +37,13 @@ def _of_way(found: Pool, way: str, several: bool) -> Figure | None:
         for task in found.members
     ]
     own = pool([task for task in tasks if any(_way(one) == way for one in task.learned)])
-    told = f"On the tasks on which they act {_adverb(way)} alone, for times of several ways to act are not averaged."
     name = "overall" if way == "stateful" else f"overall-{way.replace(' ', '-')}"
-    return None if own is None else _figure(own, _TIME, name, told, way)
+    if own is None:
+        return None
+    told = (
+        f"Of {', '.join(own.tasks)}, where they act {_adverb(way)}, for times of several ways to act are not averaged."
+    )
+    return _figure(own, _TIME, name, told, way)
 
 
 def _adverb(way: str) -> str:
@@ -47,18 +51,17 @@ def _adverb(way: str) -> str:
 
 
 def _figure(found: Pool, key: str, name: str, told: str = "", way: str = "") -> Figure | None:
-    """The interquartile mean against a cost."""
+    """The mean over the tasks against a cost."""
     points, reasons = [], {}
-    for who, measures in found.measures.items():
+    for who, mean in found.means.items():
         cost = mean_cost([one for task in found.members for one in task.learned if one.name == who], key)
         if isinstance(cost, str):
             reasons[who] = cost
         elif cost is not None:
-            iqm = measures["iqm"]
-            points.append(Point(who, cost, iqm.value, iqm.low, iqm.high))
+            points.append(Point(who, cost, mean.mean, mean.low, mean.high, mean.calibrated))
     of = ", ".join(filter(None, [f"{len(found.members)} tasks", way]))
-    drawn = front(name, "normalised score (IQM)", of, key, points, reasons)
+    drawn = front(name, "normalised score (mean)", of, key, points, reasons)
     if drawn is None:
         return None
-    spread = f"Costs are means over {', '.join(found.tasks)}; a bar runs from the least of them to the most."
+    spread = "Costs are means over the tasks; a bar runs from the least of them to the most."
     return replace(drawn, caption=" ".join(filter(None, [drawn.caption, told, spread])))

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dsbench.reports.columns import COLUMNS, choice_of, estimate_of
 from dsbench.reports.conditions import Conditions, differing
 from dsbench.reports.content.contest import Contestant
 from dsbench.reports.contention import Core, worst
 from dsbench.reports.groups import Run
-from dsbench.reports.table import COLUMNS, choice_of, estimate_of
 
 COSTS = {
     "latency_p50_us": ("latency", "median latency, µs a decision"),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsbench.reports.content.cells import form_of, measured, whole, winner, words
-from dsbench.reports.content.contest import Contestant, Task, word
+from dsbench.reports.claims import Claims
+from dsbench.reports.columns import COLUMNS, Column, estimate_of
+from dsbench.reports.content.cells import behind, behind_heading, form_of, measured, solving, whole, words
+from dsbench.reports.content.contest import PASSED, Contestant, Task, ranked, word
 from dsbench.reports.content.curves import Journals, learning_curves
-from dsbench.reports.content.fronts import COSTS, front_of
-from dsbench.reports.content.paired import paired_heading, paired_on
-from dsbench.reports.content.timing import is_contest, marked, notes_on_times, ways_to_act
+from dsbench.reports.content.fronts import front_of
+from dsbench.reports.content.prices import COSTS
+from dsbench.reports.content.timing import marked, notes_on_times, ways_to_act
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
-from dsbench.reports.statistics import Estimate, few_seeds
-from dsbench.reports.table import COLUMNS, FAILURES, Column, estimate_of
+from dsbench.reports.outcomes import FAILURES, RETURN
+from dsbench.reports.statistics import CALIBRATED, Estimate, few_seeds
 
-_LESS_IS_BETTER = "↓"
+_OVER_SEEDS = "mean over seeds with its 95 % interval"
 
 
-def task_section(task: Task, journals: Journals, fronts: bool) -> Section:
+def task_section(task: Task, claims: Claims, journals: Journals, fronts: bool) -> Section:
     """What is known of one task; with `fronts` also its own figures of score against cost."""
     figures = [front_of(task, key) for key in COSTS if fronts] + [learning_curves(task, journals)]
     about = [] if not task.permuted else [
@@ -25,25 +27,24 @@ def task_section(task: Task, journals: Journals, fronts: bool) -> Section:
         "scores here knows more than it should."
     ]  # fmt: skip
     shown = tuple(figure for figure in figures if figure is not None)
-    return Section(f"task-{task.name}", task.title, tuple(about), (_table(task),), shown)
+    return Section(f"task-{task.name}", task.title, tuple(about), (_table(task, claims),), shown)
 
 
-def _table(task: Task) -> Table:
+def _table(task: Task, claims: Claims) -> Table:
     names = list(dict.fromkeys(name for one in task.contestants for name in one.settings if name != "policy"))
-    columns = [column for column in COLUMNS if _is_shown(task, column)]
-    numbers = [_numbers(task, column) for column in columns]
-    told = [_heading(task, column) for column in columns]
+    columns = [(Heading(f"{task.measure_text} ↑", _OVER_SEEDS), _scores(task, claims)), *_beside(task, claims)]
+    columns += [
+        (Heading(column.heading, column.hint or _OVER_SEEDS), _numbers(task, column))
+        for column in COLUMNS
+        if _is_shown(task, column)
+    ]
     acting = ways_to_act(task)
-    paired = paired_on(task, _score_form(task))
-    if paired is not None:  # beside the score, which is the first column
-        numbers.insert(1, paired[1])
-        told.insert(1, paired_heading(paired[0]))
     rows = []
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
         acts = [acting[place]] if acting else []
         cells = [words(one.label), *settings, *acts, whole(len(one.scores) - one.failed), _failures(one)]
-        rows.append((*cells, *(column[place] for column in numbers)))
+        rows.append((*cells, *(column[place] for _, column in columns)))
     headings = (
         Heading("backbone", "or the control: a scripted policy, or cloning under its own name", numeric=False),
         *(Heading(name.rpartition(".")[2], name, numeric=False) for name in names),
@@ -54,47 +55,58 @@ def _table(task: Task) -> Table:
         ),
         Heading("n", "seeds that ended ok"),
         Heading("failures ↓", "seeds that failed, diverged, or ran out of time or memory"),
-        *told,
+        *(heading for heading, _ in columns),
     )
-    return Table(task.name, f"{task.title}: results", headings, tuple(rows), tuple(_notes(task)))
+    return Table(task.name, f"{task.title}: results", headings, tuple(rows), tuple(_notes(task, claims)))
 
 
 def _is_shown(task: Task, column: Column) -> bool:
-    if column.key == "return" and task.measure == "return_mean":
-        return False  # it is the score
+    if column.key == "score" or (column.key == "return" and task.measure == RETURN):
+        return False  # it has a column of its own
     return any(estimate_of(one.runs, column) is not None for one in task.contestants)
 
 
-def _heading(task: Task, column: Column) -> Heading:
-    text = f"{task.measure_text} ↑" if column.key == "score" else column.heading
-    if not column.contest:
-        return Heading(
-            text, "high-water mark of the whole process, its data and training included; no memory of a model"
+def _scores(task: Task, claims: Claims) -> list[Cell]:
+    """The one contest: marked is who is claimed to be above all other learned contestants.
+
+    Costs are none: seeds of one sweep share the machine and its moods, so no rule is known to hold for them.
+    """
+    best, form = claims.winner(task.name), _score_form(task)
+    return [
+        measured(task.estimate(one), form, best=one.learned and one.name == best) for one in task.contestants
+    ]  # fmt: skip
+
+
+def _beside(task: Task, claims: Claims) -> list[tuple[Heading, list[Cell]]]:
+    """Columns beside the score: the distance from the best, and the seeds that solved the task."""
+    found, order = [], ranked(task)
+    if len(order) > 1:
+        first, form = order[0][0].name, _score_form(task)
+        cells = [behind(claims, task.name, one.name, first, form) if one.learned else Cell(MISSING)
+                 for one in task.contestants]  # fmt: skip
+        found.append((behind_heading(first), cells))
+    if task.mark is not None:
+        heading = Heading(
+            f"seeds ≥ {task.mark:.3g}",
+            f"that reach {100 * PASSED:g} % of the way from chance to the best, with the exact 95 % interval of their share",
         )
-    return Heading(text, "mean over seeds ± half of the 95 % interval")
+        found.append((heading, [solving(task.samples.get(one.name), task.mark) for one in task.contestants]))
+    return found
 
 
 def _numbers(task: Task, column: Column) -> list[Cell]:
-    """A column, marked where an interval lies apart from those of all other learned contestants.
-
-    At the opposite target a model that follows its target is wrong on purpose.
-    """
+    """A column that is no contest."""
     estimates = [
-        one.estimate(task.minimum) if column.key == "score" else estimate_of(one.runs, column)
+        task.estimate(one, column.scored) if column.scored else estimate_of(one.runs, column)
         for one in task.contestants
     ]
-    learned = [estimate for estimate, one in zip(estimates, task.contestants, strict=True) if one.learned]
-    contest = column.key != "opposite" and is_contest(task, column)
-    best = winner(learned, _LESS_IS_BETTER not in column.heading) if contest else None  # learned ones stand first
-    form = form_of(_means(estimates)) if column.key in ("score", "return") else column.form
-    cells = [
-        measured(estimate, form, best=place == best, exact=column.exact) for place, estimate in enumerate(estimates)
-    ]
+    form = form_of(_means(estimates)) if column.key == "return" else column.form
+    cells = [measured(estimate, form, exact=column.exact) for estimate in estimates]
     return [marked(cell, one, column) for cell, one in zip(cells, task.contestants, strict=True)]
 
 
 def _score_form(task: Task) -> str:
-    return form_of(_means([one.estimate(task.minimum) for one in task.contestants]))
+    return form_of(_means([task.estimate(one) for one in task.contestants]))
 
 
 def _means(estimates: Sequence[Estimate | None]) -> list[float]:
@@ -112,16 +124,18 @@ def _failures(one: Contestant) -> Cell:
     return Cell(text, float(one.failed))
 
 
-def _notes(task: Task) -> list[str]:
-    counts = [len(one.scores) for one in task.learned]
-    notes = [few_seeds(counts) or ""]
+def _notes(task: Task, claims: Claims) -> list[str]:
+    counts, silence = [len(one.scores) for one in task.learned], claims.silence(task.name)
+    notes = [few_seeds(counts) or "", f"{silence[0].upper()}{silence[1:]}." if silence else ""]
+    if not task.spread.calibrated and max(counts, default=0) > 1:
+        notes.append(f"n too small to calibrate: fewer than {CALIBRATED} contestants of two or more seeds.")
     notes += notes_on_times(task)
     failed = [f"{one.name} {one.failed}" for one in task.learned if one.failed]
     if failed:
         standing = MISSING if task.minimum is None else format(task.minimum, form_of([task.minimum]))
         notes.append(
-            f"Failures count: seeds that failed ({', '.join(failed)}) stand in {task.measure_text} with the lowest of "
-            f"any run here, {standing}; the other columns are of the seeds that ended ok."
+            f"Failures count: seeds that failed ({', '.join(failed)}) stand in {task.measure_text} at the floor of the task, "
+            f"{standing}; costs are of the seeds that ended ok."
         )
     physics = sorted(
         {str(run.result["physics_note"]) for one in task.learned for run in one.ok if "physics_note" in run.result}

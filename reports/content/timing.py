@@ -1,17 +1,17 @@
-"""The times of a task's contestants: who acted how, whose times are marked, and between whom they are a contest."""
+"""The times of a task's contestants: who acted how, and whose times are marked. No winner is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dsbench.reports.conditions import Choice, choices_note, differing, no_contest
+from dsbench.reports.columns import COLUMNS, Column, choice_of
+from dsbench.reports.conditions import Choice, choices_note, differing
 from dsbench.reports.content.cells import words
 from dsbench.reports.content.contest import Contestant, Task
 from dsbench.reports.contention import LATENCY, contention_notes
 from dsbench.reports.document import Cell
 from dsbench.reports.groups import Run
-from dsbench.reports.table import COLUMNS, Column, choice_of
 
 LATENCY_P50 = next(column for column in COLUMNS if column.mark == LATENCY)
 
@@ -20,13 +20,6 @@ def choices(contestants: Sequence[Contestant], column: Column) -> dict[str, Choi
     """Contestant -> the runs that its time is a mean over; empty for what is no time."""
     found = {one.name: choice_of(one.ok, column) for one in contestants}
     return {name: choice for name, choice in found.items() if choice is not None}
-
-
-def is_contest(task: Task, column: Column) -> bool:
-    """Whether one contestant can be better than another: sizes are no contest, and times only under equal conditions."""
-    if column.exact or not column.contest:
-        return False
-    return column.mark is None or no_contest(list(choices(task.learned, column).values())) is None
 
 
 def marked(cell: Cell, one: Contestant, column: Column) -> Cell:

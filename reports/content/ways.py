@@ -138,7 +138,7 @@ def hollow_note(rows: Iterable[Row]) -> str:
     """What a caption says of hollow marks, after a blank; nothing where there are none."""
     found = {core_of(row) for row in rows}
     told = {
-        Core.SHARED: f"others had the core in more than {100 * MOST[LATENCY]:g} % of the rounds, which only adds to the time",
+        Core.SHARED: f"others had the core in more than {100 * MOST[LATENCY]:g} % of the rounds, which can only make it slower",
         Core.UNKNOWN: f"it is not known whether others had the core ({WHY_UNKNOWN})",
     }
     words = [text for core, text in told.items() if core in found]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,16 @@ import torch
 
 from dsbench.backbones.catalogue import BACKBONES
 from dsbench.backbones.check import CHECKS, CheckReport, check_backbone
+from dsbench.backbones.check.probe import LONGEST
 from dsbench.backbones.contract import options_of
-from dsbench.errors import UsageError
+from dsbench.envs import get_spec
+from dsbench.envs.catalogue import ENVS
+from dsbench.errors import MissingExtra, UsageError
 
 EXAMPLES = Path(__file__).parent / "examples"
 FAULTS = EXAMPLES / "planted_faults.py"
+IN_TIME = EXAMPLES / "planted_in_time.py"
+AWKWARD = EXAMPLES / "awkward_but_right.py"
 CAUGHT_BY = {
     "LooksAhead": {"causality", "causality_after_update"},
     "ForgetfulStep": {"forward_equals_step"},
@@ -44,6 +51,51 @@ CAUGHT_BY = {
     "RowStatistics": {"right_padding_inert", "causality"},
     "OtherStructure": {"state_round_trip"},
 }
+# Right over a dozen tokens in float64; here the set is the whole finding.
+THROUGH_TIME = {"gradients_through_time", "gradients_equal_differences"}
+IN_FLOAT32 = {"float32_over_long_episodes", "float32_after_training"}
+CAUGHT_IN_TIME = {
+    "DetachedThroughout": THROUGH_TIME,
+    "GradientOfAnother": THROUGH_TIME,
+    "CumulativeRatios": IN_FLOAT32 | {"lengths_beyond_training"},
+    "CumulativeRatiosOnceTrained": {"float32_after_training"},
+    "DriftingScan": IN_FLOAT32,
+    "TableOf1024": {"lengths_beyond_training"},
+    "StepTableOf2000": {"lengths_beyond_training"} | IN_FLOAT32,
+    "TruncatedGradient": {"gradients_through_time"},
+    "GradientCutOnce": {"gradients_through_time"},
+    "DetachedBetweenCalls": {"gradients_of_chunks_agree", "gradients_equal_differences"},
+    "DetachedResult": {"gradients_of_chunks_agree", "gradients_equal_differences"},
+    "WrongForOneParameter": {"gradients_equal_differences"},
+    "WrongForOneEntry": {"gradients_equal_differences"},
+    "WrongForTheFirstState": {"gradients_equal_differences"},
+    "WrongWithResets": {"gradients_equal_differences"},
+    "WrongScanAlone": {"gradients_of_views_agree"},
+    "WrongInLongRows": {"gradients_of_chunks_agree"},
+    "WrongInTraining": THROUGH_TIME,
+    "ZeroGradientInFloat32": {"float32_equals_float64", "float32_over_long_episodes"},
+    "NarrowInFloat32": {"float32_equals_float64"},
+    "NarrowAlways": {"gradients_equal_differences"},
+    "GrowingCache": {"state_size_constant"},
+    "GrowsLate": {"state_size_constant", "lengths_beyond_training"},
+    "InfiniteStep": {"float32_over_long_episodes"},
+    "NoGradientFromLogs": {"float32_over_long_episodes"},
+}
+# What the message has to say about where the fault is.
+SAYS = {
+    "DetachedThroughout": ("gradients_through_time", "gradient of output 1 for the token 1 before it"),
+    "GradientOfAnother": ("gradients_equal_differences", "3 of 4|mix.weight"),
+    "CumulativeRatios": ("float32_over_long_episodes", "forward in float32 is not finite from token"),
+    "TableOf1024": ("lengths_beyond_training", "forward takes 1,024 tokens and no more"),
+    "StepTableOf2000": ("lengths_beyond_training", "step raises IndexError at token 2000 of 3,000"),
+    "TruncatedGradient": ("gradients_through_time", "gradient of output 99 for the token 1 before it"),
+    "GradientCutOnce": ("gradients_through_time", "gradient of output 1499 for the token 1 before it"),
+    "WrongForOneParameter": ("gradients_equal_differences", "gradient for gate through forward"),
+    "WrongForOneEntry": ("gradients_equal_differences", "gradient for mix.bias through forward"),
+    "WrongWithResets": ("gradients_equal_differences", "through forward with a state and resets"),
+    "WrongInLongRows": ("gradients_of_chunks_agree", "gradient for gate over 600 tokens"),
+    "InfiniteStep": ("float32_over_long_episodes", "the stepper in float32 is not finite from token 2662"),
+}
 # Faults that no other check may report: the one name is the whole finding.
 ALONE = {"MultiplyingReset", "UnusedParameter", "DetachedStep", "HiddenTensor", "LostParameter", "SharedStepper",
          "AnyWidth", "EndOfTable"}  # fmt: skip
@@ -65,14 +117,45 @@ def test_a_planted_fault_is_caught_by_the_right_check(fault: str) -> None:
         }
 
 
+@pytest.mark.parametrize("fault", CAUGHT_IN_TIME)
+def test_a_fault_in_time_or_in_float32_is_caught_by_its_checks_alone(fault: str) -> None:
+    report = check_backbone(f"{IN_TIME}:{fault}")
+    assert failed(report) == CAUGHT_IN_TIME[fault]
+    if fault in SAYS:
+        check, place = SAYS[fault]
+        detail = next(result.detail for result in report.results if result.name == check)
+        assert re.search(place, detail), detail
+        assert "Look for" in detail
+
+
 def test_every_check_can_fail() -> None:
-    caught = {name.removesuffix("_after_update") for names in CAUGHT_BY.values() for name in names}
+    tables = (CAUGHT_BY, CAUGHT_IN_TIME)
+    caught = {name.removesuffix("_after_update") for table in tables for names in table.values() for name in names}
     assert caught == {check.name.removesuffix("_after_update") for check in CHECKS}
 
 
-def test_the_healthy_twin_of_the_faults_passes() -> None:
-    report = check_backbone(f"{FAULTS}:Healthy")
+@pytest.mark.parametrize("file", [FAULTS, IN_TIME])
+def test_the_healthy_twin_of_the_faults_passes(file: Path) -> None:
+    report = check_backbone(f"{file}:Healthy")
     assert report.ok, report.failures()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Rectified", "RectifiedFromZero", "Clamped", "Chaotic", "LargestSoFar", "LearnedStart", "ClampedTable",
+     "Checkpointed", "BlocksOfRatios", "Deep"],
+)  # fmt: skip
+def test_kinks_chaos_and_long_products_are_no_faults(name: str) -> None:
+    report = check_backbone(f"{AWKWARD}:{name}")
+    assert report.ok, report.failures()
+
+
+def test_the_longest_episode_of_the_catalogue_is_checked() -> None:
+    horizons = []
+    for entry in ENVS:
+        with contextlib.suppress(MissingExtra):
+            horizons.append(get_spec(entry.name).horizon)
+    assert 500 <= max(horizons) <= LONGEST / 3  # tokens of a timestep: return, observation, action
 
 
 @pytest.mark.parametrize("name", ["GRU", "LinearAttention", "ShortConv", "ConvStack"])

@@ -10,8 +10,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from dsbench.envs import EnvSpec, checked, get_spec
+from dsbench.envs import EnvSpec, get_spec
 from dsbench.envs.behaviour import uniform
+from dsbench.envs.checked import Checked
 from dsbench.envs.data.generate import generate
 from dsbench.envs.spec import Recipe
 from dsbench.envs.vector import LoopedEpisodes
@@ -43,7 +44,7 @@ class Walk(gym.Env[Any, int]):
 def walk(broken: Callable[[int], dict[str, Any]]) -> EnvSpec:
     return replace(
         get_spec("umbrella"), id="walk-v0", horizon=10, recipes={"random": Recipe("", uniform(2))},
-        vector=lambda seeds: LoopedEpisodes(lambda: Walk(broken), seeds),
+        make=lambda render_mode=None: Walk(broken), vector=lambda seeds: LoopedEpisodes(lambda: Walk(broken), seeds),
     )  # fmt: skip
 
 
@@ -72,11 +73,11 @@ NAN = np.full(2, np.nan, np.float32)
         (at(0, see=NAN), "walk-v0 returned observations that are not finite when reset"),
         (at(4, see=NAN), "walk-v0 returned observations that are not finite at timestep 3"),
         (at(4, pay=np.nan), "walk-v0 returned a reward that is not finite at timestep 3"),
-        (at(4, pay=None), "walk-v0 returned a reward that is not finite at timestep 3"),
+        (at(4, pay=None), "walk-v0 at timestep 3: the reward is None; expected one real number"),
         (at(0, see=np.zeros(3)), r"walk-v0 when reset: .* of shape \(3,\), and its space has shape \(2,\)"),
         (at(4, see=np.zeros(3)), r"walk-v0 at timestep 3: .* of shape \(3,\), and its space has shape \(2,\)"),
         (at(4, see=None), "walk-v0 at timestep 3: .* None"),
-        (at(4, see=["a", "b"]), "walk-v0 returned observations that are no numbers at timestep 3"),
+        (at(4, see=["a", "b"]), "walk-v0 at timestep 3: .* observations are no numbers"),
         (
             at(0, info={"action_mask": np.ones(3, bool)}),
             r"walk-v0 when reset: .* mask is of shape \(3,\), .* 2 actions",
@@ -99,7 +100,7 @@ def test_what_comes_after_the_end_is_no_fault(broken: Callable[[int], dict[str, 
 def test_out_of_memory_keeps_its_own_name() -> None:
     spec = walk(raising(0, MemoryError()))
     with pytest.raises(MemoryError):
-        checked.begin(spec, spec.vector, [0])
+        Checked(spec, spec.vector, [0])
 
 
 def test_a_dictionary_must_have_the_keys_of_its_space() -> None:

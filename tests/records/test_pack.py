@@ -119,7 +119,7 @@ def test_the_same_run_with_other_costs_is_one_seed_and_both_costs_are_shown(
     assert both == alone
     text = told(capsys, "report", one, other)
     line = next(line for line in text.splitlines() if "Babbage 9" in line)
-    assert all(cost in line for cost in ("9,999.5", "train tokens/s 123", "peak memory MiB 7"))
+    assert all(cost in line for cost in ("9,999.5", "train tokens/s 123", "process peak MiB 7"))
     assert sum(run_files("gpt")[0] in line and "Abacus 3" in line for line in text.splitlines()) == 1
     page = markdown(build([one, other], {}).report)
     assert "The same runs on several machines" in page and "9,999.5" in page and "500.5" in page

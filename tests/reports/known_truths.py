@@ -106,7 +106,7 @@ def _holds(tasks: Sequence, known: Known) -> bool:  # type: ignore[type-arg]
                 found.append((task, one))
     ((task, one),) = found
     assert len(one.runs) == SEEDS
-    estimate = one.estimate(task.minimum)
+    estimate = task.estimate(one)
     assert estimate.low is not None and estimate.high is not None
     return bool(estimate.low <= known.truth <= estimate.high)
 

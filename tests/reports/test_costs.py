@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from dsbench.records.store import Stored, stored_in
 from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.build import build
 from dsbench.reports.content.costs import costs
-from dsbench.reports.content.ways import newest
+from dsbench.reports.content.ways import core_of, newest, overlap
+from dsbench.reports.contention import Core
 from dsbench.reports.document import Table
 
 
@@ -139,6 +141,36 @@ def test_the_headline_says_who_is_fastest_and_what_is_not_separated(tmp_path: Pa
         in sentence
     )
     assert build(tmp_path, {}).report.headline == (sentence,)
+
+
+def test_what_was_measured_beside_other_work_is_marked_hollow_and_separated_from_nothing(tmp_path: Path) -> None:
+    bench(
+        tmp_path, "20260101t000000-quick", TIMES, shared={201: 3, 1: 2}
+    )  # of ten rounds; a fifth of them moves no median
+    section = costs(newest(stored_in(tmp_path)), tmp_path.name)
+    found = {table.name: table for table in section.tables}
+    assert [row[4:7] for row in texts(found["latency-context"])] == [
+        ["100 ± 10", "200 ± 20", "300 ± 30*"], ["150 ± 15", "–", "150 ± 15*"]
+    ]  # fmt: skip
+    assert all(cell.text.endswith("*") for cell in found["crossover"].rows[0][2:])
+    captions = {figure.name: figure.caption for figure in section.figures}
+    assert "Hollow: others had the core in more than 25 % of the rounds" in captions["latency-context"]
+    assert "from t = 51*" in captions["latency-context"]
+    assert "Hollow" not in captions["memory-context"]
+    (sentence,) = newest_headline(newest(stored_in(tmp_path)))
+    assert "gpt KV cache (100 µs, 95 % interval 90 to 110, separated from all others) at t = 1" in sentence
+    assert "from t = 51 on (s4), others had the core" in sentence
+
+
+@pytest.mark.parametrize("told", [{"threads": 2}, {"device": "cuda"}, {"contended_rounds": None}])
+def test_what_cpu_time_cannot_tell_is_not_known(told: dict[str, Any]) -> None:
+    row = {"threads": 1, "device": "cpu", "rounds": 10, "contended_rounds": 0}
+    assert core_of(row) is Core.ALONE
+    assert core_of(row | told) is Core.UNKNOWN
+    p50 = {"p50_us": 1.0, "p50_low_us": 0.9, "p50_high_us": 1.1}
+    far = {name: 100 * value for name, value in p50.items()}
+    assert not overlap(row | p50, row | far)
+    assert overlap(row | p50, row | far | told)
 
 
 def test_without_a_bench_one_line_says_how_to_make_one(tmp_path: Path) -> None:

@@ -205,3 +205,33 @@ def test_curves_measured_at_a_few_places_name_these() -> None:
 def test_a_logarithmic_axis_of_less_than_a_decade_names_more_than_one_tick() -> None:
     figure = plot("a", "t", "c", [Series("s4", (52_000, 102_000), (1, 2))], Axis("parameters", log=True), Axis("y"))
     assert {"60k", "80k", "100k"} <= set(words(figure))
+
+
+def drawn_marks(figure: Figure, colour: str) -> list[tuple[float, bool]]:
+    """(place across, whether it is filled) of every mark of a colour between the axes."""
+    found = []
+    for use in ElementTree.fromstring(figure.svg).iter(f"{SVG}use"):
+        style = use.get("style", "")
+        if f"stroke: {colour}" in style:
+            found.append((float(use.get("x", "nan")), f"fill: {colour}" in style and "fill-opacity: 0" not in style))
+    return found
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8))
+@settings(max_examples=20, deadline=None)
+def test_the_marks_under_a_caution_are_hollow_and_each_point_has_one(hollow: list[bool]) -> None:
+    xs = [float(place + 1) for place in range(len(hollow))]
+    (colour,) = [style.colour for style in styles(["gpt"])]
+    for line in (True, False):
+        drawn = plot("x", "X", "", [Series("gpt", xs, xs, hollow=hollow, line=line)], Axis("x"), Axis("y"))
+        assert [not filled for _, filled in sorted(drawn_marks(drawn, colour))] == hollow
+
+
+def test_a_spread_across_is_drawn_from_its_least_to_its_most() -> None:
+    bare, wide = (
+        plot("x", "X", "", [Series("gpt", [2.0], [1.0], line=False, **bounds)], Axis("x"), Axis("y"))
+        for bounds in ({}, {"left": [1.0], "right": [8.0]})
+    )
+    assert bare.svg != wide.svg
+    ticks = {word for word in words(wide) if word.replace(".", "").isdigit()}
+    assert {"1", "8"} <= ticks and "8" not in words(bare)

@@ -51,6 +51,10 @@ def results(tmp_path: Path) -> Path:
             "score_normalised_best": 100.0 if seed else 0.0,
         }
         costs = {"train_seconds": 61.4 + 100 * seed, "latency_p50_us": 512.3, "parameters_total": 1_234_567}
+        costs |= {
+            "train_contended": 0.0 if seed else 0.9,
+            "latency_contended": 0.9,
+        }  # the first trained beside other work
         record(tmp_path, "gpt", "medium", seed, **numbers, **costs, **HOPPER)
         record(tmp_path, "lstm", "medium", seed, "failed" if seed == 1 else "ok", score_normalised=10.0 * seed)
     record(tmp_path, "bc", "medium", 0, score_normalised=33.3)
@@ -61,7 +65,7 @@ def test_numbers_are_means_with_their_95_percent_interval(table: ModuleType, res
     last, best, raw, seconds, latency, parameters = cells(table.block(results), "hopper", "medium", "gpt")
     assert last == f"41.0 ± {T_95_OF_3_SEEDS / 3**0.5:.1f}"  # 40, 41, 42: their standard deviation is 1
     assert best == f"66.7 ± {T_95_OF_3_SEEDS * 100 / 3:.1f}"  # 0, 100, 100: 100 / sqrt(3)
-    assert [raw, seconds, latency, parameters] == ["1,281 ± 0", "61", "512", "1,234,567"]
+    assert [raw, seconds, latency, parameters] == ["1,281 ± 0", "161", "512*", "1,234,567"]
 
 
 def test_a_backbone_and_the_control_made_of_it_are_kept_apart(table: ModuleType, results: Path) -> None:
@@ -78,12 +82,12 @@ def test_what_is_missing_is_named_with_its_status(table: ModuleType, results: Pa
     assert "- lstm on hopper medium, seed 1: failed" in listed
     assert "- bc on hopper medium, seed 2: not run" in listed
     assert "- mamba on walker2d medium-replay, seed 0: not run" in listed
-    assert len(listed) == 3 * 2 * 5 * 3 - 6
+    assert len(listed) == 3 * 2 * 8 * 5 - 6  # bodies, recipes, policies with controls, seeds; six have a result
     assert "gymnasium Hopper-v5, mujoco 3.3.0" in text
 
 
 def test_nothing_is_missing_of_a_full_grid(table: ModuleType, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, kept in {"ENVS": ("hopper",), "RECIPES": ("medium",), "ACTORS": ("gpt",)}.items():
+    for name, kept in {"ENVS": ("hopper",), "RECIPES": ("medium",), "ACTORS": ("gpt",), "SEEDS": range(3)}.items():
         monkeypatch.setattr(table, name, kept)
     assert "No run is missing of 3." in table.block(results)
 

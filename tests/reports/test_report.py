@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dsbench.config import resolve, run_id, to_dict
+from dsbench.config.naming import RESULT_VERSION
+from dsbench.records.run_folder import RunFolder
 from dsbench.reports.content.build import build
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.content.fronts import Point, undominated
@@ -16,6 +19,7 @@ from dsbench.reports.content.overall import pool
 from dsbench.reports.content.prices import Cost
 from dsbench.reports.document import Report, Section, Table
 from dsbench.reports.groups import read_groups
+from dsbench.reports.table import rows
 from tests.reports.synthetic import make_run, seeds
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -45,14 +49,18 @@ def best(table: Table) -> list[tuple[str, str]]:
 
 
 def test_the_headline_names_the_best_its_interval_and_its_cost(tmp_path: Path) -> None:
-    high, low = [0.91, 0.93, 0.95], [0.50, 0.52, 0.51]
-    seeds(tmp_path, "s4", "umbrella", high, result={"latency_p50_us": 430.0, "parameters_total": 85186})
-    seeds(tmp_path, "gpt", "umbrella", low)
+    scores = {"s4": [0.91, 0.93, 0.95, 0.92, 0.94], "gpt": [0.50, 0.52, 0.51, 0.53, 0.49]}
+    seeds(tmp_path, "s4", "umbrella", scores["s4"], result={"latency_p50_us": 430.0, "parameters_total": 85186})
+    seeds(tmp_path, "gpt", "umbrella", scores["gpt"])
     (sentence,) = build(tmp_path, {}).report.headline
-    half = stats.t.ppf(0.975, 2) * stats.sem(high)
-    assert f"s4 has the highest mean return, {np.mean(high):.3f} ± {half:.3f} (95 % interval, n = 3)" in sentence
+    variances = [np.var(own, ddof=1) for own in scores.values()]
+    freedom = sum(variances) ** 2 / sum(v**2 / 4 for v in variances) - 1  # Satterthwaite's, less one
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(np.mean(variances) / 5)
+    assert (
+        f"s4 has the highest mean return, {np.mean(scores['s4']):.3f} ± {half:.3f} (95 % interval, n = 5)" in sentence
+    )
     assert "at 430 µs a decision with 85,186 parameters; separated from all others, the next being gpt" in sentence
-    assert best(table(build(tmp_path, {}).report, "umbrella"))[0] == ("s4", "return ↑")
+    assert best(table(build(tmp_path, {}).report, "umbrella")) == [("s4", "return ↑")]
 
 
 def test_overlapping_intervals_have_no_winner(tmp_path: Path) -> None:
@@ -74,31 +82,133 @@ def test_one_seed_has_no_interval_and_wins_nothing(tmp_path: Path, backbones: li
     assert "single seed has no interval" in " ".join(table(report, "umbrella").notes)
 
 
-def test_equals_share_the_first_place(tmp_path: Path) -> None:
+def test_equals_share_the_first_place_and_no_spread_makes_no_winner(tmp_path: Path) -> None:
     for name in ("s4", "gpt"):
         seeds(tmp_path, name, "umbrella", [1.0, 1.0])
     (sentence,) = build(tmp_path, {}).report.headline
-    assert sentence.startswith("umbrella: gpt, s4 share the highest mean return, 1.000")
+    assert sentence.startswith(
+        "umbrella: gpt, s4 share the highest mean return, 1.000 (n = 2, all equal, so no interval)"
+    )
     assert "separated" not in sentence  # from each other: that is said
     seeds(tmp_path, "lstm", "umbrella", [0.1, 0.1])
-    assert (
-        build(tmp_path, {})
-        .report.headline[0]
-        .endswith("separated from all others, the next being lstm with 0.100 ± 0.000.")
+    report = build(tmp_path, {}).report
+    assert report.headline[0].endswith(
+        "not separated from lstm (lstm: 0.100); n = 2 cannot support a claim: it takes 3 seeds of each, and rarely less than 5."
     )
+    assert best(table(report, "umbrella")) == []
+
+
+def test_scores_that_never_vary_support_no_claim_however_many(tmp_path: Path) -> None:
+    for name, score in (("s4", 1.0), ("gpt", 0.5)):
+        seeds(tmp_path, name, "umbrella", [score] * 5)
+    report = build(tmp_path, {}).report
+    assert "not separated from gpt" in report.headline[0] and "do not vary from seed to seed" in report.headline[0]
+    assert best(table(report, "umbrella")) == []
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "timeout", "out_of_memory"])
-def test_a_failure_counts_as_the_lowest_score_of_the_task(tmp_path: Path, status: str) -> None:
-    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+@pytest.mark.parametrize(
+    ("row", "floor"),
+    [
+        ({}, 0.3),
+        ({"reference_random": 0.1}, 0.1),
+        ({"reference_random": 0.35}, 0.3),
+        ({"reference_random": 0.1, "measure_minimum": 0.0}, 0.0),
+        ({"reference_random": 0.1, "measure_minimum": 0.2}, 0.2),
+    ],
+)
+def test_a_failure_counts_as_the_floor_of_the_task(
+    tmp_path: Path, status: str, row: dict[str, float], floor: float
+) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8], result=row)
     lost = make_run(tmp_path, "s4", "umbrella", 2, status=status, result={"reason": "loss | is *nan*"})
-    seeds(tmp_path, "gpt", "umbrella", [0.3, 0.4])
+    seeds(tmp_path, "gpt", "umbrella", [0.3, 0.4], result=row)
     report = build(tmp_path, {}).report
     found = table(report, "umbrella")
-    assert column(found, "return ↑")["s4"].startswith(f"{np.mean([0.9, 0.8, 0.3]):.3f} ±")
+    assert column(found, "return ↑")["s4"].startswith(f"{np.mean([0.9, 0.8, floor]):.3f} ")
     assert (column(found, "n")["s4"], column(found, "failures ↓")["s4"]) == ("2", "1")
-    assert "with the lowest of any run here, 0.300" in " ".join(found.notes)
+    assert f"at the floor of the task, {floor:.3f}" in " ".join(found.notes)
     assert [row[0].text for row in table(report, "failures").rows] == [lost]
+    told = {one["backbone"]: one["metrics"]["score"]["mean"] for one in rows(tmp_path)}
+    assert told["s4"] == pytest.approx(np.mean([0.9, 0.8, floor]))  # the table of results agrees
+
+
+def test_a_contestant_that_mostly_diverges_is_not_the_best(tmp_path: Path) -> None:
+    make_run(tmp_path, "s4", "umbrella", 0, 1.0)
+    make_run(tmp_path, "s4", "umbrella", 1, 0.99)
+    for seed in (2, 3, 4):
+        make_run(tmp_path, "s4", "umbrella", seed, status="diverged")
+    seeds(tmp_path, "gpt", "umbrella", [0.9, 0.91, 0.92, 0.89, 0.9], result={"measure_minimum": 0.0})
+    report = build(tmp_path, {}).report
+    assert report.headline[0].startswith("umbrella: gpt has the highest mean return")
+    assert column(table(report, "umbrella"), "return ↑")["s4"].startswith(f"{1.99 / 5:.3f} ")
+
+
+def test_random_play_that_was_scripted_is_a_floor_too(tmp_path: Path) -> None:
+    seeds(tmp_path, "random", "umbrella", [0.2, 0.1], settings={"policy": "random"}, metric="success")
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8], metric="success")
+    make_run(tmp_path, "s4", "umbrella", 2, status="failed")
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert task.minimum == pytest.approx(0.1)  # the lowest finished; their mean is .15
+    assert task.samples["s4"].scores[2] == task.minimum
+
+
+# ------------------------------------------------------------------ runs that failed early
+
+
+def early(results: Path, backbone: str, env: str, seed: int, name: str, **row: object) -> str:
+    """A run that was claimed and failed before its settings were written."""
+    folder = RunFolder.open(results, name)
+    with folder.claim():
+        folder.finish("failed", {"run_id": name, "backbone": backbone, "env": env, "seed": seed, "reason": "no", **row})
+    return name
+
+
+def test_a_run_without_settings_counts_for_the_contestant_that_its_row_says(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
+    seeds(tmp_path, "gpt", "umbrella", [0.3, 0.4])
+    early(tmp_path, "s4", "umbrella", 2, "s4-umbrella-s2-0123456789-made")
+    report = build(tmp_path, {}).report
+    found = table(report, "umbrella")
+    assert (column(found, "n")["s4"], column(found, "failures ↓")["s4"]) == ("2", "1")
+    assert column(found, "return ↑")["s4"].startswith(f"{np.mean([0.9, 0.8, 0.3]):.3f} ")
+    assert [row[1].text for row in table(report, "failures").rows] == ["s4"]
+
+
+def test_a_run_without_settings_counts_for_the_variant_that_lacks_its_seed_or_for_none(tmp_path: Path) -> None:
+    slow = {"train.lr": 0.001}
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8, 0.7])
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8], settings=slow)
+    early(tmp_path, "s4", "umbrella", 2, "s4-umbrella-s2-0123456789-made")
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert {one.name: one.failed for one in task.contestants} == {"s4 (lr=0.001)": 1, "s4 (lr=0.003)": 0}
+    early(tmp_path, "s4", "umbrella", 7, "s4-umbrella-s7-0123456789-made")
+    report = build(tmp_path, {}).report
+    assert any("fit no contestant, or several" in told for told in section(report, "gaps").paragraphs)
+
+
+def test_a_backbone_that_never_came_to_its_settings_is_a_contestant_too(tmp_path: Path) -> None:
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8], result={"measure_minimum": 0.0})
+    early(tmp_path, "gpt", "umbrella", 0, "gpt-umbrella-s0-0123456789-made")
+    found = table(build(tmp_path, {}).report, "umbrella")
+    assert (column(found, "n")["gpt"], column(found, "failures ↓")["gpt"]) == ("0", "1")
+    assert column(found, "return ↑")["gpt"] == "0.000"
+
+
+def test_the_name_of_a_folder_tells_its_settings(tmp_path: Path) -> None:
+    """By the hash alone: both variants lack the seed."""
+    first, second = (resolve(backbone="s4", env="umbrella", overrides=[f"train.lr={lr}"]) for lr in (0.001, 0.002))
+    for config in (first, second):
+        for seed, score in enumerate((0.5, 0.6)):
+            own = config.model_copy(update={"seed": seed})
+            folder = RunFolder.open(tmp_path, run_id(own))
+            with folder.claim():
+                folder.write_config(to_dict(own))
+                folder.write_provenance({"dsbench": "0", "result_version": RESULT_VERSION})
+                folder.finish("ok", {"run_id": folder.run_id, "success_metric": "return_mean", "return_mean": score})
+    early(tmp_path, "s4", "umbrella", 5, run_id(second.model_copy(update={"seed": 5})))
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert {one.settings["train.lr"]: one.failed for one in task.contestants} == {0.001: 0, 0.002: 1}
 
 
 def test_a_run_that_goes_on_is_no_failure(tmp_path: Path) -> None:
@@ -136,6 +246,7 @@ def test_only_what_all_have_run_is_pooled(tmp_path: Path) -> None:
     assert found.tasks == ("cartpole", "umbrella")
     assert list(found.scores) == ["s4", "gpt"]
     assert found.measures["s4"]["iqm"].value == pytest.approx(stats.trim_mean([90, 80, 90, 80], 0.25))
+    assert found.means["s4"].mean == pytest.approx(85)
     assert any("permuted" in line for line in found.left_out)
 
 
@@ -144,7 +255,7 @@ def test_the_headline_of_several_tasks_is_that_of_their_pool(tmp_path: Path) -> 
         seeds(tmp_path, "s4", env, [0.9, 0.8])
         seeds(tmp_path, "gpt", env, [0.5, 0.4])
     (sentence,) = build(tmp_path, FAMILIES).report.headline
-    assert sentence.startswith("memory (2 tasks): s4 has the highest interquartile mean of normalised scores, 85.0")
+    assert sentence.startswith("memory (2 tasks): s4 has the highest mean of normalised scores over the tasks, 85.0")
 
 
 def test_settings_that_differ_are_columns_and_part_the_contestants(tmp_path: Path) -> None:
@@ -220,28 +331,34 @@ def test_published_numbers_say_why_they_do_not_compare(tmp_path: Path) -> None:
     assert any("not known to be D4RL's" in note for note in found.notes)
 
 
-def test_differences_from_the_best_are_paired_by_seed(tmp_path: Path) -> None:
-    luck = [0.30, 0.60, 0.90, 0.20]  # of the seed, the same for both
-    seeds(tmp_path, "s4", "umbrella", luck)
-    seeds(tmp_path, "gpt", "umbrella", [score - gap for score, gap in zip(luck, [0.05, 0.06, 0.04, 0.05], strict=True)])
-    make_run(tmp_path, "lstm", "umbrella", 9, 0.1)  # a seed that the best has not
+def test_differences_from_the_best_have_the_intervals_of_claims(tmp_path: Path) -> None:
+    luck = [0.30, 0.60, 0.90, 0.20, 0.50]  # of the seed, the same for all
+    for place, name in enumerate(("s4", "gpt", "lstm", "rnn")):
+        noise = np.random.default_rng(place).normal(size=5) * 0.004
+        seeds(tmp_path, name, "umbrella", [score - 0.05 * place + e for score, e in zip(luck, noise, strict=True)])
     found = table(build(tmp_path, {}).report, "umbrella")
-    half = stats.t.ppf(0.975, 3) * stats.sem([0.05, 0.06, 0.04, 0.05])
-    assert column(found, "− s4, paired") == {"s4": "–", "gpt": f"-0.050 ± {half:.3f}", "lstm": "–"}
-    assert best(found) == []  # their own intervals overlap
+    assert best(found) == [("s4", "return ↑")]  # taken seed by seed: their own intervals overlap
+    means = {row[0].text: row[3].value for row in found.rows}
+    behind = {row[0].text: row[4] for row in found.rows}
+    assert behind["s4"].text == "–"
+    for name in ("gpt", "lstm", "rnn"):
+        assert behind[name].value == pytest.approx(means[name] - means["s4"])
+        assert behind[name].high is not None and behind[name].high < 0
 
 
-def test_a_failed_seed_is_paired_at_the_lowest_score(tmp_path: Path) -> None:
-    seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
-    make_run(tmp_path, "gpt", "umbrella", 0, 0.5)
-    make_run(tmp_path, "gpt", "umbrella", 1, None, status="diverged")
-    shown = column(table(build(tmp_path, {}).report, "umbrella"), "− s4, paired")
-    assert shown["gpt"].startswith("-0.350 ± ")  # of −0.4 and 0.5 − 0.8
+def test_a_column_says_how_many_seeds_solved_the_task(tmp_path: Path) -> None:
+    row = {"measure_minimum": 0.0, "measure_maximum": 1.0, "measure_chance": 0.5}
+    seeds(tmp_path, "s4", "umbrella", [1.0, 0.96, 0.5], result=row)
+    make_run(tmp_path, "s4", "umbrella", 3, status="failed")
+    found = table(build(tmp_path, {}).report, "umbrella")
+    low, high = stats.binomtest(2, 4).proportion_ci(0.95, "exact")
+    assert column(found, "seeds ≥ 0.95") == {"s4": f"2/4 [{low:.2f}, {high:.2f}]"}
 
 
-def test_over_all_tasks_the_pairs_are_of_task_and_seed(tmp_path: Path) -> None:
-    for env, base in (("memory-len", 0.8), ("memory-size", 0.4)):
-        seeds(tmp_path, "s4", env, [base, base + 0.1])
-        seeds(tmp_path, "gpt", env, [base - 0.1, base])
-    found = table(build(tmp_path, FAMILIES).report, "overall")
-    assert column(found, "− s4, paired") == {"s4": "–", "gpt": "-10.0 [-10.0, -10.0]"}
+def test_few_contestants_are_said_to_be_uncalibrated_and_costs_are_no_contest(tmp_path: Path) -> None:
+    for name, latency in (("s4", 100.0), ("gpt", 900.0)):
+        for seed in range(5):
+            make_run(tmp_path, name, "umbrella", seed, 0.5 + seed / 100, result={"latency_p50_us": latency + seed})
+    found = table(build(tmp_path, {}).report, "umbrella")
+    assert any("n too small to calibrate" in note for note in found.notes)
+    assert best(found) == []

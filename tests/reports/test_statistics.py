@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dsbench.errors import UsageError
-from dsbench.reports.statistics import estimate, few_seeds
+from dsbench.reports.statistics import Estimate, estimate, few_seeds, share
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12).filter(lambda values: np.ptp(values) > 1e-3)
 
@@ -64,10 +64,31 @@ def test_few_seeds_are_said_and_enough_are_not() -> None:
     assert few_seeds([5, 6]) is None
     assert few_seeds([]) is None
     assert few_seeds([0, 5]) is None, "a row without seeds shows no mean to be careful with"
-    assert "down to 3 seeds" in str(few_seeds([3, 4, 9]))
+    assert "n = 3 can rarely support a claim" in str(few_seeds([3, 4, 9]))
+    assert "n = 2 cannot support a claim" in str(few_seeds([2, 5]))
     assert "single seed has no interval" in str(few_seeds([1, 5]))
 
 
 def test_what_rounds_to_zero_has_no_sign() -> None:
     assert estimate([-0.004, -0.002]).text(".1f") == "0.0 ± 0.0"
     assert estimate([-0.4, -0.2]).text(",.1f").startswith("-0.3")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 10, 40])
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson(n: int) -> None:
+    for successes in range(n + 1):
+        got, theirs = share(successes, n), stats.binomtest(successes, n).proportion_ci(0.95, "exact")
+        assert (got.mean, got.low, got.high) == pytest.approx((successes / n, theirs.low, theirs.high), abs=1e-9)
+
+
+def test_three_of_three_is_known_to_be_above_29_percent() -> None:
+    assert share(3, 3).low == pytest.approx(0.025 ** (1 / 3))
+    with pytest.raises(UsageError, match="4 of 3"):
+        share(4, 3)
+
+
+def test_an_interval_that_is_not_in_the_middle_shows_both_ends() -> None:
+    assert Estimate(0.9, 0.7, 1.0, 3).text(".2f") == "0.90 [0.70, 1.00]"
+    assert Estimate(0.9, 0.8, 1.0, 3).text(".2f") == "0.90 ± 0.10"
+    assert Estimate(0.9, None, None, 3).text(".2f") == "0.90"
+    assert Estimate(0.9, 0.7, 1.0, 3).scaled(100) == Estimate(90.0, 70.0, 100.0, 3)

@@ -111,7 +111,7 @@ def test_nothing_is_a_setting_where_nothing_differs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "timeout", "out_of_memory"])
-def test_a_failure_is_counted_and_listed_and_not_averaged(tmp_path: Path, status: str) -> None:
+def test_a_failure_is_counted_and_listed_and_its_costs_are_not_averaged(tmp_path: Path, status: str) -> None:
     make_run(tmp_path, "s4", 0)
     lost = make_run(tmp_path, "s4", 1, status, result_reason="loss is nan\nat step | 7")
     (row,) = rows(tmp_path)

@@ -4,70 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from scipy import stats
 
+from dsbench.reports.outcomes import Sample
 from dsbench.reports.statistics import estimate
 from dsbench.studies.answers import Answer, Found
-from dsbench.studies.headline import headline, rivals
+from dsbench.studies.headline import headline
 from dsbench.studies.study_file import TableOf
+from dsbench.studies.verdicts import rivals, verdicts
 
 
 def answer(labels: Mapping[str, str], scores: list[float], latency: float = 100.0) -> Answer:
     runs = [Found(f"run-{place}", "ok", None, {}, {}) for place, _ in enumerate(scores)]
+    samples = {"score": Sample(dict(enumerate(scores)))} if scores else {}
     found = estimate(scores) if scores else None
-    return Answer({"env": "umbrella", **labels}, runs, {"score": found, "latency": estimate([latency])})
+    return Answer({"env": "umbrella", **labels}, runs, {"score": found, "latency": estimate([latency])}, samples)
+
+
+def told(table: TableOf, answers: list[Answer]) -> tuple[str, ...]:
+    return headline(table, answers, verdicts(table, answers))
+
+
+def around(mean: float) -> list[float]:
+    """Five seeds about a mean."""
+    return [mean - 0.02, mean - 0.01, mean, mean + 0.01, mean + 0.02]
+
+
+SCORE = TableOf(rows=["backbone"], measures=["score"])
 
 
 def test_equals_share_the_best_and_close_ones_are_named() -> None:
     answers = [
-        answer({"backbone": "gpt"}, [1.0, 1.0]),
-        answer({"backbone": "s4"}, [1.0, 1.0]),
-        answer({"backbone": "lstm"}, [0.9, 1.0]),
-        answer({"backbone": "mlp"}, [0.1, 0.1]),
+        answer({"backbone": "gpt"}, around(0.9)),
+        answer({"backbone": "s4"}, around(0.9)),
+        answer({"backbone": "lstm"}, around(0.89)),
+        answer({"backbone": "mlp"}, around(0.1)),
     ]
-    half = stats.t.ppf(0.975, 1) * stats.sem([0.9, 1.0])
-    assert headline(TableOf(rows=["backbone"], measures=["score"]), answers) == (
-        f"On umbrella, gpt and s4 share the best score, 1.000 ± 0.000 (n = 2), not apart from lstm (0.950 ± {half:.3f}).",
+    half = stats.t.ppf(0.975, 4) * stats.sem(around(0.9))
+    assert told(SCORE, answers) == (
+        f"On umbrella, gpt and s4 share the best score, 0.900 ± {half:.3f} (n = 5), not apart from lstm (0.890 ± {half:.3f}).",
     )
 
 
-def test_less_is_better_where_the_measure_says_so() -> None:
+@pytest.mark.parametrize("scores", [[1.0, 1.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+def test_scores_without_spread_are_apart_from_nothing(scores: list[float]) -> None:
+    answers = [answer({"backbone": "gpt"}, scores), answer({"backbone": "s4"}, [score / 2 for score in scores])]
+    (sentence,) = told(SCORE, answers)
+    assert "not apart from s4" in sentence
+    assert ("n = 2 cannot support a claim" if len(scores) == 2 else "do not vary from seed to seed") in sentence
+    assert verdicts(SCORE, answers).made == 0
+
+
+def test_costs_are_no_contest() -> None:
     answers = [answer({"backbone": name}, [0.5, 0.5], latency) for name, latency in (("gpt", 300.0), ("lstm", 100.0))]
-    (sentence,) = headline(TableOf(rows=["backbone"], measures=["latency"]), answers)
-    assert sentence.startswith("On umbrella, lstm has the best latency p50, µs, 100 (n = 1)")
+    table = TableOf(rows=["backbone"], measures=["latency"])
+    assert told(table, answers) == ("On umbrella, lstm has the best latency p50, µs, 100 (n = 1).",)
+    assert verdicts(table, answers).family == 0
 
 
 def test_columns_part_the_rivals_and_so_does_every_row_axis_but_the_last() -> None:
     answers = [
-        answer({"backbone": name, "window": window}, [score, score])
+        answer({"backbone": name, "window": window}, around(score))
         for name in ("gpt", "s4")
         for window, score in (("10", 0.2), ("50", 0.3), ("100", 0.9))
     ]
     table = TableOf(rows=["window"], columns="backbone", measures=["score"])
     assert [[one.labels["window"] for one in group] for group in rivals(table, answers)] == [["10", "50", "100"]] * 2
-    assert headline(table, answers) == tuple(
-        f"On umbrella, {name}, window 100 has the best score, 0.900 ± 0.000 (n = 2), apart from all others."
+    half = stats.t.ppf(0.975, 4) * stats.sem(around(0.9))
+    assert told(table, answers) == tuple(
+        f"On umbrella, {name}, window 100 has the best score, 0.900 ± {half:.3f} (n = 5), apart from all others."
         for name in ("gpt", "s4")
     )
+    assert verdicts(table, answers).family == 6  # three pairs for each of two backbones
 
 
 def test_two_labels_are_set_against_each_other_over_all_backbones() -> None:
     joint = [answer({"backbone": name, "layout": "joint"}, scores, 100.0) for name, scores in
-             (("gpt", [0.9, 0.91]), ("s4", [0.1, 0.9]), ("rnn", [0.20, 0.21]))]  # fmt: skip
+             (("gpt", around(0.9)), ("s4", around(0.50)), ("rnn", around(0.20)))]  # fmt: skip
     separate = [answer({"backbone": name, "layout": "separate"}, scores, latency) for name, scores, latency in
-                (("gpt", [0.4, 0.41], 150.0), ("s4", [0.2, 0.8], 300.0), ("rnn", [0.70, 0.71], 200.0))]  # fmt: skip
-    (sentence,) = headline(TableOf(rows=["backbone", "layout"], measures=["score", "latency"]), [*joint, *separate])
-    assert sentence == (
+                (("gpt", around(0.4), 150.0), ("s4", around(0.51), 300.0), ("rnn", around(0.7), 200.0))]  # fmt: skip
+    table = TableOf(rows=["backbone", "layout"], measures=["score", "latency"])
+    assert told(table, [*joint, *separate]) == (
         "On umbrella, layout separate against joint: score better for rnn, worse for gpt, not told apart for 1 of 3; "
-        "latency p50 µs × 2.00 (1.50 to 3.00)."
+        "latency p50 µs × 2.00 (1.50 to 3.00).",
     )
+    assert verdicts(table, [*joint, *separate]).family == 3
 
 
 def test_an_environment_without_a_score_says_so_and_leaves_the_others_be() -> None:
     answers = [answer({"backbone": "gpt"}, [0.5, 0.6]), answer({"backbone": "gpt", "env": "cartpole"}, [])]
-    assert headline(TableOf(rows=["backbone"], measures=["score"]), answers)[1:] == (
-        "On cartpole no run has ended yet.",
-    )
+    assert told(SCORE, answers)[1:] == ("On cartpole no run has ended yet.",)
 
 
 def test_environments_are_never_rivals() -> None:

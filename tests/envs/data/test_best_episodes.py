@@ -31,6 +31,7 @@ def test_all_of_them_are_the_data_itself(episodes: Episodes) -> None:
 
 
 def test_equals_at_the_edge_are_drawn_by_the_seed_and_not_by_their_place(episodes: Episodes) -> None:
-    picks = [best_episodes(episodes, 10, seed).observations for seed in (0, 0, 1)]
+    half_of_the_best = 50 * float((episodes.returns() == episodes.returns().max()).mean())
+    picks = [best_episodes(episodes, half_of_the_best, seed).observations for seed in (0, 0, 1)]
     assert np.array_equal(picks[0], picks[1])
     assert not np.array_equal(picks[0], picks[2])

@@ -19,6 +19,7 @@ from dsbench.envs import EnvSpec, get_spec
 from dsbench.envs import data as offline
 from dsbench.envs.data.cache import cache_folder
 from dsbench.envs.data.generate import BLOCK
+from dsbench.envs.data.source import load_source
 from dsbench.errors import CannotWrite, DatasetError, UnknownName, UsageError
 
 
@@ -62,6 +63,21 @@ def test_data_of_another_simulator_is_not_taken(spec: EnvSpec, tmp_path: Path) -
     assert len(folders) == 3
     _, info = offline.load_or_generate(versions[0], "random", 30, 0, cache_dir=tmp_path)
     assert json.loads((Path(info.path) / "manifest.json").read_text())["simulator"] == {"mujoco": "3.11.0"}
+
+
+def test_a_set_of_before_is_not_taken_for_one_of_now_and_stays_readable(
+    spec: EnvSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first generation had seeds up to 2**32 and said nothing of its number."""
+    cache, header = import_module("dsbench.envs.data.cache"), import_module("dsbench.envs.data.cache")._header
+    with monkeypatch.context() as before:
+        before.setattr(cache, "_header", lambda *given: {k: v for k, v in header(*given).items() if k != "generation"})
+        old, info = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    assert "generation" not in json.loads((Path(info.path) / "manifest.json").read_text())
+    _, now = offline.load_or_generate(spec, "random", 30, 0, cache_dir=tmp_path)
+    assert now.path != info.path
+    read, _ = load_source(spec, f"folder:{info.path}", 1, 0)
+    assert all(np.array_equal(array, read.arrays()[name]) for name, array in old.arrays().items())
 
 
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"recipe": "medium"}])

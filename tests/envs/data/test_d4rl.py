@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -13,8 +14,9 @@ import pytest
 from dsbench.envs.data import source
 from dsbench.envs.data.contract import build_episodes
 from dsbench.envs.data.d4rl import read_d4rl
+from dsbench.envs.data.source import read_source
 from dsbench.episodes import Episodes
-from dsbench.errors import DatasetError, MissingExtra
+from dsbench.errors import DatasetError, MissingExtra, UsageError
 from tests.envs.data.formats import LENGTH, N, flat_arrays, toy, write_d4rl
 
 
@@ -195,6 +197,20 @@ def test_what_is_no_hdf5_is_told_by_its_bytes(tmp_path: Path, content: bytes, me
         read_d4rl(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="not a regular file"):
         read_d4rl(tmp_path)
+
+
+@pytest.mark.parametrize("limit", [1, LENGTH, 10**6])
+def test_a_limit_that_would_not_act_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], limit: int) -> None:
+    path = write_d4rl(tmp_path / "x.hdf5", arrays)
+    with pytest.raises(DatasetError, match="timeouts: says where episodes were cut.*leave out --max-episode-steps"):
+        read_source(toy(), f"d4rl:{path}", max_episode_steps=limit)
+    following = write_d4rl(tmp_path / "y.hdf5", {name: a for name, a in arrays.items() if name != "timeouts"})
+    assert len(read_source(toy(), f"d4rl:{following}", max_episode_steps=LENGTH)[0]) == N // LENGTH
+    jumping = replace(toy(), foreign=replace(toy().foreign, cut_at_jumps=True))
+    with pytest.raises(DatasetError, match="next_observations: says where episodes were cut"):
+        read_source(jumping, f"d4rl:{following}", max_episode_steps=limit)
+    with pytest.raises(UsageError, match="--max-episode-steps is 0; expected at least 1"):
+        read_source(toy(), f"d4rl:{following}", max_episode_steps=0)
 
 
 def test_data_of_another_environment_shows_both_shapes(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -98,6 +98,12 @@ def test_a_set_is_found_by_id_or_folder_and_named_by_its_content(root: Path) -> 
         read_source(spec, "minari:../../etc")
 
 
+def test_a_limit_for_episodes_is_refused() -> None:
+    folder = exported(toy(), toy_episodes(toy()))
+    with pytest.raises(UsageError, match="--max-episode-steps 10 .* a Minari set says that itself; leave it out"):
+        read_source(toy(), f"minari:{folder}", max_episode_steps=10)
+
+
 def test_an_id_that_is_taken_or_malformed_is_refused() -> None:
     spec = toy()
     exported(spec, toy_episodes(spec))
@@ -132,7 +138,9 @@ def test_nothing_that_a_file_names_is_imported(root: Path, tmp_path: Path, monke
         requirements=["evil"],
         observation_space='{"type": "Evil"}',
     )
-    read_source(spec, f"minari:{folder}")
+    with pytest.raises(DatasetError, match=r"with other wrappers \(None\) and another observation space"):
+        read_source(spec, f"minari:{folder}")
+    read_source(spec, f"minari:{folder}", allow_other_physics=True)
     assert not (tmp_path / "ran").exists()
 
 

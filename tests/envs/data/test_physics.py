@@ -127,4 +127,5 @@ def test_what_the_metadata_of_a_foreign_set_names_is_text(tmp_path: Path, root: 
         with pytest.raises(DatasetError, match="which is not the environment toy"):
             load_source(hopper_like(), f"minari:{folder}", 1, 0)
     edit_metadata(folder, env_spec=json.dumps(described | {"kwargs": "evil()"}))
-    assert load_source(hopper_like(), f"minari:{folder}", 1, 0)[1].physics == "Hopper-v5"
+    with pytest.raises(DatasetError, match="its kwargs are str, not an object"):
+        load_source(hopper_like(), f"minari:{folder}", 1, 0)

@@ -1,0 +1,215 @@
+"""A try-out of an environment from elsewhere before anything is learned in it: episodes of two seeds, alone and together.
+
+What is asked of an environment, and found here rather than as a riddle after hours:
+
+- spaces that are supported and the same whenever it is made, an environment of its own for every row;
+- results formed as gymnasium has them, numbers that its spaces and float32 hold (`dsbench.envs.forms`, `checked`);
+- episodes that depend on their seed alone: not on what was played before, nor on what is played beside. One that draws
+  elsewhere could not be played again by another contestant, and one that shares something between rows gives other
+  episodes to data, evaluation and acting; so both are refused, not warned about;
+- seeds up to 2**31 - 1, the largest that is asked for;
+- a horizon that its own time limit does not outlast;
+- a played episode that its ``score`` makes finite numbers of, ``return`` and the success measure among them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dsbench import seeds
+from dsbench.envs import checked
+from dsbench.envs.catalogue import ENVS
+from dsbench.envs.checked import Checked, Vector
+from dsbench.envs.closing import close_quietly
+from dsbench.envs.data.contract import judged
+from dsbench.envs.data.generate import SEEDS
+from dsbench.envs.rolling import Scripted, roll
+from dsbench.envs.spaces import Spaces, made
+from dsbench.envs.spec import Behaviour, EnvSpec
+from dsbench.episodes import Episodes
+from dsbench.errors import EnvironmentFault, UsageError
+
+TRIED = (SEEDS - 1, 0)  # 0 is what an environment that asks `if seed:` takes for none
+LONGEST = 10_000  # timesteps of an episode that is tried to its end and scored
+OWN_DRAWS = (
+    "draw from self.np_random after super().reset(seed=seed), or from another generator that reset(seed=...) seeds, keep "
+    "nothing from one episode to the next, and let behaviours draw nothing but what they are handed"
+)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Who acts in which episodes, and how that is called."""
+
+    name: str
+    behaviour: Behaviour
+    vector: Vector
+
+
+def check_env(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
+    """Play a few episodes and refuse what cannot be compared, or would be learned wrongly.
+
+    Args:
+        recipe: one of the spec's, to be tried too; anything else is no matter here.
+
+    Returns:
+        warnings, one line each.
+
+    Raises:
+        UsageError: the environment, its time and what is wrong with it, in one sentence.
+    """
+    _check_settings(spec)
+    _check_making(spec)
+    warnings: dict[str, None] = {}  # in order
+    parts = [_Part("tried at random", spec.random, spec.vector)]
+    data_vector = spec.data_vector or spec.vector
+    if recipe is not None and recipe in spec.recipes:
+        parts.append(_Part(f"recipe {recipe!r}", spec.recipes[recipe].behaviour, data_vector))
+    elif data_vector is not spec.vector:
+        parts.append(_Part("tried at random for data", spec.random, data_vector))
+    for part in parts:
+        try:
+            played = _check_repeats(spec, part, warnings)
+        except EnvironmentFault as error:
+            raise UsageError(f"{error}{_hint(spec, part.vector)}") from error
+        if part is parts[0] and spec.horizon <= LONGEST:
+            _check_scores(spec, played)
+    return tuple(warnings)
+
+
+def try_out(spec: EnvSpec, recipe: str | None = None) -> None:
+    """`check_env` before a run, of all but dsbench's own tasks, whose tests hold them to more."""
+    if not ENVS.is_own(spec.origin.reference):
+        check_env(spec, recipe)
+
+
+def _check_repeats(spec: EnvSpec, part: _Part, warnings: dict[str, None]) -> list[Episodes]:
+    """Episodes of the same seeds are the same, again and beside each other; one of a single episode, one of both."""
+    alone = [_play(spec, part, [seed], place) for place, seed in enumerate(TRIED)]
+    again = [_play(spec, part, [seed], place) for place, seed in enumerate(TRIED)]
+    beside = _play(spec, part, TRIED, 0, lambda text: warnings.setdefault(text))
+    who = f"env {spec.id}, {part.name}"
+    for place, seed in enumerate(TRIED):
+        _check_equal(alone[place], again[place], f"{who}: two episodes of seed {seed} differ", OWN_DRAWS)
+        _check_equal(
+            alone[place], beside.select([place]), f"{who}: an episode of seed {seed} differs when another is played beside it",
+            "every environment must have a state of its own and show no other's",
+        )  # fmt: skip
+    return [alone[0], beside]
+
+
+def _check_settings(spec: EnvSpec) -> None:
+    """What the spec says of the environment."""
+    for name in ("horizon", "draws_per_timestep", "most_rows"):
+        value = getattr(spec, name)
+        if name == "most_rows" and value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise UsageError(f"env {spec.id} has {name}={value!r}; expected a whole number of at least 1")
+    references = (spec.random_return, spec.optimal_return)
+    for name, value in zip(("random_return", "optimal_return"), references, strict=True):
+        if isinstance(value, (str, complex)) or not _is_finite(value):
+            raise UsageError(f"env {spec.id} has {name}={value!r}; expected a finite number")
+    if references[0] == references[1]:
+        raise UsageError(
+            f"env {spec.id} has random_return={references[0]!r} and the same optimal_return; scores are normalised between "
+            "the two, so they must differ"
+        )
+    if not isinstance(spec.success_metric, str):
+        raise UsageError(f"env {spec.id} has success_metric={spec.success_metric!r}; expected the name of a measure")
+
+
+def _check_making(spec: EnvSpec) -> None:
+    """Two calls make two environments of the same spaces, which end by themselves no later than at the horizon."""
+    one, other = made(spec), made(spec)
+    try:
+        first = Spaces.of_env(one, spec.id)
+        if getattr(one, "unwrapped", one) is getattr(other, "unwrapped", other):
+            raise UsageError(
+                f"env {spec.id} made the same environment twice; every call of make must make one of its own"
+            )
+        if first != (second := Spaces.of_env(other, spec.id)):
+            raise UsageError(
+                f"env {spec.id} made environments of different spaces, {first} and {second}; they must be the same"
+            )
+        limit = getattr(getattr(one, "spec", None), "max_episode_steps", None)
+    finally:
+        close_quietly(one)
+        close_quietly(other)
+    if isinstance(limit, int) and limit > spec.horizon:
+        raise UsageError(
+            f"env {spec.id} has horizon={spec.horizon}, and its environment goes on until max_episode_steps={limit}; set "
+            f"horizon={limit}, or make it with max_episode_steps={spec.horizon}"
+        )
+
+
+def _play(
+    spec: EnvSpec,
+    part: _Part,
+    env_seeds: Sequence[int],
+    place: int,
+    on_warning: Callable[[str], object] = lambda text: None,
+) -> Episodes:
+    """Episodes of these seeds; the draws of who acts are those of the rows from `place` on."""
+    rows = len(env_seeds)
+    generator = seeds.stream(0, "trial", spec.id)
+    episode_draw = generator.random(len(TRIED))[place : place + rows]
+    player = Scripted(part.behaviour, generator, episode_draw, len(TRIED), spec.draws_per_timestep, place)
+    with Checked(spec, part.vector, list(env_seeds)) as env:
+        recorded = roll(spec, env, player, lambda: None)
+    return judged(spec, recorded, f"env {spec.id}, {part.name}", on_warning=on_warning)
+
+
+def _check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> None:
+    arrays, others = one.arrays(), other.arrays()
+    shared = min(one.n_timesteps, other.n_timesteps)
+    first: tuple[int, str] | None = None
+    for name, array in arrays.items():
+        if name == "starts" or name.startswith("final_"):
+            continue
+        theirs = others.get(name)
+        if theirs is None:
+            first = min(first or (0, name), (0, name))
+            continue
+        differ = np.flatnonzero((array[:shared] != theirs[:shared]).reshape(shared, -1).any(1))
+        if len(differ):
+            first = min(first or (int(differ[0]), name), (int(differ[0]), name))
+    if first is None and one.n_timesteps != other.n_timesteps:
+        first = (shared, "length")
+    if first is None and any((arrays[name] != others[name]).any() for name in arrays if name.startswith("final_")):
+        first = (shared, "the last observations")
+    if first is not None:
+        raise UsageError(f"{what} ({first[1]} at timestep {first[0]}); {way_out}")
+
+
+def _check_scores(spec: EnvSpec, recorded: Sequence[Episodes]) -> None:
+    try:
+        checked.joined(spec, [checked.scores(spec, episodes) for episodes in recorded])
+    except EnvironmentFault as error:
+        raise UsageError(str(error)) from error
+
+
+def _hint(spec: EnvSpec, vector: Vector) -> str:
+    """What to say if small seeds would do."""
+    try:
+        with Checked(spec, vector, [TRIED[0]]):
+            return ""
+    except EnvironmentFault:
+        pass
+    try:
+        with Checked(spec, vector, [1]):
+            return f"; it takes the seed 1 and not {TRIED[0]}: seeds below 2**31 are asked for"
+    except EnvironmentFault:
+        return ""
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except TypeError:
+        return False
