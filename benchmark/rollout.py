@@ -20,10 +20,10 @@ from torch import Tensor
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.decision.actions import for_environment
-from dsbench.envs import checked
 from dsbench.envs.checked import Checked
 from dsbench.envs.data.contract import judged
 from dsbench.envs.rolling import MAX_ROWS, Player, Scripted, groups, roll
+from dsbench.envs.scoring import joined, scores
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.episodes import Observations, map_observations
@@ -170,11 +170,12 @@ def _play(
     Seeds, of so many episodes from a first one on, are drawn group by group: those of a million take long.
     """
     parts: list[dict[str, np.ndarray]] = []
+    who = f"env {spec.id}, played"
     for begin, rows in groups(spec, episodes):
-        with Checked(spec, spec.vector, seeds_of(rows, begin)) as env:
+        with Checked(spec, spec.vector, seeds_of(rows, begin), who, begin) as env:
             recorded = roll(spec, env, player(env, rows, begin), on_step)
-        parts.append(checked.scores(spec, judged(spec, recorded, f"env {spec.id}, played", begin)))
-    return checked.joined(spec, parts)
+        parts.append(scores(spec, judged(spec, recorded, who, begin)))
+    return joined(spec, parts)
 
 
 def _standard_error(values: np.ndarray) -> float | None:

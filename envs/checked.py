@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs import forms
+from dsbench.envs.casting import rows_where
 from dsbench.envs.closing import close_quietly
 from dsbench.envs.spaces import may_leave, outside, trailing_shape
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
-from dsbench.episodes import Episodes, Observations, observation_leaves
+from dsbench.episodes import Observations, observation_leaves
 from dsbench.errors import DsbenchError, EnvironmentFault
 
+ACTION_TOLERANCE = 1e-4  # by which an action may lie outside the bounds of a Box: rounding
+MEND = "mend the environment or who acts in it"
 Vector = Callable[[Sequence[int]], VectorEpisodes]
 
 
@@ -25,6 +29,10 @@ class Checked:
 
     Only rows that are alive are looked at. Observations, masks and rewards are copies, and the environments get copies of
     the actions, so that whatever either side does to its arrays changes nothing on the other.
+
+    Args:
+        who: the environment and who acts in it, for messages.
+        first: number of the first episode.
 
     Attributes:
         behind: the episodes themselves, for scripted policies, which may look at what is hidden.
@@ -39,8 +47,9 @@ class Checked:
     observations: Observations
     action_mask: NDArray[np.bool_] | None
 
-    def __init__(self, spec: EnvSpec, vector: Vector, seeds: Sequence[int]) -> None:
+    def __init__(self, spec: EnvSpec, vector: Vector, seeds: Sequence[int], who: str = "", first: int = 0) -> None:
         self.spec, self.spaces, self.timestep = spec, spec.spaces, -1
+        self.who, self.first = who or f"env {spec.id}", first
         self.alive = np.ones(len(seeds), bool)
         self.behind = self._asked(partial(vector, seeds))
         try:
@@ -86,7 +95,7 @@ class Checked:
             raise EnvironmentFault(f"env {self.spec.id} raised {type(error).__name__} {self._when}: {text}") from error
 
     def _stepped(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
-        given = self.behind.step(np.array(actions))
+        given = self.behind.step(self._own(actions))
         if not isinstance(given, (tuple, list)) or len(given) != 4:
             raise EnvironmentFault(
                 "step of these episodes gave something else than the four values observations, rewards, terminated, truncated"
@@ -155,14 +164,36 @@ class Checked:
         return array != 0
 
     def _check_actions(self, actions: np.ndarray) -> None:
-        expected = (len(self.alive), *trailing_shape(self.spaces.action))
+        """Before the environment sees them: what it would make of others is a riddle."""
+        space = self.spaces.action
+        expected = (len(self.alive), *trailing_shape(space))
         if actions.shape != expected or actions.dtype.kind not in "biuf":
-            what = f"are {actions.dtype} of shape {actions.shape}; expected numbers of shape {expected}"
-        elif actions.dtype.kind == "f" and not np.isfinite(actions[self.alive]).all():
-            what = "are not finite"
-        else:
-            return
-        raise EnvironmentFault(f"the actions for env {self.spec.id} {self._when} {what}")
+            raise EnvironmentFault(
+                f"{self.who}: the actions {self._when} are {actions.dtype} of shape {actions.shape}; expected numbers of "
+                f"shape {expected}"
+            )
+        inside = np.isfinite(actions) if actions.dtype.kind == "f" else np.ones(expected, bool)
+        self._refuse(actions, rows_where(~inside), "is not a finite number")
+        tolerance = ACTION_TOLERANCE if may_leave(space) else 0.0
+        self._refuse(actions, outside(space, actions, tolerance), f"is outside {space}")
+        if isinstance(space, gym.spaces.Discrete):
+            self._refuse(actions, actions != np.floor(actions), f"is no whole number, as {space} has")
+            if self.action_mask is not None:
+                chosen = np.where(self.alive, actions, space.start).astype(np.int64) - int(space.start)
+                self._refuse(actions, ~self.action_mask[np.arange(len(chosen)), chosen], "is forbidden")
+
+    def _own(self, actions: np.ndarray) -> np.ndarray:
+        """Actions for the environments to keep; whole numbers as integers."""
+        space = self.spaces.action
+        if isinstance(space, gym.spaces.Discrete) and actions.dtype.kind not in "iu":
+            return np.where(self.alive, actions, space.start).astype(np.int64)
+        return np.array(actions)
+
+    def _refuse(self, actions: np.ndarray, wrong: NDArray[np.bool_], what: str) -> None:
+        rows = np.flatnonzero(wrong & self.alive)
+        if len(rows):
+            place = f"actions, episode {self.first + int(rows[0])}, index {self.timestep}"
+            raise EnvironmentFault(f"{self.who}: {place}: {actions[rows[0]].tolist()} {what}; {MEND}")
 
     def _fault(self, what: str) -> EnvironmentFault:
         return _Named(f"env {self.spec.id} returned {what} {self._when}")
@@ -170,45 +201,3 @@ class Checked:
 
 class _Named(EnvironmentFault):
     """A fault whose message names the environment and the time already."""
-
-
-def scores(spec: EnvSpec, recorded: Episodes) -> dict[str, np.ndarray]:
-    """`EnvSpec.score` of recorded episodes: each measure a finite number an episode, ``return`` and the success measure there.
-
-    Raises:
-        EnvironmentFault: the function raised, or its measures are others.
-    """
-    try:
-        found = spec.score(recorded)
-        measures = {name: np.asarray(values) for name, values in found.items()}
-    except (DsbenchError, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
-        raise EnvironmentFault(f"score of env {spec.id} raised {type(error).__name__}: {text}") from error
-    if not all(isinstance(name, str) for name in measures):
-        raise EnvironmentFault(f"score of env {spec.id} gave measures called {list(measures)}; expected names")
-    for name in ("return", spec.success_metric):
-        if name not in measures:
-            raise EnvironmentFault(
-                f"score of env {spec.id} gave the measures {sorted(measures)} without {name!r}; expected 'return' "
-                f"and the success measure {spec.success_metric!r}, a number for each episode"
-            )
-    for name, values in measures.items():
-        if values.shape != (len(recorded),) or values.dtype.kind not in "biuf":
-            what = f"{values.dtype} of shape {values.shape}; expected {len(recorded)} numbers, one an episode"
-            raise EnvironmentFault(f"score of env {spec.id} gave {name!r} as {what}")
-        if not np.isfinite(values).all():
-            episode = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise EnvironmentFault(f"score of env {spec.id} gave {name!r} of {values[episode]} for episode {episode}")
-    return measures
-
-
-def joined(spec: EnvSpec, parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The `scores` of several recordings as those of one; `EnvironmentFault` if they hold different measures."""
-    for part in parts:
-        if part.keys() != parts[0].keys():
-            raise EnvironmentFault(
-                f"score of env {spec.id} gave the measures {sorted(part)} for some episodes and {sorted(parts[0])} for others"
-            )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

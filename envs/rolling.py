@@ -63,7 +63,7 @@ class Scripted:
         except (Exception, SystemExit) as error:
             text = " ".join(str(error).split())
             raise EnvironmentFault(
-                f"who acts in env {env.spec.id} raised {type(error).__name__} at timestep {timestep}: {text}"
+                f"{env.who}: who acts raised {type(error).__name__} at timestep {timestep}: {text}"
             ) from error
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:

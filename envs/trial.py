@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from dsbench import seeds
-from dsbench.envs import checked
 from dsbench.envs.catalogue import ENVS
 from dsbench.envs.checked import Checked, Vector
 from dsbench.envs.closing import close_quietly
 from dsbench.envs.data.contract import judged
 from dsbench.envs.data.generate import SEEDS
 from dsbench.envs.rolling import Scripted, roll
+from dsbench.envs.scoring import joined, scores
 from dsbench.envs.spaces import Spaces, made
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.episodes import Episodes
@@ -160,9 +160,10 @@ def _play(
     generator = seeds.stream(0, "trial", spec.id)
     episode_draw = generator.random(len(TRIED))[place : place + rows]
     player = Scripted(part.behaviour, generator, episode_draw, len(TRIED), spec.draws_per_timestep, place)
-    with Checked(spec, part.vector, list(env_seeds)) as env:
+    who = f"env {spec.id}, {part.name}"
+    with Checked(spec, part.vector, list(env_seeds), who) as env:
         recorded = roll(spec, env, player, lambda: None)
-    return judged(spec, recorded, f"env {spec.id}, {part.name}", on_warning=on_warning)
+    return judged(spec, recorded, who, on_warning=on_warning)
 
 
 def _check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> None:
@@ -189,7 +190,7 @@ def _check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> Non
 
 def _check_scores(spec: EnvSpec, recorded: Sequence[Episodes]) -> None:
     try:
-        checked.joined(spec, [checked.scores(spec, episodes) for episodes in recorded])
+        joined(spec, [scores(spec, episodes) for episodes in recorded])
     except EnvironmentFault as error:
         raise UsageError(str(error)) from error
 

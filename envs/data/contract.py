@@ -17,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.casting import cast, not_finite, rows_where
+from dsbench.envs.checked import ACTION_TOLERANCE, MEND
 from dsbench.envs.data.faults import BadEpisode, fault
 from dsbench.envs.data.report import Report, report_on
 from dsbench.envs.spaces import Spaces, may_leave, outside, trailing_shape
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes, Observations, observation_leaves
 
-ACTION_TOLERANCE = 1e-4
 DROP = "leave such episodes out with dsbench data import --drop-bad-episodes"
-MEND = "mend the environment or who acts in it"
 OTHER_ENV = "name the environment that it was made in with --env and its options with --set"
 
 
@@ -93,7 +92,7 @@ def judged(
     Raises:
         DatasetError: as of `build_episodes`.
     """
-    judge = _Judge(raw_of(episodes, made_by, way_out=MEND, first_episode=first), drop=False)
+    judge = _Judge(raw_of(episodes, made_by, way_out=MEND, first_episode=first, flat=False), drop=False)
     result = _episodes(spec, judge)
     for text in judge.warnings:
         on_warning(text)

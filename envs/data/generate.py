@@ -87,6 +87,7 @@ def _group(spec: EnvSpec, recipe: str, seed: int, first: int, rows: int, on_step
     env_seeds = generator.integers(SEEDS, size=BLOCK)[chosen]
     episode_draw = generator.random(BLOCK)[chosen]
     player = Scripted(spec.recipe(recipe).behaviour, generator, episode_draw, BLOCK, spec.draws_per_timestep, begin)
-    with Checked(spec, spec.data_vector or spec.vector, env_seeds.tolist()) as env:
+    who = f"env {spec.id}, recipe {recipe!r}"
+    with Checked(spec, spec.data_vector or spec.vector, env_seeds.tolist(), who, first) as env:
         episodes = roll(spec, env, player, on_step)
-    return judged(spec, episodes, f"env {spec.id}, recipe {recipe!r}", first)
+    return judged(spec, episodes, who, first)

@@ -102,22 +102,27 @@ FAULTS: dict[str, Fault] = {
         "not Discrete", like(Torque, info=lambda env: {"action_mask": np.ones(1, bool)}), TORQUES
     ),
     "what is forbidden is done": Fault(
-        "forbids the action that was taken",
+        "actions, episode 0, index [0-5]: 2 is forbidden",
         with_info(lambda env: {"action_mask": np.array([True, True, False])}),
         {"random": lambda env, timestep, draws, episode_draw: (draws[:, 1] * 3).astype(int)},
     ),
     # actions of behaviours
-    "actions outside the space": Fault(r"actions, episode 0, index 0.*not an action", changes={"random": bad.fixed(-1)}),
+    "actions outside the space": Fault(
+        r"actions, episode 0, index 0: -1 is outside Discrete\(3\)", changes={"random": bad.fixed(-1)}
+    ),
     "torques outside the space": Fault(
-        "actions, episode 0, index 0.*outside Box", Torque,
+        r"actions, episode 0, index 0: \[1.5\] is outside Box", Torque,
         TORQUES | {"random": lambda env, timestep, draws, episode_draw: np.full((len(draws), 1), 1.5, np.float32)},
     ),
     "actions of another shape": Fault("are float64 of shape", changes={"random": lambda *a: np.zeros((1, 9))}),
     "torques that are NaN": Fault(
-        "are not finite", Torque,
+        r"actions, episode 0, index 0: \[nan\] is not a finite number", Torque,
         TORQUES | {"random": lambda env, timestep, draws, episode_draw: np.full((len(draws), 1), np.nan, np.float32)},
     ),
-    "a behaviour that raises": Fault("who acts in env mine-v0 raised ZeroDivisionError", changes={"random": lambda *a: 1 / 0}),
+    "a behaviour that raises": Fault(
+        "tried at random: who acts raised ZeroDivisionError", changes={"random": lambda *a: 1 / 0}
+    ),
+    "half an action": Fault("0.5 is no whole number", changes={"random": bad.fixed(0.5)}),
     "a behaviour of None": Fault("are object of shape", changes={"random": lambda *a: None}),
     "other episodes for data alone": Fault(
         "tried at random for data: two episodes of seed", changes={"data_vector": lambda s: LoopedEpisodes(bad.Unseeded, s)}

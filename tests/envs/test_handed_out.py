@@ -27,7 +27,7 @@ from dsbench.envs.spec import Recipe
 from dsbench.envs.trial import check_env
 from dsbench.envs.vector import AutoresetEpisodes, LoopedEpisodes
 from dsbench.episodes import Episodes
-from dsbench.errors import DatasetError, DsbenchError, EnvironmentFault
+from dsbench.errors import DsbenchError, EnvironmentFault
 from dsbench.stopping import Interrupted
 from tests.envs.data.formats import fingerprint
 from tests.envs.faulty import ACTIONS, LENGTH, Make, Ring, Torque, like, mask_of, spec_of
@@ -414,8 +414,7 @@ def test_a_fault_in_what_is_made_is_named_by_recipe_episode_and_index() -> None:
     make = like(info=lambda env: {"action_mask": np.array([True, True, env.t != 4])})
     spec = spec_of(make, recipes={"ninth": Recipe("", ninth)}, most_rows=2)
     with pytest.raises(
-        DatasetError,
-        match=r"^env mine-v0, recipe 'ninth': action_mask, episode 8, index 4: .* forbids the action that was taken; mend",
+        EnvironmentFault, match=r"^env mine-v0, recipe 'ninth': actions, episode 8, index 4: 2 is forbidden; mend"
     ):
         generate(spec, "ninth", 9, 3)
 
