@@ -63,13 +63,22 @@ def _median(row: Mapping[str, Any]) -> str:
     """``612 [598, 640]``: the median and its 95 % interval; marked as in reports where others may have had the core."""
     if not row or pd.isna(row["p50_us"]):
         return MISSING
-    busy = core_of({name: plain(row[name]) for name in ("rounds", "contended_rounds", "threads", "device")}).value
-    return f"{row['p50_us']:,.0f} [{row['p50_low_us']:,.0f}, {row['p50_high_us']:,.0f}]{busy}"
+    return f"{row['p50_us']:,.0f} [{row['p50_low_us']:,.0f}, {row['p50_high_us']:,.0f}]{_mark(row)}"
 
 
 def _training(own: pd.DataFrame) -> list[str]:
-    rates = {int(row["length"]): row["train_tokens_per_second"] for row in own.to_dict(orient="records")}
-    return [f"{rates[length]:,.0f}" if pd.notna(rates.get(length)) else MISSING for length in LENGTHS]
+    cells = {int(row["length"]): row for row in own.to_dict(orient="records")}
+    return [_speed(cells[length]) if length in cells else MISSING for length in LENGTHS]
+
+
+def _speed(row: Mapping[str, Any]) -> str:
+    rate = row["train_tokens_per_second"]
+    return MISSING if pd.isna(rate) else f"{rate:,.0f}{_mark(row)}"
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """As in reports, where others had the core or may have had it."""
+    return core_of({name: plain(row[name]) for name in ("rounds", "contended_rounds", "threads", "device")}).value
 
 
 def _size(own: pd.DataFrame) -> str:

@@ -44,18 +44,18 @@ def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("parameters", f"{parameters[0]} total, {parameters[1]} backbone"),
         *([("matched", _matched(row))] if "match_target" in row else ()),
-        ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s"),
-        ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared_core(row)),
+        ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s{_shared(row, TRAINING)}"),
+        ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared(row, LATENCY)),
         ("process peak", f"{_size(row.get('peak_rss_bytes'))} (data and training included)"),
         ("state", "none: windowed" if row.get("acting") == "windowed" else _size(row.get("state_bytes"), exact=True)),
         ("implementation", f"{implementation} ({reason})" if reason else implementation),
     ]
 
 
-def _shared_core(row: Mapping[str, Any]) -> str:
-    """What makes a latency longer than that of the model alone, where it was seen or may have been."""
-    share = row.get("latency_contended")
-    if row.get("latency_p50_us") is not None and share is None:
+def _shared(row: Mapping[str, Any], mark: str) -> str:
+    """What makes a time longer than that of the model alone, where it was seen or may have been."""
+    share = row.get(mark)
+    if share is None:
         return ", not known whether others had the core"
     return f", others had the core for {100 * share:.0f} % of it" if share else ""
 

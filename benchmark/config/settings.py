@@ -143,7 +143,7 @@ class WrapperConfig(Section):
     max_timestep: Count | None = Field(default=None, description="size of the table of timesteps")
     time_std: NonNegative = Field(default=0.02, description="spread of the table of timesteps at the start")
     return_scale: Positive | None = Field(
-        default=None, description="divisor of the return-to-go; null: the spread of the data's returns"
+        default=None, description="divisor of the return-to-go and no more; null: centred too, in spreads of the data's"
     )
     combine: Literal["sum", "concat"] = Field(default="sum", description="how the parts of a joint token are joined")
     encoder_width: Count | None = Field(default=None, description="hidden width of the encoder; null: linear")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dsbench.batches import Batch, Observation
+from dsbench.decision.actions import Chosen
 from dsbench.decision.compiled_tokens import CompiledTokens
 from dsbench.decision.encoders import check_seen
 from dsbench.decision.heads import ActionDistribution, Decode
@@ -28,9 +29,6 @@ class Actor:
         window: timesteps K that windowed acting keeps.
         compiled: stateful only, without Python between operators: the backbone's step, see `dsbench.backbones.compiled`, and
             on the CPU the tokens too.
-
-    Attributes:
-        clipped: (B,) bool, rows whose last action lay outside the space before it was put inside.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class Actor:
         if acting == "windowed" and not window:
             raise UsageError(f"windowed acting needs a window of at least 1 timestep, got {window!r}")
         self.policy = policy
-        self.clipped = torch.zeros(batch_size, dtype=torch.bool)
+        self._last: Chosen | None = None
         self._memory = (
             _Stateful(policy, batch_size, compiled)
             if acting == "stateful"
@@ -89,9 +87,14 @@ class Actor:
         **arguments: Any,
     ) -> Tensor:
         """(B,) or (B, A) actions, in the space; arguments and errors as in `DecisionSequence.act`."""
-        chosen = self.policy.choose(self.distribution(observation, **arguments), decode, generator)
-        self.clipped = chosen.clipped
-        return chosen.action
+        self._last = self.policy.choose(self.distribution(observation, **arguments), decode, generator)
+        return self._last.action
+
+    @property
+    def clipped(self) -> Tensor:
+        """(B,) bool, rows whose last action lay outside the space before it was put there."""
+        assert self._last is not None, "nothing was done yet"
+        return self.policy.is_clipped(self._last)
 
 
 class _Stateful:

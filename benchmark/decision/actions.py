@@ -29,10 +29,10 @@ class NoDecision(DsbenchError):
 
 
 class Chosen(NamedTuple):
-    """What is done: (B,) or (B, A) actions in the space, and (B,) bool, which of them lay outside before."""
+    """What is done, (B,) or (B, A) actions in the space, and what it was before it was put there."""
 
     action: Tensor
-    clipped: Tensor
+    wanted: Tensor
 
 
 class Bounds(KeepsFloat64):

@@ -242,15 +242,17 @@ class ReturnEncoder(KeepsFloat64):
 
     return_scale: Tensor
     return_centre: Tensor | None
-    limits: Tensor
+    least: Tensor
+    most: Tensor
 
     def __init__(self, width: int, centred: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(2 if centred else 1, width)
         self.register_buffer("return_scale", torch.ones(2, dtype=torch.float64) if centred else torch.ones(()))
         self.register_buffer("return_centre", torch.zeros(2, dtype=torch.float64) if centred else None)
-        limits = torch.tensor([FAR, math.inf], dtype=torch.float64) if centred else None
-        self.register_buffer("limits", limits, persistent=False)
+        most = torch.tensor([FAR, math.inf], dtype=torch.float64)
+        self.register_buffer("most", most, persistent=False)
+        self.register_buffer("least", -most, persistent=False)
 
     def fit(self, episodes: Episodes, return_scale: float | None) -> list[str]:
         """Scale by `return_scale` alone, or by the data; what does not vary in it keeps its scale.
@@ -278,7 +280,7 @@ class ReturnEncoder(KeepsFloat64):
         raw = return_to_go.to(self.return_scale.dtype).unsqueeze(-1)
         if self.return_centre is None:
             return raw / self.return_scale
-        return ((raw - self.return_centre) / self.return_scale).clamp(-self.limits, self.limits)
+        return ((raw - self.return_centre) / self.return_scale).clamp(self.least, self.most)
 
 
 class SinusoidalTime(nn.Module):

@@ -72,7 +72,7 @@ class Categorical:
         return nll / mask.sum()
 
     def is_finite(self) -> bool:
-        return bool(self.logits.amax(-1).isfinite().all())  # forbidden ones are -inf; the largest is NaN if one is
+        return _all_finite(self.logits.amax(-1))  # forbidden ones are -inf; the largest is NaN if one is
 
 
 class Deterministic:
@@ -101,7 +101,11 @@ class Deterministic:
         )
 
     def is_finite(self) -> bool:
-        return bool(self.mean.isfinite().all())
+        return _all_finite(self.mean)
+
+
+def _all_finite(values: Tensor) -> bool:
+    return not bool((values * 0).any())  # NaN is true; in torch's own isfinite are four operators, at every decision
 
 
 def decode_action(distribution: ActionDistribution, decode: Decode, generator: torch.Generator | None = None) -> Tensor:

@@ -246,12 +246,14 @@ class DecisionSequence(nn.Module):
         """
         if not distribution.is_finite():
             raise NoDecision("the policy chose an action that is not finite: its weights or what it was shown are not")
-        raw = decode_action(distribution, decode, generator)
-        nowhere = torch.zeros(len(raw), dtype=torch.bool, device=raw.device)
-        if self.bounds is None:
-            return Chosen(raw, nowhere)
-        # tanh stays inside but for rounding
-        return Chosen(self.bounds(raw), nowhere if self.action_tanh else self.bounds.leaves(raw))
+        wanted = decode_action(distribution, decode, generator)
+        return Chosen(wanted if self.bounds is None else self.bounds(wanted), wanted)
+
+    def is_clipped(self, chosen: Chosen) -> Tensor:
+        """(B,) bool, rows whose action lay outside the space before it was put there."""
+        if self.bounds is None or self.action_tanh:  # tanh stays inside but for rounding
+            return torch.zeros(len(chosen.wanted), dtype=torch.bool)
+        return self.bounds.leaves(chosen.wanted)
 
     def distribution_at(
         self,

@@ -29,20 +29,15 @@ def _way(one: Contestant) -> str | None:
 
 
 def _of_way(found: Pool, way: str, several: bool) -> Figure | None:
-    """Of the tasks on which contestants act so, pooled anew: a score of other tasks would stand beside the wrong times."""
+    """Of the tasks on which some act so, pooled anew: a score of other tasks would stand beside the wrong times."""
     if not several:
         return _figure(found, _TIME, "overall", f"All act {_adverb(way)}.", way)
-    tasks = [
-        replace(task, contestants=tuple(one for one in task.contestants if _way(one) in (way, None)))
-        for task in found.members
-    ]
-    own = pool([task for task in tasks if any(_way(one) == way for one in task.learned)])
+    tasks = [task for task in found.members if any(_way(one) == way for one in task.learned)]
+    own = found if len(tasks) == len(found.members) else pool(tasks)
     name = "overall" if way == "stateful" else f"overall-{way.replace(' ', '-')}"
     if own is None:
         return None
-    told = (
-        f"Of {', '.join(own.tasks)}, where they act {_adverb(way)}, for times of several ways to act are not averaged."
-    )
+    told = f"Of {', '.join(own.tasks)}, and of those that act {_adverb(way)}: times of several ways are not averaged."
     return _figure(own, _TIME, name, told, way)
 
 
@@ -54,7 +49,10 @@ def _figure(found: Pool, key: str, name: str, told: str = "", way: str = "") -> 
     """The mean over the tasks against a cost."""
     points, reasons = [], {}
     for who, mean in found.means.items():
-        cost = mean_cost([one for task in found.members for one in task.learned if one.name == who], key)
+        own = [one for task in found.members for one in task.learned if one.name == who]
+        if way and not any(_way(one) in (way, None) for one in own):
+            continue  # it has its mark in another picture
+        cost = mean_cost(own, key)
         if isinstance(cost, str):
             reasons[who] = cost
         elif cost is not None:

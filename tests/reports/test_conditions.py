@@ -147,8 +147,11 @@ def test_over_all_tasks_each_way_to_act_has_a_picture_of_its_own_tasks(tmp_path:
             timed(tmp_path, backbone, env, [mean * (place + 1)] * 2, result=way)
     report = build(tmp_path, {}).report
     drawn = figures(report)
-    assert "Of a, b, where they act statefully," in drawn["latency-overall"].caption
-    assert "Of c, d, where they act windowed over 20 timesteps," in drawn["latency-overall-windowed-over-20"].caption
+    assert "Of a, b, and of those that act statefully:" in drawn["latency-overall"].caption
+    assert (
+        "Of c, d, and of those that act windowed over 20 timesteps:"
+        in drawn["latency-overall-windowed-over-20"].caption
+    )
     tasks = tasks_of(read_groups(tmp_path), {})
     own = [one for task in tasks for one in task.learned if one.name == "gpt"]
     assert mean_cost(own, "latency_p50_us") == "acting in several ways: stateful and windowed over 20"
@@ -246,3 +249,20 @@ def test_how_a_policy_acts_changes_nothing_of_its_training(tmp_path: Path) -> No
     notes = " ".join(table(build(tmp_path, {}).report, "umbrella").notes)
     assert "Latency p50 µs is no contest" in notes
     assert "tokens/s" not in notes
+
+
+def test_contestants_of_several_ways_on_the_same_tasks_have_their_marks_in_pictures_of_their_own(
+    tmp_path: Path,
+) -> None:
+    for env in "ab":
+        for name in ("s4", "gpt", "lstm"):
+            timed(tmp_path, name, env, [100.0, 110.0])
+        for name in ("mamba", "rnn"):
+            timed(tmp_path, name, env, [500.0, 510.0], result=WINDOWED)
+        timed(tmp_path, "s5", env, [100.0, 110.0], result=WINDOWED if env == "a" else {})
+    drawn = figures(build(tmp_path, {}).report)
+    assert drawn["latency-overall"].title.endswith("2 tasks, stateful")
+    assert "both: gpt." in drawn["latency-overall"].caption  # of equals the first by name
+    assert "both: mamba." in drawn["latency-overall-windowed-over-20"].caption
+    for name in ("latency-overall", "latency-overall-windowed-over-20"):
+        assert "Without a mark: s5, for no mean is over times acting in several ways" in drawn[name].caption
