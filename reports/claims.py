@@ -20,6 +20,7 @@ from dsbench.reports.statistics import FEW, Estimate
 
 ERROR_RATE = 0.05  # of any false claim on a page
 FEWEST = 3  # seeds of both sides; two that agree by luck have no spread
+ALONE = 4  # of two contestants without a third: where seeds have two modes, three of each agree by luck too often
 
 
 class Contest(NamedTuple):
@@ -108,14 +109,18 @@ class Claims:
         if asked is None or not len(asked.fit) or asked.fit.any():
             return None
         fewest = min(int(each.counts.min()) for each in asked.contest.strata)
-        if fewest < FEWEST:
-            return f"n = {fewest} cannot support a claim: it takes {FEWEST} seeds of each, and rarely less than {FEW}"
+        needed = _fewest(asked.contest)
+        if fewest < needed:
+            return f"n = {fewest} cannot support a claim: it takes {needed} seeds of each, and rarely less than {FEW}"
         return "no claim can be made, as the scores do not vary from seed to seed and nothing tells how far they may be off"
 
     def text(self) -> str:
         """The rule and the size of the family, in words."""
         if not self.family:
-            return f"Claims: there are none, for none could be made: it takes two contestants of {FEWEST} seeds each."
+            return (
+                f"Claims: there are none, for none could be made: it takes {FEWEST} seeds of each contestant, and {ALONE} of two "
+                "alone."
+            )
         asked = f"{self.family:,} pairs" if self.family != 1 else "one pair"
         return (
             f"Claims: the chance of any false one on this page is at most {100 * self.rate:g} % (Holm's procedure over all "
@@ -154,7 +159,7 @@ def _ask(contest: Contest) -> _Asked:
         chosen = [(names.index(one), names.index(other)) for one, other in contest.pairs]
         first, second = (np.array([pair[side] for pair in chosen], dtype=np.intp) for side in (0, 1))
     found = _over([one.differences(first, second) for one in strata])
-    counted = np.min([np.minimum(one.counts[first], one.counts[second]) for one in strata], axis=0) >= FEWEST
+    counted = np.min([np.minimum(one.counts[first], one.counts[second]) for one in strata], axis=0) >= _fewest(contest)
     told = [
         (one.pooled > 0) | (one.means[first] == one.means[second]) for one in strata
     ]  # without spread: of equals alone
@@ -162,6 +167,12 @@ def _ask(contest: Contest) -> _Asked:
     p = np.where(counted, 1.0, 2.0)  # 2: not asked
     p[fit] = 2 * stdtr(found.freedom[fit], -np.abs(found.value[fit]) / np.sqrt(found.variance[fit]))
     return _Asked(contest, first, second, found, counted, fit, p)
+
+
+def _fewest(contest: Contest) -> int:
+    """Seeds of each side that a claim takes; contestants with a single seed help nobody."""
+    helping = min(int((one.counts > 1).sum()) for one in contest.strata)
+    return FEWEST if helping > 2 else ALONE
 
 
 def _over(parts: Sequence[Differences]) -> Differences:

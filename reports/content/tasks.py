@@ -128,7 +128,10 @@ def _notes(task: Task, claims: Claims) -> list[str]:
     counts, silence = [len(one.scores) for one in task.learned], claims.silence(task.name)
     notes = [few_seeds(counts) or "", f"{silence[0].upper()}{silence[1:]}." if silence else ""]
     if not task.spread.calibrated and max(counts, default=0) > 1:
-        notes.append(f"n too small to calibrate: fewer than {CALIBRATED} contestants of two or more seeds.")
+        notes.append(
+            f"n too small to calibrate: with fewer than {CALIBRATED} contestants of two or more seeds, intervals and claims "
+            "lean on scores that are about normally distributed."
+        )
     notes += notes_on_times(task)
     failed = [f"{one.name} {one.failed}" for one in task.learned if one.failed]
     if failed:

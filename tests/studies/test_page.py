@@ -109,7 +109,7 @@ def test_the_headline_names_the_best_and_whether_it_is_apart(tmp_path: Path, stu
     assert report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "").headline == (
         f"On umbrella, length 3, gpt has the best score, 0.910 ± {SHORT} (n = 5), apart from rnn.",
         f"On umbrella, length 12, gpt has the best score, 0.600 ± {half_width(SCORES['gpt', '12']):.3f} (n = 5), not apart "
-        "from rnn (0.500): n = 1 cannot support a claim: it takes 3 seeds of each, and rarely less than 5.",
+        "from rnn (0.500): n = 1 cannot support a claim: it takes 4 seeds of each, and rarely less than 5.",
     )
 
 
