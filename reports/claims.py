@@ -118,8 +118,8 @@ class Claims:
         """The rule and the size of the family, in words."""
         if not self.family:
             return (
-                f"Claims: there are none, for none could be made: it takes {FEWEST} seeds of each contestant, and {ALONE} of two "
-                "alone."
+                f"Claims: there are none, for none could be made: it takes {FEWEST} seeds of each contestant, and {ALONE} "
+                "of two alone."
             )
         asked = f"{self.family:,} pairs" if self.family != 1 else "one pair"
         return (

@@ -47,7 +47,7 @@ class Estimate:
         mean = format(self.mean, unsigned)
         if self.low is None or self.high is None:
             return mean
-        if math.isclose(self.high - self.mean, self.mean - self.low, rel_tol=1e-6, abs_tol=1e-12):
+        if math.isclose(self.high - self.mean, self.mean - self.low, rel_tol=1e-6, abs_tol=1e-9 * abs(self.mean)):
             return f"{mean} ± {format(self.high - self.mean, form)}"
         return f"{mean} [{format(self.low, unsigned)}, {format(self.high, unsigned)}]"
 
