@@ -137,6 +137,10 @@ def _check_making(spec: EnvSpec) -> None:
             raise UsageError(
                 f"env {spec.id} made environments of different spaces, {first} and {second}; they must be the same"
             )
+        if spec.spaces != first:
+            raise UsageError(
+                f"env {spec.id} states {spec.spaces} and makes environments of {first}; they must be the same"
+            )
         limit = getattr(getattr(one, "spec", None), "max_episode_steps", None)
     finally:
         close_quietly(one)

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from dsbench.envs.behaviour import uniform, uniform_torques
+from dsbench.envs.spaces import Spaces
 from dsbench.envs.vector import LoopedEpisodes
 from tests.envs import faulty as bad
 from tests.envs.faulty import (
@@ -58,6 +59,7 @@ FAULTS: dict[str, Fault] = {
     "an empty box": Fault("holds no number", like(observation_space=gym.spaces.Box(0, 1, (0,), np.float32))),
     "other spaces by seed": Fault("spaces must be the same", bad.Growing),
     "other spaces half-way": Fault("spaces must be the same", bad.Draining),
+    "other spaces than stated": Fault("states Spaces", changes={"stated_spaces": Spaces(PLACES, PLACES)}),
     "other spaces each time": Fault("different spaces", bad.Alternating),
     # observations
     "outside its Discrete space": Fault(
