@@ -59,7 +59,7 @@ studies:
 	$(STUDY) --backbone gpt,lstm --env key-to-door $(LONGER)
 	$(STUDY) --backbone gpt,s4d,mamba,lstm,mlp --env key-to-door --data medium --set train.objective=probe --set wrapper.condition=none
 	for graph in 0 1 2; do for split in stitch uniform; do \
-	  $(STUDY) --backbone gpt,lstm --env graph-walk --set env.graph_seed=$$graph --set env.split=$$split || exit 1; done; done
+	  $(STUDY) --backbone gpt,lstm --control mlp --env graph-walk --set env.graph_seed=$$graph --set env.split=$$split || exit 1; done; done
 	$(call packed,results/reference/studies,studies.dsb,runs)
 	.venv/bin/python results/studies_table.py --write
 
@@ -71,8 +71,8 @@ questions:
 	$(DSBENCH) pack results/reference/questions --out results/reference/questions/questions.dsb --command "make questions"
 	rm -rf results/reference/questions/runs results/reference/questions/bench
 
-# Three simulated bodies, two recipes: 150 runs of a few minutes.
-MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control bc --env hopper,halfcheetah,walker2d --seeds 5 --results results/reference/mujoco
+# Three simulated bodies, two recipes: 240 runs of a minute or two.
+MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control mlp,copier,window,bc --env hopper,halfcheetah,walker2d --seeds 5 --results results/reference/mujoco
 
 mujoco:
 	$(MUJOCO) --set data.recipe=medium

@@ -21,6 +21,7 @@ _TYPES = {
     str(kind).removeprefix("torch."): kind
     for kind in (torch.float16, torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.uint8)
 }
+_MOST_WHOLE = float(2**63 - 1024)  # the largest float64 that int64 holds
 _IN_FLOAT32 = ("float16", "float32")  # float32 holds all their numbers, bounds included
 
 
@@ -51,31 +52,32 @@ class Bounds(KeepsFloat64):
         kind = np.dtype(space.dtype)
         self.dtype = _TYPES.get(kind.name, torch.int64)
         self.is_whole = not self.dtype.is_floating_point
-        work = np.float32 if kind.name in _IN_FLOAT32 else np.float64
-        self.register_buffer("low", torch.as_tensor(self._edge(space.low, work, up=True)), persistent=False)
-        self.register_buffer("high", torch.as_tensor(self._edge(space.high, work, up=False)), persistent=False)
+        low, high = self._edges(space, np.dtype(np.float32 if kind.name in _IN_FLOAT32 else np.float64))
+        self.register_buffer("low", torch.as_tensor(low), persistent=False)
+        self.register_buffer("high", torch.as_tensor(high), persistent=False)
 
     def forward(self, raw: Tensor) -> Tensor:
-        return self._whole(raw.to(self.low.dtype)).clamp(self.low, self.high).to(self.dtype)
+        return self._rounded(raw).to(self.low.dtype).clamp(self.low, self.high).to(self.dtype)
 
     def leaves(self, raw: Tensor) -> Tensor:
         """(*,) bool: some entry lies outside, by more than its own rounding."""
-        return (self(raw).to(raw.dtype) != self._whole(raw)).any(-1)
+        return (self(raw).to(raw.dtype) != self._rounded(raw).to(raw.dtype)).any(-1)
 
-    def _whole(self, raw: Tensor) -> Tensor:
-        return raw.round() if self.is_whole else raw
+    def _rounded(self, raw: Tensor) -> Tensor:
+        return raw.double().round().clamp(-_MOST_WHOLE, _MOST_WHOLE) if self.is_whole else raw
 
-    def _edge(self, bounds: np.ndarray, work: type[np.floating[Any]], *, up: bool) -> np.ndarray:
-        """The bounds in the type that is worked in: finite, and where it has not the very number the next one inside."""
-        limits = torch.iinfo(self.dtype) if self.is_whole else torch.finfo(self.dtype)
+    def _edges(self, space: spaces.Box, work: np.dtype[Any]) -> list[np.ndarray]:
+        """Low and high, finite: whole numbers exactly, others in the type that is worked in."""
         if not self.is_whole:
-            return np.clip(bounds, limits.min, limits.max).astype(work)
-        exact = [min(max(int(bound), int(limits.min)), int(limits.max)) for bound in bounds.ravel()]
-        edges = [float(bound) for bound in exact]
-        for place, bound in enumerate(exact):
-            if (edges[place] < bound) if up else (edges[place] > bound):
-                edges[place] = float(np.nextafter(edges[place], np.inf if up else -np.inf))
-        return np.array(edges, work).reshape(bounds.shape)
+            most = torch.finfo(self.dtype).max
+            return [np.clip(bounds, -most, most).astype(work) for bounds in (space.low, space.high)]
+        limits = torch.iinfo(self.dtype)
+        return [
+            np.array([min(max(int(bound), limits.min), limits.max) for bound in bounds.ravel()], np.int64).reshape(
+                bounds.shape
+            )
+            for bounds in (space.low, space.high)
+        ]
 
 
 def check_tanh(space: gym.Space[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from dsbench.config import RunConfig
 from dsbench.config.outside_code import content_of
@@ -11,9 +11,11 @@ from dsbench.config.settings import LEARNED
 from dsbench.config.varying import varied
 from dsbench.envs.data import DataInfo
 from dsbench.envs.spec import EnvSpec
-from dsbench.rollout import Scores
 
-PlayedScores: TypeAlias = Mapping[str, Mapping[str, Scores]]  # decode -> role of the target -> scores
+if TYPE_CHECKING:
+    from dsbench.rollout import Scores
+
+PlayedScores: TypeAlias = "Mapping[str, Mapping[str, Scores]]"  # decode -> role of the target -> scores
 SUFFIXES = {"target": "", "opposite": "_opposite"}  # of a column, by the role of the target
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dsbench.errors import CorruptFile
 from dsbench.records.documents import check_record
-from dsbench.reports.content.contest import Contestant, Task
+from dsbench.reports.content.contest import Task
 from dsbench.reports.document import Figure
-from dsbench.reports.figures import Axis, Series, plot
+from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.reports.groups import Run
-from dsbench.reports.statistics import estimate
+from dsbench.reports.outcomes import Bounds, Sample
+from dsbench.reports.spread import Spread
 
 _EVALUATION, _DATA = b'"phase":"train","split":"eval"', b'"event":"data"'  # as journals write them, without blanks
 Curve = Mapping[int, float]  # update -> score
@@ -62,25 +64,43 @@ def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]
 
 def learning_curves(task: Task, journals: Journals) -> Figure | None:
     """The figure of a task; None where no run was evaluated twice while it learned."""
-    lines = [_series(one, [journals.curve(run, task.measure) for run in one.ok]) for one in task.learned]
+    curves = {
+        one.name: {run.seed or 0: curve for run in one.ok if (curve := journals.curve(run, task.measure))}
+        for one in task.learned
+    }
+    steps = {name: _shared(list(own.values())) for name, own in curves.items()}
+    spreads = {step: _spread(curves, steps, step) for step in sorted(set().union(*steps.values()))}
+    lines = [_series(one.name, steps[one.name], spreads, task.bounds) for one in task.learned]
     shown = [line for line in lines if len(line.x) > 1]
     if not shown:
         return None
     caption = (
         f"Mean {task.measure_text} over the seeds that ended ok, by updates of training, on the reported episodes; "
-        "bands: 95 % intervals."
+        "bands: 95 % intervals." + (UNCALIBRATED if any(line.uncertain for line in shown) else "")
     )
     axes = Axis("updates"), Axis(task.measure_text)
     return plot(f"learning-{task.name}", f"Learning: {task.title}", caption, shown, *axes)
 
 
-def _series(one: Contestant, curves: Sequence[Curve]) -> Series:
+def _shared(curves: Sequence[Curve]) -> list[int]:
     """Updates that not all seeds have are left out: a mean over others would jump."""
-    told = [curve for curve in curves if curve]
-    steps = sorted(set.intersection(*(set(curve) for curve in told))) if told else []
-    means = [estimate([curve[step] for curve in told]) for step in steps]
-    bounds: tuple[list[float] | None, list[float] | None] = (None, None)
-    if len(told) > 1:
-        bounds = ([one.mean if one.low is None else one.low for one in means],
-                  [one.mean if one.high is None else one.high for one in means])  # fmt: skip
-    return Series(one.name, steps, [one.mean for one in means], *bounds)
+    return sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
+
+
+def _spread(curves: Mapping[str, Mapping[int, Curve]], steps: Mapping[str, Sequence[int]], step: int) -> Spread:
+    """Of all contestants that were evaluated at an update."""
+    return Spread(
+        {
+            name: Sample({seed: own[seed][step] for seed in sorted(own)})
+            for name, own in curves.items()
+            if step in steps[name]
+        }
+    )
+
+
+def _series(name: str, steps: Sequence[int], spreads: Mapping[int, Spread], bounds: Bounds) -> Series:
+    means = [spreads[step].estimate(name, bounds) for step in steps]
+    low, high = ([math.nan if end is None else end for end in ends]
+                 for ends in ([one.low for one in means], [one.high for one in means]))  # fmt: skip
+    uncertain = any(one.low is not None and not one.calibrated for one in means)
+    return Series(name, steps, [one.mean for one in means], low, high, uncertain=uncertain)

@@ -81,7 +81,7 @@ def spec_for(space: spaces.Space[Any], made: list[Winding], masked: bool = False
         return {"return": episodes.returns()}
 
     return replace(
-        get_spec("umbrella"), id="winding-v0", make=make, horizon=HORIZON, score=score,
+        get_spec("umbrella"), id="winding-v0", make=make, horizon=HORIZON, score=score, success_metric="return",
         vector=lambda seeds: LoopedEpisodes(make, seeds),
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def evaluated(
     scores = rollout.evaluate(
         policy, spec_for(space, made, masked), split="eval", episodes=2, seed=5, target=Target(TARGET), decode="argmax"
     )
-    return [np.stack(env.taken) for env in made], scores
+    return [np.stack(env.taken) for env in made if env.taken], scores  # some are made for their spaces alone
 
 
 def played(space: spaces.Space[Any], masked: bool, decide: Callable[..., Any]) -> list[np.ndarray]:

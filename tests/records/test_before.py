@@ -83,17 +83,27 @@ def test_every_number_of_the_journals_is_read(results: Path) -> None:
 
 
 def test_the_report_says_what_it_said(results: Path) -> None:
-    found = {frozenset(run["run_id"] for run in row["runs"]): row for row in rows(results)}
-    assert found.keys() == {frozenset(before["runs"]) for before in EXPECTED["rows"]}
+    """But for failures: one without settings now counts where its name says, and all stand in the scores at the floor."""
+    found = {run["run_id"]: row for row in rows(results) for run in row["runs"]}
+    early = next(name for name in found if name.startswith("gru-umbrella-s1"))
     for before in EXPECTED["rows"]:
-        row = found[frozenset(before["runs"])]
-        assert {key: row[key] for key in ("measure", "n", "seeds", "failures", "unfinished")} == {
-            key: before[key] for key in ("measure", "n", "seeds", "failures", "unfinished")
-        }
+        row = found[before["runs"][0]]
+        joined = {run["run_id"] for run in row["runs"]}
+        if early in joined:
+            assert joined > set(before["runs"]) and (row["n"], row["failures"]) == (1, {"timeout": 1})
+            continue
+        assert joined == set(before["runs"])
+        for key in ("measure", "n", "seeds", "failures", "unfinished"):
+            assert row[key] == before[key]
+        failed = sum(row["failures"].values())
         for metric in ("score", "return", "parameters_total"):
-            assert (row["metrics"][metric] is None) == (before["metrics"][metric] is None)
-            if before["metrics"][metric] is not None:
-                assert row["metrics"][metric]["mean"] == pytest.approx(before["metrics"][metric]["mean"], rel=1e-12)
+            then, now = before["metrics"][metric], row["metrics"][metric]
+            if failed and metric != "parameters_total":
+                assert now["n"] == row["n"] + failed
+                assert then is None or now["mean"] <= then["mean"]
+            else:
+                assert (now is None) == (then is None)
+                assert then is None or now["mean"] == pytest.approx(then["mean"], rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["gpt", "s4d"])

@@ -131,11 +131,14 @@ def test_training_speed_stands_against_the_length_of_a_row(tmp_path: Path) -> No
     assert [figure.name for figure in section.figures] == ["throughput"]
 
 
-def test_the_headline_says_who_is_fastest_and_what_is_not_separated(tmp_path: Path) -> None:
+def test_the_headline_says_who_is_fastest_and_whose_interval_overlaps(tmp_path: Path) -> None:
     bench(tmp_path, "20260101t000000-quick", TIMES | {("lstm", "recurrent"): {1: 500.0, 201: 500.0, 1000: 160.0}})
     (sentence,) = newest_headline(newest(stored_in(tmp_path)))
-    assert "gpt KV cache (100 µs, 95 % interval 90 to 110, separated from all others) at t = 1" in sentence
-    assert "s4 recurrent (150 µs, 95 % interval 135 to 165, not separated from lstm recurrent) at t = 1,000" in sentence
+    assert "gpt KV cache (100 µs, 95 % interval 90 to 110, overlapping no other) at t = 1" in sentence
+    assert (
+        "s4 recurrent (150 µs, 95 % interval 135 to 165, which overlaps that of lstm recurrent) at t = 1,000"
+        in sentence
+    )
     assert (
         "gpt KV cache is overtaken by recurrent steps from t = 51 on (s4) and is not overtaken up to t = 201 by lstm"
         in sentence
