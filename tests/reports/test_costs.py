@@ -146,7 +146,7 @@ def test_the_headline_says_who_is_fastest_and_whose_interval_overlaps(tmp_path: 
     assert build(tmp_path, {}).report.headline == (sentence,)
 
 
-def test_what_was_measured_beside_other_work_is_marked_hollow_and_separated_from_nothing(tmp_path: Path) -> None:
+def test_what_was_measured_beside_other_work_is_marked_hollow_and_compared_with_nothing(tmp_path: Path) -> None:
     bench(
         tmp_path, "20260101t000000-quick", TIMES, shared={201: 3, 1: 2}
     )  # of ten rounds; a fifth of them moves no median
@@ -161,7 +161,7 @@ def test_what_was_measured_beside_other_work_is_marked_hollow_and_separated_from
     assert "from t = 51*" in captions["latency-context"]
     assert "Hollow" not in captions["memory-context"]
     (sentence,) = newest_headline(newest(stored_in(tmp_path)))
-    assert "gpt KV cache (100 µs, 95 % interval 90 to 110, separated from all others) at t = 1" in sentence
+    assert "gpt KV cache (100 µs, 95 % interval 90 to 110, overlapping no other) at t = 1" in sentence
     assert "from t = 51 on (s4), others had the core" in sentence
 
 
