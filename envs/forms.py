@@ -22,14 +22,14 @@ MASK = "action_mask"  # of an environment's infos
 
 def reset_result(result: Any) -> tuple[Any, Mapping[str, Any]]:
     """(observation, info) of a reset."""
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise EnvironmentFault(f"reset gave {_kind(result)}; expected the two values observation and info")
     return result[0], _info(result[1])
 
 
 def step_result(result: Any) -> tuple[Any, np.float32, bool, bool, Mapping[str, Any]]:
     """(observation, reward, terminated, truncated, info) of a step."""
-    if not isinstance(result, tuple) or len(result) != 5:
+    if not isinstance(result, (tuple, list)) or len(result) != 5:
         raise EnvironmentFault(
             f"step gave {_kind(result)}; expected the five values observation, reward, terminated, truncated and info"
         )

@@ -27,7 +27,7 @@ from dsbench.envs.checked import Checked, Vector
 from dsbench.envs.closing import close_quietly
 from dsbench.envs.data.contract import judged
 from dsbench.envs.data.generate import SEEDS
-from dsbench.envs.rolling import Scripted, roll
+from dsbench.envs.rolling import Scripted, roll, rows_together
 from dsbench.envs.scoring import joined, scores
 from dsbench.envs.spaces import Spaces, made
 from dsbench.envs.spec import Behaviour, EnvSpec
@@ -35,6 +35,7 @@ from dsbench.episodes import Episodes
 from dsbench.errors import EnvironmentFault, UsageError
 
 TRIED = (SEEDS - 1, 0)  # 0 is what an environment that asks `if seed:` takes for none
+MOST_TRIED, STEPS_TRIED = 16, 1_000  # seeds, and timesteps that as many of them take
 LONGEST = 10_000  # timesteps of an episode that is tried to its end and scored
 OWN_DRAWS = (
     "draw from self.np_random after super().reset(seed=seed), or from another generator that reset(seed=...) seeds, keep "
@@ -89,18 +90,27 @@ def try_out(spec: EnvSpec, recipe: str | None = None) -> None:
 
 
 def _check_repeats(spec: EnvSpec, part: _Part, warnings: dict[str, None]) -> list[Episodes]:
-    """Episodes of the same seeds are the same, again and beside each other; one of a single episode, one of both."""
-    alone = [_play(spec, part, [seed], place) for place, seed in enumerate(TRIED)]
-    again = [_play(spec, part, [seed], place) for place, seed in enumerate(TRIED)]
-    beside = _play(spec, part, TRIED, 0, lambda text: warnings.setdefault(text))
+    """Episodes of the same seeds are the same, again and alone; one of a single episode, one of all together."""
+    tried = seeds_tried(spec)
+    beside = _play(spec, part, tried, 0, len(tried), lambda text: warnings.setdefault(text))
+    again = _play(spec, part, tried, 0, len(tried))
+    alone = [_play(spec, part, [seed], place, len(tried)) for place, seed in enumerate(TRIED)]
     who = f"env {spec.id}, {part.name}"
+    for place, seed in enumerate(tried):
+        _check_equal(
+            beside.select([place]), again.select([place]), f"{who}: two episodes of seed {seed} differ", OWN_DRAWS
+        )
     for place, seed in enumerate(TRIED):
-        _check_equal(alone[place], again[place], f"{who}: two episodes of seed {seed} differ", OWN_DRAWS)
         _check_equal(
             alone[place], beside.select([place]), f"{who}: an episode of seed {seed} differs when another is played beside it",
             "every environment must have a state of its own and show no other's",
         )  # fmt: skip
     return [alone[0], beside]
+
+
+def seeds_tried(spec: EnvSpec) -> tuple[int, ...]:
+    """`TRIED`, and more of short episodes: what an unseeded one draws may be a single coin."""
+    return *TRIED, *range(1, min(MOST_TRIED, STEPS_TRIED // spec.horizon, rows_together(spec)) - 1)
 
 
 def _check_settings(spec: EnvSpec) -> None:
@@ -137,6 +147,10 @@ def _check_making(spec: EnvSpec) -> None:
             raise UsageError(
                 f"env {spec.id} made environments of different spaces, {first} and {second}; they must be the same"
             )
+        if spec.spaces != first:
+            raise UsageError(
+                f"env {spec.id} states {spec.spaces} and makes environments of {first}; they must be the same"
+            )
         limit = getattr(getattr(one, "spec", None), "max_episode_steps", None)
     finally:
         close_quietly(one)
@@ -153,13 +167,14 @@ def _play(
     part: _Part,
     env_seeds: Sequence[int],
     place: int,
+    places: int,
     on_warning: Callable[[str], object] = lambda text: None,
 ) -> Episodes:
-    """Episodes of these seeds; the draws of who acts are those of the rows from `place` on."""
+    """Episodes of these seeds; the draws of who acts are those of the rows from `place` on, of so many places."""
     rows = len(env_seeds)
     generator = seeds.stream(0, "trial", spec.id)
-    episode_draw = generator.random(len(TRIED))[place : place + rows]
-    player = Scripted(part.behaviour, generator, episode_draw, len(TRIED), spec.draws_per_timestep, place)
+    episode_draw = generator.random(places)[place : place + rows]
+    player = Scripted(part.behaviour, generator, episode_draw, places, spec.draws_per_timestep, place)
     who = f"env {spec.id}, {part.name}"
     with Checked(spec, part.vector, list(env_seeds), who) as env:
         recorded = roll(spec, env, player, lambda: None)

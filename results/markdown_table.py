@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from dsbench.config.controls import CONTROLS, stands_for
-from dsbench.reports.statistics import estimate
+from dsbench.reports.groups import LEARNED
+from dsbench.reports.outcomes import (
+    NORMALISED,
+    RETURN,
+    UNBOUNDED,
+    Outcome,
+    bounds_of,
+    error_of,
+    floor_of,
+    measure_among,
+    sample_of,
+)
+from dsbench.reports.spread import Spread
 
+K = TypeVar("K", bound=Hashable)
 ROOT = Path(__file__).parents[1]
 END = "<!-- end of table -->"
 MISSING = "–"
@@ -23,23 +38,54 @@ def head(*names: str) -> list[str]:
     return [line(names), "|" + "---|" * len(names)]
 
 
-def spread(runs: pd.DataFrame, column: str, digits: Callable[[float], int], factor: float = 1.0) -> str:
-    """``mean ± half-width`` of the 95 % interval over the finished seeds; runs without a result are counted beside it.
+def scored(
+    cells: Mapping[K, pd.DataFrame], column: str, digits: Callable[[float], int], factor: float = 1.0
+) -> dict[K, str]:
+    """Who was compared on one task -> the mean over seeds with its 95 % interval, as every report has it.
+
+    Learned contestants are judged by the spread of all of them, failed runs count as reports say and are told beside it.
 
     Args:
-        runs: those of one cell.
-        column: of the table of runs, such as ``result.return_mean``.
+        cells: the runs of each.
+        column: of the final row, such as ``return_mean``.
         digits: after the point, by the mean.
         factor: of all values: 100 for shares in %.
     """
-    if runs.empty or column not in runs:
-        return MISSING
-    values = [factor * value for value in runs.loc[runs["status"] == "ok", column].astype(float).dropna()]
-    without = f" ({len(runs) - len(values)} without a result)" if len(values) < len(runs) else ""
-    if not values:
-        return without.strip()
-    one = estimate(values)
-    return one.text(f",.{digits(one.mean)}f") + without
+    outcomes = {who: [_outcome(row) for row in runs.to_dict(orient="records")] for who, runs in cells.items()}
+    known = [one for own in outcomes.values() for one in own]
+    measure = measure_among(known)
+    floor = floor_of(known, column) if column in (measure, RETURN, NORMALISED) else None
+    bounds = bounds_of(known) if column == measure else UNBOUNDED
+    samples = {
+        who: sample
+        for who, own in outcomes.items()
+        if (sample := sample_of(own, column, error_of(column, measure), floor)) is not None
+    }
+    scripted = [who for who in samples if outcomes[who][0].policy != LEARNED]
+    groups = [[who for who in samples if who not in scripted], *([who] for who in scripted)]
+    texts = dict.fromkeys(cells, MISSING)
+    for group in groups:
+        judged = Spread({str(who): samples[who] for who in group})
+        for who in group:
+            one = judged.estimate(str(who), bounds).scaled(factor)
+            texts[who] = one.text(f",.{digits(one.mean)}f") + _not_ok(outcomes[who])
+    return texts
+
+
+def _outcome(row: Mapping[Hashable, Any]) -> Outcome:
+    """A row of the table of runs as the rules for scores want it."""
+    result = {
+        str(name).removeprefix("result."): value
+        for name, value in row.items()
+        if str(name).startswith("result.") and not pd.isna(value)
+    }
+    policy = row.get("policy")
+    return Outcome(int(row["seed"]), str(row["status"]), LEARNED if pd.isna(policy) else str(policy), result)
+
+
+def _not_ok(outcomes: Sequence[Outcome]) -> str:
+    odd = Counter(one.status for one in outcomes if one.status != "ok")
+    return f" ({', '.join(f'{count} {status}' for status, count in sorted(odd.items()))})" if odd else ""
 
 
 def of_actor(runs: pd.DataFrame, actor: str) -> pd.Series[bool]:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from markdown_table import MISSING, ROOT, head, line, of_actor, spread, write_blocks
+from markdown_table import MISSING, ROOT, head, line, of_actor, scored, write_blocks
 
 from dsbench.errors import UsageError
 from dsbench.records.tables import runs_table
@@ -28,9 +28,9 @@ RECIPES = ("medium", "medium-replay")
 ACTORS = ("mlp", "copier", "window", "bc", "gpt", "s4d", "mamba", "lstm")
 SEEDS = tuple(range(5))
 MEASURES = {  # heading -> (column, digits after the point)
-    "normalised, last ↑": ("result.score_normalised", 1),
-    "normalised, best ↑": ("result.score_normalised_best", 1),
-    "return, last ↑": ("result.return_mean", 0),
+    "normalised, last ↑": ("score_normalised", 1),
+    "normalised, best ↑": ("score_normalised_best", 1),
+    "return, last ↑": ("return_mean", 0),
 }
 COSTS = {  # of these the least over the seeds is shown: other work on the machine can only add to them
     "training s, least ↓": ("result.train_seconds", TRAINING),
@@ -59,11 +59,12 @@ def ours(records: Path = RECORDS) -> str:
 def measured(runs: pd.DataFrame) -> str:
     """One row a backbone or control on a recipe of an environment."""
     lines = head("environment", "data", "policy", *MEASURES, *COSTS)
-    for env, recipe, actor in _cells():
-        own = _of_cell(runs, env, recipe, actor)
-        if not own.empty:
-            numbers = [spread(own, column, lambda mean, n=digits: n) for column, digits in MEASURES.values()]
-            lines.append(line([env, recipe, actor, *numbers, *(_least(own, *cost) for cost in COSTS.values())]))
+    for env, recipe in dict.fromkeys((env, recipe) for env, recipe, _ in _cells()):
+        cells = {actor: own for actor in ACTORS if not (own := _of_cell(runs, env, recipe, actor)).empty}
+        columns = [scored(cells, column, lambda mean, n=digits: n) for column, digits in MEASURES.values()]
+        for actor, own in cells.items():
+            costs = [_least(own, *cost) for cost in COSTS.values()]
+            lines.append(line([env, recipe, actor, *(texts[actor] for texts in columns), *costs]))
     return "\n".join(lines)
 
 
@@ -132,7 +133,7 @@ def _note(runs: pd.DataFrame) -> str:
     physics = sorted(set(runs.reindex(columns=["result.simulator"])["result.simulator"].dropna()))
     return (
         f"Marked as in every report: {LEGEND} "
-        "Means over seeds ± half of the 95 % interval. Last: the weights at the end; best: those best on the selection "
+        "Means over seeds with their 95 % intervals. Last: the weights at the end; best: those best on the selection "
         "episodes, scored on others. Normalised: 0 and 100 are D4RL's constants. Training and decisions shared two cores with "
         "other work, so that even the least of the seeds says little: what they cost is measured by `make bench`. "
         f"Simulator: {'; '.join(physics) or 'not recorded'}."

@@ -9,74 +9,70 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from markdown_table import called
+from markdown_table import ROOT, called, head, line, scored, write_blocks
 
 from dsbench.records.tables import runs_table
-from dsbench.reports.statistics import estimate
 
-ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- table: python results/reference_table.py -->", "<!-- end of table -->"
+BEGIN = "<!-- table: python results/reference_table.py -->"
 ORDER = (
     "gpt", "s4", "s4d", "s5", "mamba", "mamba2", "lstm", "gru", "rnn", "mingru", "linear-attention", "mlp", "copier", "window",
 )  # fmt: skip
+SHARE = "first_action_accuracy"
 
 
 def table(results: Path = ROOT / "results" / "reference") -> str:
-    """Markdown: one row a backbone, means over seeds with half of the 95 % interval."""
+    """Markdown: one row a backbone or control, means over seeds with their 95 % intervals."""
     runs = runs_table(results)
-    long_chain, permuted, cloned = (
-        runs[column].eq(value).fillna(False).astype(bool)
-        for column, value in [("env.chain_length", 20), ("data.permute_returns", True), ("wrapper.condition", "none")]
-    )
-    kinds = {
-        "main": ~long_chain & ~permuted & ~cloned,
-        "permuted": permuted,
-        "cloned": cloned,
-        "long": long_chain,
-    }
-    lines = [
-        "| backbone | at the target ↑ | at the opposite ↓ | chain of 20: target ↑ / opposite ↓ | returns permuted → 0.5 "
-        "| cloning → 0.5 | parameters | state (bytes) |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name in ORDER:
-        own = {kind: runs[chosen & called(runs, name)] for kind, chosen in kinds.items()}
-        main = own["main"]
-        if main.empty:
+    kinds = {kind: _by_name(part) for kind, part in _parts(runs).items()}
+    columns = {kind: _texts(cells, SHARE) for kind, cells in kinds.items()}
+    opposite = {kind: _texts(kinds[kind], f"{SHARE}_opposite") for kind in ("main", "long")}
+    lines = head(
+        "backbone", "at the target ↑", "at the opposite ↓", "chain of 20: target ↑ / opposite ↓", "returns permuted → 0.5",
+        "cloning → 0.5", "parameters", "state (bytes)",
+    )  # fmt: skip
+    for name, own in kinds["main"].items():
+        if own.empty:
             continue
-        cells = [
-            name,
-            spread(main, "first_action_accuracy"),
-            spread(main, "first_action_accuracy_opposite"),
-            f"{spread(own['long'], 'first_action_accuracy')} / {spread(own['long'], 'first_action_accuracy_opposite')}",
-            spread(own["permuted"], "first_action_accuracy"),
-            spread(own["cloned"], "first_action_accuracy"),
-            f"{main['result.parameters_total'].iloc[0]:,.0f}",
-            f"{main['result.state_bytes'].iloc[0]:,.0f}",
+        size, state = (own[f"result.{column}"].iloc[0] for column in ("parameters_total", "state_bytes"))
+        both = f"{columns['long'][name]} / {opposite['long'][name]}"
+        scores = [
+            columns["main"][name],
+            opposite["main"][name],
+            both,
+            columns["permuted"][name],
+            columns["cloned"][name],
         ]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(line([name, *scores, f"{size:,.0f}", f"{state:,.0f}"]))
     return "\n".join(lines)
 
 
-def spread(runs: pd.DataFrame, metric: str) -> str:
-    """``mean ± half-width`` over the finished seeds; what failed or is not done is counted beside it."""
-    if runs.empty:
-        return "–"
-    missing = int((runs["status"] != "ok").sum())
-    without = f" ({missing} without a result)" if missing else ""
-    values = runs.loc[runs["status"] == "ok", f"result.{metric}"].astype(float).tolist()
-    return (estimate(values).text(".3f") + without) if values else without.strip()
+def _parts(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The four settings of the table; each is a task of its own."""
+    long, permuted, cloned = (
+        runs[column].eq(value).fillna(False).astype(bool)
+        for column, value in [("env.chain_length", 20), ("data.permute_returns", True), ("wrapper.condition", "none")]
+    )
+    return {
+        "main": runs[~long & ~permuted & ~cloned],
+        "permuted": runs[permuted],
+        "cloned": runs[cloned],
+        "long": runs[long],
+    }
+
+
+def _by_name(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {name: runs[called(runs, name)] for name in ORDER}
+
+
+def _texts(cells: dict[str, pd.DataFrame], column: str) -> dict[str, str]:
+    return scored(cells, column, lambda mean: 3)
 
 
 def main() -> None:
-    text = table()
-    if "--write" not in sys.argv:
-        print(text)
-        return
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    if "--write" in sys.argv:
+        write_blocks({BEGIN: table()})
+    else:
+        print(table())
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ They go into README.md and into results/reference/studies.md.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from markdown_table import ROOT, head, line, of_actor, spread, write_blocks
+from markdown_table import ROOT, head, line, of_actor, scored, write_blocks
 from memory_flags import flagged, measure, misses
 
 from dsbench.envs import get_spec
@@ -20,6 +21,7 @@ RECORDS = ROOT / "results" / "reference" / "studies"
 MEMORY = (  # whose label rests on these runs
     "memory-len", "memory-size", "repeat-first", "repeat-previous", "cartpole-position", "cartpole-noisy", "key-to-apples",
 )  # fmt: skip
+MEMORY_ACTORS = ("lstm", "mlp", "copier")
 GRAPH_ACTORS = ("gpt", "lstm", "mlp")
 RECIPES = ("random", "medium", "expert", "mixed", "replay")
 PUBLISHED = {1_000: ("71.8", "1.4", "69.9"), 10_000: ("94.6", "1.6", "95.1")}  # Chen et al. 2021, table 5: DT, BC, %BC
@@ -33,9 +35,9 @@ def memory(runs: pd.DataFrame) -> str:
         spec, own = get_spec(env), runs[runs["env"].eq(env)]
         label = "yes" if spec.needs_memory else "no"
         scale = [f"{value:.4g}" for value in (spec.best, spec.foot) if value is not None]
-        for actor in ("lstm", "mlp", "copier"):
-            of_actor_ = own[of_actor(own, actor)]
-            scores = [_mean(of_actor_[of_actor_["data.recipe"].eq(recipe)], measure(spec)) for recipe in RECIPES]
+        columns = [_scored(own[own["data.recipe"].eq(recipe)], MEMORY_ACTORS, measure(spec)) for recipe in RECIPES]
+        for actor in MEMORY_ACTORS:
+            scores = [texts[actor] for texts in columns]
             lines.append(line([env, label, measure(spec).replace("_", " "), *scale, actor, *scores]))
     wrong = [f"- {miss}" for miss in misses(runs.to_dict(orient="records"), flagged())]
     return "\n".join([*lines, "", "Labels that do not hold:", "", *wrong] if wrong else lines)
@@ -59,11 +61,12 @@ def key_to_door(runs: pd.DataFrame) -> str:
     for walks, published in PUBLISHED.items():
         of_size = own[own["data.episodes"].eq(walks)]
         asked = of_size[of_size["wrapper.condition"].eq("return")]
-        kinds = [(asked, "gpt"), (asked, "lstm"), (of_size[of_size["wrapper.condition"].eq("none")], "lstm")]
-        sampled = [_percent(part[part["backbone"].eq(name)], "result.success") for part, name in kinds]
-        argmax = [_percent(part[part["backbone"].eq(name)], "result.success_argmax") for part, name in kinds[:2]]
-        clone = _percent(asked.drop_duplicates("result.data_sha256"), "result.yardstick_tabular_clone")
-        lines.append(line([f"{walks:,}", str(asked["seed"].nunique()), *sampled, clone, *argmax, *published]))
+        kinds = {name: asked[asked["backbone"].eq(name)] for name in ("gpt", "lstm")}
+        kinds["cloning"] = of_size[of_size["wrapper.condition"].eq("none")]
+        sampled, argmax = (list(_per_cent(kinds, column).values()) for column in ("success", "success_argmax"))
+        clone = _per_cent({"": asked.drop_duplicates("result.data_sha256")}, "yardstick_tabular_clone")[""]
+        seeds = str(asked["seed"].nunique())
+        lines.append(line([f"{walks:,}", seeds, *sampled, clone, *argmax[:2], *published]))
     return "\n".join(lines)
 
 
@@ -71,10 +74,12 @@ def probe(runs: pd.DataFrame) -> str:
     """Who knows in front of the door whether it will open? AUC and log-loss in nats, held-out episodes."""
     own = runs[runs["train.objective"].eq("probe")]
     lines = head("backbone", "AUC ↑", "log-loss ↓")
-    for name, part in own.groupby("backbone", sort=False):
-        lines.append(line([str(name), *(_spread(part, f"result.probe_{key}") for key in ("auc", "log_loss"))]))
+    parts = {str(name): part for name, part in own.groupby("backbone", sort=False)}
+    columns = [scored(parts, f"probe_{key}", _digits) for key in ("auc", "log_loss")]
+    lines += [line([name, *(texts[name] for texts in columns)]) for name in parts]
+    once = own.drop_duplicates("seed")  # they know the episodes, which are the same for all
     for what, key in (("who knows of the key (Bayes)", "bayes"), ("who knows the base rate alone", "base_rate")):
-        lines.append(line([what, *(_spread(own, f"result.{key}_{kind}") for kind in ("auc", "log_loss"))]))
+        lines.append(line([what, *(scored({"": once}, f"{key}_{kind}", _digits)[""] for kind in ("auc", "log_loss"))]))
     return "\n".join(lines)
 
 
@@ -84,8 +89,10 @@ def graphs(runs: pd.DataFrame) -> str:
     own = own.reindex(columns=own.columns.union(["env.graph_seed", "env.split"]))  # a default is not recorded
     lines = head("graph", "split", *GRAPH_ACTORS, "table, suffixes count", "table, whole walks")
     for (graph, split), part in own.groupby(["env.graph_seed", "env.split"], dropna=False, sort=True):
-        found = [_mean(part[of_actor(part, name)], "optimal") for name in GRAPH_ACTORS]
-        bounds = [_spread(part.head(1), f"result.yardstick_{name}") for name in ("hindsight_bound", "whole_walk_bound")]
+        found = list(_scored(part, GRAPH_ACTORS, "optimal").values())
+        once = part.drop_duplicates("result.data_sha256")
+        kinds = ("hindsight_bound", "whole_walk_bound")
+        bounds = [scored({"": once}, f"yardstick_{name}", _digits)[""] for name in kinds]
         split = get_spec("graph-walk").options["split"] if pd.isna(split) else split
         lines.append(line([f"{0 if pd.isna(graph) else graph}", split, *found, *bounds]))
     return "\n".join(lines)
@@ -98,16 +105,17 @@ def begin(name: str) -> str:
     return f"<!-- table: python results/studies_table.py ({name}) -->"
 
 
-def _mean(runs: pd.DataFrame, metric: str) -> str:
-    return _spread(runs, f"result.{metric}")
+def _scored(runs: pd.DataFrame, actors: Sequence[str], column: str) -> dict[str, str]:
+    """Actor -> its score, of runs of one task."""
+    return scored({actor: runs[of_actor(runs, actor)] for actor in actors}, column, _digits)
 
 
-def _spread(runs: pd.DataFrame, column: str) -> str:
-    return spread(runs, column, lambda mean: 1 if abs(mean) >= 10 else 3)
+def _digits(mean: float) -> int:
+    return 1 if abs(mean) >= 10 else 3
 
 
-def _percent(runs: pd.DataFrame, column: str) -> str:
-    return spread(runs, column, lambda mean: 1, 100.0)
+def _per_cent(cells: Mapping[str, pd.DataFrame], column: str) -> dict[str, str]:
+    return scored(cells, column, lambda mean: 1, 100.0)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from markdown_table import ROOT, head, line, of_actor, spread, write_blocks
+from markdown_table import ROOT, head, line, of_actor, scored, write_blocks
 
 from dsbench.envs import ENVS, get_spec
 from dsbench.records.tables import runs_table
@@ -40,7 +40,7 @@ def _short(value: float) -> str:
 
 
 def results(records: Path = RECORDS) -> str:
-    """Markdown: one row a task, the measure that counts there, means over seeds with half of the 95 % interval."""
+    """Markdown: one row a task, the measure that counts there, means over seeds with their 95 % intervals."""
     return _scores(records, COLUMNS)
 
 
@@ -68,7 +68,8 @@ def _scores(records: Path, columns: Sequence[str], with_yardsticks: bool = False
         metric = "return_mean" if (metric := get_spec(env).success_metric) == "return" else metric
         column = metric + (f"_{_other_decode(own)}" if other else "")
         cells = [env, metric.replace("_", " ")]
-        cells += [spread(own[of_actor(own, actor)], f"result.{column}", _digits) for actor in columns]
+        texts = scored({actor: own[of_actor(own, actor)] for actor in columns}, column, _digits)
+        cells += [texts[actor] for actor in columns]
         lines.append(line([*cells, *([yardsticks(own)] if with_yardsticks else [])]))
     return "\n".join(lines)
 

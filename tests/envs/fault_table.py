@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from dsbench.envs.behaviour import uniform, uniform_torques
+from dsbench.envs.spaces import Spaces
 from dsbench.envs.vector import LoopedEpisodes
 from tests.envs import faulty as bad
 from tests.envs.faulty import (
@@ -37,7 +38,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "objects that share a state": Fault("when another is played beside it", bad.SharedPlace),
     "the global generator": Fault("when another is played beside it", bad.GlobalDraws),
-    "not reset by its seed": Fault("two episodes of seed 2147483647 differ", bad.Unseeded),
+    "not reset by its seed": Fault("two episodes of seed [0-9]+ differ", bad.Unseeded),
+    "a coin that no seed decides": Fault("two episodes of seed [0-9]+ differ", bad.Coin),
     "seed 0 taken for none": Fault("two episodes of seed 0 differ", bad.ZeroIsNone),
     "another one whenever made": Fault("two episodes of seed 2147483647 differ", bad.Numbered),
     "small seeds only": Fault("takes the seed 1 and not 2147483647", bad.SmallSeeds),
@@ -58,6 +60,7 @@ FAULTS: dict[str, Fault] = {
     "an empty box": Fault("holds no number", like(observation_space=gym.spaces.Box(0, 1, (0,), np.float32))),
     "other spaces by seed": Fault("spaces must be the same", bad.Growing),
     "other spaces half-way": Fault("spaces must be the same", bad.Draining),
+    "other spaces than stated": Fault("states Spaces", changes={"stated_spaces": Spaces(PLACES, PLACES)}),
     "other spaces each time": Fault("different spaces", bad.Alternating),
     # observations
     "outside its Discrete space": Fault(
@@ -129,17 +132,17 @@ FAULTS: dict[str, Fault] = {
     ),
     # twins
     "a twin of too few rows": Fault(
-        r"observations have shape \(1, 2\); expected \(2, 2\)", changes={"vector": lambda s: LoopedEpisodes(bad.Ring, s[:1])}
+        r"observations have shape \(1, 2\); expected \(16, 2\)", changes={"vector": lambda s: LoopedEpisodes(bad.Ring, s[:1])}
     ),
     "a twin that gives three": Fault("four values", changes={"vector": bad.twin(lambda given: given[:3])}),
     "a twin of other flags": Fault(
-        r"truncated are \[2\]; expected truth", changes={"vector": bad.twin(lambda g: (*g[:3], np.full(len(g[3]), 2)))}
+        r"truncated are \[2, 2, 2, 2\]; expected truth", changes={"vector": bad.twin(lambda g: (*g[:3], np.full(len(g[3]), 2)))}
     ),
     "a twin of no flags": Fault(
         "terminated are object of shape", changes={"vector": bad.twin(lambda g: (*g[:2], None, g[3]))}
     ),
     "a twin of columns": Fault(
-        r"rewards are float32 of shape \(1, 1\)", changes={"vector": bad.twin(lambda g: (g[0], g[1][:, None], *g[2:]))}
+        r"rewards are float32 of shape \(16, 1\)", changes={"vector": bad.twin(lambda g: (g[0], g[1][:, None], *g[2:]))}
     ),
     "a twin that pays too much": Fault(
         "a reward that is not finite at timestep 0", changes={"vector": bad.twin(lambda g: (g[0], g[1] + 1e39, *g[2:]))}

@@ -151,6 +151,19 @@ class GlobalDraws(Ring):
         return self.seen(), self.pay(), False, self.t == LENGTH, {}
 
 
+class Coin(Ring):
+    """The only thing that is drawn is one coin an episode, and the seed does not decide it."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=None)
+        self.place = int(self.np_random.integers(2))
+        return self.seen(), {}
+
+    def step(self, action: Any) -> Any:
+        self.t += 1
+        return self.seen(), 0.0, False, self.t == LENGTH, {}
+
+
 class Unseeded(Ring):
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         return super().reset(seed=None)
@@ -259,9 +272,13 @@ def fixed(value: Any) -> Callable[..., np.ndarray]:
     return lambda env, timestep, draws, episode_draw: np.full(len(draws), value)
 
 
+_CALLS = [0]
+
+
 def drawing(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
-    """A behaviour with randomness of its own."""
-    return np.random.randint(ACTIONS, size=len(draws))
+    """A behaviour that acts otherwise each time that it is asked, whatever it is handed."""
+    _CALLS[0] += 1
+    return np.full(len(draws), _CALLS[0] // LENGTH % ACTIONS)
 
 
 class Torque(Ring):

@@ -110,7 +110,7 @@ class PlainFlags(Ring):
 
     def step(self, action: Any) -> Any:
         seen, reward, terminated, truncated, info = super().step(action)
-        return seen, np.array(reward, np.float16), np.bool_(terminated), int(truncated), info
+        return [seen, np.array(reward, np.float16), np.bool_(terminated), int(truncated), info]
 
 
 @pytest.mark.parametrize("make", [Reused, OneBuffer, View, Doubles, Integers, Lists, PlainFlags])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dsbench.envs.spec import Recipe
-from dsbench.envs.trial import check_env
+from dsbench.envs.trial import check_env, seeds_tried
 from dsbench.errors import UsageError
 from tests.envs.fault_table import FAULTS
 from tests.envs.faulty import drawing, spec_of
@@ -35,3 +35,9 @@ def test_the_recipe_of_a_run_is_tried_too() -> None:
     with pytest.raises(UsageError, match="recipe 'drawing': two episodes of seed .* differ .actions at timestep"):
         check_env(spec, "drawing")
     assert check_env(spec, "d4rl:file") == ()
+
+
+@pytest.mark.parametrize(("horizon", "rows", "seeds"), [(6, None, 16), (100, None, 10), (1_000, None, 2), (6, 4, 4)])
+def test_short_episodes_are_tried_with_more_seeds(horizon: int, rows: int | None, seeds: int) -> None:
+    tried = seeds_tried(spec_of(horizon=horizon, most_rows=rows))
+    assert len(set(tried)) == len(tried) == seeds

@@ -75,6 +75,7 @@ def _control(name: str) -> dict[str, str]:
 
 def make(results: Path, replications: Sequence[int]) -> None:
     """The runs of these replications, below `results`; those that are there stay."""
+    results.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         inline = Inline(results, patch)
         for number in replications:

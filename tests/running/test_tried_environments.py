@@ -43,7 +43,7 @@ def test_a_sound_one_runs() -> None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("unseeded", "steps-v0: two episodes of seed 2147483647 differ"),
+        ("unseeded", "steps-v0, tried at random: two episodes of seed [0-9]+ differ"),
         ("one object", "steps-v0 made the same environment twice"),
         ("old step", "step gave a tuple of 4"),
         ("outside", r"steps-v0 returned observations outside Discrete\(2\), such as \[2\], when reset"),
@@ -75,5 +75,5 @@ def test_the_command_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> 
     settings = [part for one in (*TINY, "env.fault=unseeded") for part in ("--set", one)]
     assert main(["run", "--backbone", "mlp", "--env", OWN, "--preset", "smoke", *settings]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
-    assert "two episodes of seed 2147483647 differ" in line
+    assert "two episodes of seed" in line
     assert not RESULTS.exists()
