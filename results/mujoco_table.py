@@ -47,13 +47,14 @@ def block(records: Path = RECORDS) -> str:
     Raises:
         UsageError: there are no runs.
     """
-    return "\n\n".join([ours(records), "Published, not measured here:", papers(runs_table(records))])
+    runs = runs_table(records)
+    return "\n\n".join([measured(runs), _note(runs), missing(runs), "Published, not measured here:", papers(runs)])
 
 
 def ours(records: Path = RECORDS) -> str:
-    """What was measured, and what is missing. Raises as `block`."""
+    """What was measured, and how much is missing. Raises as `block`."""
     runs = runs_table(records)
-    return "\n\n".join([measured(runs), _note(runs), missing(runs)])
+    return "\n\n".join([measured(runs), _note(runs), missing(runs).partition(":")[0].rstrip(".") + "."])
 
 
 def measured(runs: pd.DataFrame) -> str:
@@ -79,7 +80,10 @@ def missing(runs: pd.DataFrame) -> str:
             for seed in SEEDS
             if status.get(seed) != "ok"
         ]
-    return "\n".join(["Missing:", "", *listed]) if listed else f"No run is missing of {len(_cells()) * len(SEEDS)}."
+    every = len(_cells()) * len(SEEDS)
+    return (
+        "\n".join([f"Missing, {len(listed)} of {every}:", "", *listed]) if listed else f"No run is missing of {every}."
+    )
 
 
 def papers(runs: pd.DataFrame) -> str:
