@@ -83,10 +83,9 @@ def check_env(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def try_out(spec: EnvSpec, recipe: str | None = None) -> None:
-    """`check_env` before a run, of all but dsbench's own tasks, whose tests hold them to more."""
-    if not ENVS.is_own(spec.origin.reference):
-        check_env(spec, recipe)
+def try_out(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
+    """`check_env` before a run, of all but dsbench's own tasks, whose tests hold them to more; its warnings."""
+    return () if ENVS.is_own(spec.origin.reference) else check_env(spec, recipe)
 
 
 def _check_repeats(spec: EnvSpec, part: _Part, warnings: dict[str, None]) -> list[Episodes]:

@@ -29,6 +29,7 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
         *(_answers(row) if "probe_auc" in row else _scores(row)),
         *([("physics", str(row["physics_note"]))] if row.get("physics_note") else ()),
         *([("scaling", str(row["scaling_note"]))] if row.get("scaling_note") else ()),
+        *([("tried", str(row["env_note"]))] if row.get("env_note") else ()),
         *(_costs(row) if "parameters_total" in row else ()),
         ("folder", str(folder)),
     ]

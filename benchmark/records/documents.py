@@ -28,7 +28,7 @@ LARGEST = 1e100  # of a measured number: sums of squares of larger ones are none
 TEXTS = frozenset(
     {
         "run_id", "backbone", "env", "status", "reason", "decode", "success_metric", "acting", "data_sha256",
-        "implementation", "target_rule", "references", "simulator", "question", "physics_note", "scaling_note",
+        "implementation", "target_rule", "references", "simulator", "question", "physics_note", "scaling_note", "env_note",
         "source", "varied", "decision_implementation", "device",
     }
 )  # fmt: skip

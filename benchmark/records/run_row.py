@@ -16,6 +16,12 @@ from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.config_text import flat, parse_config, without_seed
 from dsbench.records.run_records import CONFIG, FINAL, RunRecords
 
+# Sentences of a final row that say what to keep in mind with its score -> what they begin with.
+NOTES = {
+    "physics_note": "Learned from data of other physics",
+    "scaling_note": "Scaling",
+    "env_note": "The environment as tried",
+}
 UNREADABLE = "unreadable"  # the status of a run whose files cannot be read
 COLUMNS = (
     "run_id",

@@ -51,7 +51,7 @@ class Experiment:
         self.device = pick_device(config.device)
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
-        try_out(self.spec, config.data.recipe)
+        self.env_notes = try_out(self.spec, config.data.recipe)
         self.policy_spec = describe(config, self.spec)
         with seeded(self.device, seed_of(config, "init", self.spec.task)):
             self.model: DecisionSequence = build_policy(self.policy_spec)
@@ -232,6 +232,7 @@ class Experiment:
             **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
             "scaling_note": "; ".join(self.scaling_notes) or None,
+            "env_note": "; ".join(self.env_notes) or None,
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,

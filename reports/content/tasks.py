@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsbench.records.run_row import NOTES
 from dsbench.reports.claims import Claims
 from dsbench.reports.columns import COLUMNS, Column, estimate_of
 from dsbench.reports.content.cells import behind, behind_heading, form_of, measured, solving, whole, words
@@ -140,7 +141,7 @@ def _notes(task: Task, claims: Claims) -> list[str]:
             f"Failures count: seeds that failed ({', '.join(failed)}) stand in {task.measure_text} at the floor of the task, "
             f"{standing}; costs are of the seeds that ended ok."
         )
-    physics = sorted(
-        {str(run.result["physics_note"]) for one in task.learned for run in one.ok if "physics_note" in run.result}
-    )
-    return [note for note in [*notes, *(f"Learned from data of other physics: {note}." for note in physics)] if note]
+    for column, begin in NOTES.items():
+        told = {str(run.result[column]) for one in task.learned for run in one.ok if run.result.get(column)}
+        notes += [f"{begin}: {note}." for note in sorted(told)]
+    return [note for note in notes if note]

@@ -24,6 +24,8 @@ class Steps(gym.Env[Any, int]):
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
+        if fault == "beyond":  # numbers may leave the bounds of their space, which is worth a word
+            self.observation_space = gym.spaces.Box(0, 0.5, (1,), np.float32)  # type: ignore[assignment]
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=None if self.fault == "unseeded" else seed)
@@ -36,8 +38,10 @@ class Steps(gym.Env[Any, int]):
         result = (self._see(), float(pays), False, self.t == LENGTH, {})
         return (*result[:3], result[4]) if self.fault == "old step" else result
 
-    def _see(self) -> int:
+    def _see(self) -> Any:
         self.seen = int(self.np_random.integers(2))
+        if self.fault == "beyond":
+            return np.array([self.seen], np.float32)
         return 2 if self.fault == "outside" or (self.fault == "outside later" and self.late) else self.seen
 
 

@@ -70,6 +70,13 @@ def test_a_fault_that_shows_later_ends_the_run_as_failed(fault: str, says: str) 
     assert says in row["reason"]
 
 
+def test_what_is_odd_and_no_fault_is_said_on_the_row() -> None:
+    code, row = run("beyond")
+    assert code == 0 and row is not None
+    assert "outside the bounds of the space" in row["env_note"]
+    assert run("none")[1]["env_note"] is None  # type: ignore[index]
+
+
 @pytest.mark.slow
 def test_the_command_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     settings = [part for one in (*TINY, "env.fault=unseeded") for part in ("--set", one)]
