@@ -17,6 +17,7 @@ from dsbench.errors import UnknownName
 CLONING_BACKBONE = "lstm"
 CLONING = {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}}
 CLONED = "wrapper.condition"  # the setting that tells a cloning control from its backbone
+MEMORYLESS = ("mlp", "framestack")
 COPIED = "wrapper.previous_action"  # that which tells the copier from `mlp`
 
 
@@ -43,6 +44,11 @@ class Control:
                 {f"{part}.{name}": own for name, own in value.items()} if isinstance(value, Mapping) else {part: value}
             )
         return flat
+
+    @property
+    def says(self) -> frozenset[str]:
+        """The columns that its name tells: of a memoryless control also whether it sees its previous action."""
+        return frozenset(self.columns) | ({COPIED} if self.columns.get("backbone") in MEMORYLESS else frozenset())
 
 
 CONTROLS = {

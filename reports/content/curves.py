@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dsbench.errors import CorruptFile
 from dsbench.records.documents import check_record
@@ -16,7 +16,16 @@ from dsbench.reports.outcomes import Bounds, Sample
 from dsbench.reports.spread import Spread
 
 _EVALUATION, _DATA = b'"phase":"train","split":"eval"', b'"event":"data"'  # as journals write them, without blanks
-Curve = Mapping[int, float]  # update -> score
+
+
+class Played(NamedTuple):
+    """A mean over evaluation episodes, and its standard error where that was kept."""
+
+    score: float
+    error: float | None
+
+
+Curve = Mapping[int, Played]  # by update
 
 
 class Journals:
@@ -54,11 +63,11 @@ class Journals:
         return [one for one in found if one.get("attempt") == run.attempt]
 
 
-def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
-    curves: dict[str, dict[int, float]] = {}
+def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, Played]]:
+    curves: dict[str, dict[int, Played]] = {}
     for record in records:
         if record.get("phase") == "train" and record.get("value") is not None and record.get("step") is not None:
-            curves.setdefault(record["metric"], {})[record["step"]] = record["value"]
+            curves.setdefault(record["metric"], {})[record["step"]] = Played(record["value"], record.get("error"))
     return curves
 
 
@@ -69,7 +78,8 @@ def learning_curves(task: Task, journals: Journals) -> Figure | None:
         for one in task.learned
     }
     steps = {name: _shared(list(own.values())) for name, own in curves.items()}
-    spreads = {step: _spread(curves, steps, step) for step in sorted(set().union(*steps.values()))}
+    episodes = {one.name: _episodes(one.ok) for one in task.learned}
+    spreads = {step: _spread(curves, steps, step, episodes) for step in sorted(set().union(*steps.values()))}
     lines = [_series(one.name, steps[one.name], spreads, task.bounds) for one in task.learned]
     shown = [line for line in lines if len(line.x) > 1]
     if not shown:
@@ -87,15 +97,31 @@ def _shared(curves: Sequence[Curve]) -> list[int]:
     return sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
 
 
-def _spread(curves: Mapping[str, Mapping[int, Curve]], steps: Mapping[str, Sequence[int]], step: int) -> Spread:
+def _spread(
+    curves: Mapping[str, Mapping[int, Curve]],
+    steps: Mapping[str, Sequence[int]],
+    step: int,
+    episodes: Mapping[str, int | None],
+) -> Spread:
     """Of all contestants that were evaluated at an update."""
-    return Spread(
-        {
-            name: Sample({seed: own[seed][step] for seed in sorted(own)})
-            for name, own in curves.items()
-            if step in steps[name]
-        }
+    at_step = {
+        name: {seed: own[seed][step] for seed in sorted(own)} for name, own in curves.items() if step in steps[name]
+    }
+    return Spread({name: _sample(played, episodes[name]) for name, played in at_step.items()})
+
+
+def _sample(played: Mapping[int, Played], episodes: int | None) -> Sample:
+    return Sample(
+        {seed: one.score for seed, one in played.items()},
+        {seed: one.error for seed, one in played.items() if one.error is not None},
+        episodes,
     )
+
+
+def _episodes(runs: Sequence[Run]) -> int | None:
+    """That each evaluation is a mean over."""
+    told = {run.result.get("eval_episodes", run.settings.get("eval.episodes")) for run in runs}
+    return min((int(count) for count in told if count is not None), default=None)
 
 
 def _series(name: str, steps: Sequence[int], spreads: Mapping[int, Spread], bounds: Bounds) -> Series:

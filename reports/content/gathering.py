@@ -114,7 +114,7 @@ def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure
     name = str(group.backbone)
     if control is not None:
         name = control.name
-        unusual = {setting: value for setting, value in unusual.items() if setting not in control.columns}
+        unusual = {setting: value for setting, value in unusual.items() if setting not in control.says}
     return Contestant(
         name=f"{name} ({listed(unusual)})" if unusual else name,
         label=name,
