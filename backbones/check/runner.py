@@ -3,7 +3,7 @@
     report = check_backbone("s4d")                      # or a class, "package.module:Class", "file.py:Class"
     assert report.ok, report.failures()
 
-All checks run in float64 on the CPU with small sizes, with generators of their own.
+All checks run on the CPU with small sizes and generators of their own, in float64 but for those that say float32.
 """
 
 from __future__ import annotations
