@@ -111,6 +111,8 @@ def test_separate_tokens_need_a_window_that_holds_a_timestep(frames: int, taken:
             DecisionSequence(backbone, spaces.Discrete(3), spaces.Discrete(2), **sides)
 
 
-def test_a_copied_action_is_refused_as_memory() -> None:
-    with pytest.raises(UsageError, match="memoryless control"):
-        DecisionSequence(build("framestack", 8), spaces.Discrete(3), spaces.Discrete(2), previous_action=True)
+@pytest.mark.parametrize(("asked", "seen"), [(None, False), (False, False), (True, True)])
+def test_it_sees_its_own_action_only_when_told_to_for_a_copied_action_is_memory(asked: bool | None, seen: bool) -> None:
+    policy = DecisionSequence(build("framestack", 8), spaces.Discrete(3), spaces.Discrete(2), previous_action=asked)
+    assert policy.previous_action is seen
+    assert ("action" in policy.parts) is seen

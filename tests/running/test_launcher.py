@@ -135,11 +135,12 @@ def test_an_unfinished_run_is_not_gone_on_with_once_results_have_changed(
     begun = RunFolder.open(tmp_path, run_id(config()))
     with begun.claim():
         pass
-    monkeypatch.setattr(naming, "RESULT_VERSION", naming.RESULT_VERSION + 2)
+    now = naming.RESULT_VERSION
+    monkeypatch.setattr(naming, "RESULT_VERSION", now + 2)
     outcome = once(tmp_path)
     assert (outcome.status, outcome.exit_code, outcome.row) == ("refused", 2, None)
     assert "\n" not in str(outcome.message)
-    for part in (str(begun.path), "result version 1,", "version 3", "delete that folder", "--force"):
+    for part in (str(begun.path), f"result version {now},", f"version {now + 2}", "delete that folder", "--force"):
         assert part in str(outcome.message)
     assert not (tmp_path / "starts").exists()
     with RunFolder.open(tmp_path, run_id(config())).claim():
