@@ -1,4 +1,4 @@
-"""Encoders: observations, actions, returns and timesteps as vectors.
+"""Encoders: observations and actions as vectors; returns and timesteps have modules of their own.
 
 Shapes: `*` is (B, T) in training and (B,) when acting; W is the width of the embedding.
 """
@@ -21,21 +21,17 @@ from dsbench.decision.scaling import (
     Spread,
     is_wide,
     note_on_observations,
-    note_on_returns,
     resolution,
-    rounding_of_returns,
 )
 from dsbench.decision.spaces import check_keys
-from dsbench.episodes import Episodes, Observations
+from dsbench.episodes import Observations
 from dsbench.errors import UsageError
 
 Activation = Literal["none", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 _KEPT = {"uint8": torch.uint8, "float16": torch.float32, "float32": torch.float32, "float64": torch.float64}
-SCALING = (
-    2  # how new policies scale; 1 is how those of result version 1 do: nothing centred in float64, no centre of returns
-)
-FAR = 4.0  # spreads of the data's returns up to which they are told apart finely
+# How new policies scale; 1 is how those of result version 1 do: nothing centred in float64, no centre of returns.
+SCALING = 2
 MIN_IMAGE = 16  # smaller uint8 boxes are treated as plain numbers
 
 
@@ -229,93 +225,3 @@ class ActionEncoder(nn.Module):
 
     def _dtype(self) -> torch.dtype:
         return next(self.parameters()).dtype
-
-
-class ReturnEncoder(KeepsFloat64):
-    """Return-to-go as numbers of size 1, then linear. (*,) -> (*, W).
-
-    Two numbers, centred and divided by spreads of the data. The *fine* one by mean and spread of whole returns, no further
-    out than `FAR`: it tells 8,000 from 8,001.6 where returns differ by so much, and does not drown all else late in an
-    episode, when thousands of spreads of the return are spent. The *coarse* one by mean and spread of what is left at every
-    timestep: it tells those apart. Not centred, the return-to-go is divided by one scale and that is all, as papers do.
-    """
-
-    return_scale: Tensor
-    return_centre: Tensor | None
-    least: Tensor
-    most: Tensor
-
-    def __init__(self, width: int, centred: bool) -> None:
-        super().__init__()
-        self.linear = nn.Linear(2 if centred else 1, width)
-        self.register_buffer("return_scale", torch.ones(2, dtype=torch.float64) if centred else torch.ones(()))
-        self.register_buffer("return_centre", torch.zeros(2, dtype=torch.float64) if centred else None)
-        most = torch.tensor([FAR, math.inf], dtype=torch.float64)
-        self.register_buffer("most", most, persistent=False)
-        self.register_buffer("least", -most, persistent=False)
-
-    def fit(self, episodes: Episodes, return_scale: float | None) -> list[str]:
-        """Scale by `return_scale` alone, or by the data; what does not vary in it keeps its scale.
-
-        Returns:
-            a sentence where returns vary by hardly more than rounding.
-        """
-        if self.return_centre is None:
-            spread = float(Spread.of(episodes.returns()).spread) if return_scale is None else return_scale
-            self.return_scale.fill_(spread if spread > 0 else 1.0)
-            return []
-        rounding = rounding_of_returns(episodes)
-        fine, coarse = Spread.of(episodes.returns()), Spread.of(episodes.returns_to_go())
-        coarse_scale = coarse.spread if coarse.spread > rounding else 1.0
-        scales = [fine.spread if fine.spread > rounding else coarse_scale, coarse_scale]
-        self.return_scale.copy_(torch.tensor([float(scale) for scale in scales], dtype=torch.float64))
-        self.return_centre.copy_(torch.tensor([float(fine.centre), float(coarse.centre)], dtype=torch.float64))
-        return note_on_returns(fine, rounding)
-
-    def forward(self, return_to_go: Tensor) -> Tensor:
-        return self.linear(self.scaled(return_to_go).to(self.linear.weight.dtype))
-
-    def scaled(self, return_to_go: Tensor) -> Tensor:
-        """(*, 2), or (*, 1) where it is not centred: what the linear map sees."""
-        raw = return_to_go.to(self.return_scale.dtype).unsqueeze(-1)
-        if self.return_centre is None:
-            return raw / self.return_scale
-        return ((raw - self.return_centre) / self.return_scale).clamp(self.least, self.most)
-
-
-class SinusoidalTime(nn.Module):
-    """Fixed sines and cosines of the timestep, of half the length of a standardised input. (*,) -> (*, W)."""
-
-    frequencies: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        half = (width + 1) // 2
-        self.width = width
-        self.register_buffer(
-            "frequencies", torch.exp(-math.log(10_000.0) * torch.arange(half) / half), persistent=False
-        )
-
-    def forward(self, timestep: Tensor) -> Tensor:
-        angle = timestep.unsqueeze(-1) * self.frequencies
-        return 0.5 * torch.cat([angle.sin(), angle.cos()], -1)[..., : self.width]
-
-
-class TableTime(nn.Module):
-    """A learned row per timestep, at first Normal(0, std). (*,) -> (*, W). Longer episodes are refused by `check_horizon`."""
-
-    def __init__(self, width: int, max_timestep: int, std: float = 0.02) -> None:
-        super().__init__()
-        self.table = nn.Embedding(max_timestep, width)
-        nn.init.normal_(self.table.weight, std=std)
-
-    def check_horizon(self, longest: int) -> None:
-        """`UsageError` if an episode of `longest` timesteps does not fit."""
-        if longest > self.table.num_embeddings:
-            raise UsageError(
-                f"an episode has {longest} timesteps and wrapper.max_timestep is {self.table.num_embeddings}; "
-                "raise it, or use wrapper.time=sinusoidal"
-            )
-
-    def forward(self, timestep: Tensor) -> Tensor:
-        return self.table(timestep)

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from dsbench.backbones.compiled.functional import portable_copy
 from dsbench.backbones.compiled.onnx_step import OPSET, export_onnx, session
 from dsbench.backbones.state import State, flatten, unflatten
-from dsbench.decision.encoders import BoxEncoder, DictEncoder, ReturnEncoder, TableTime, tensor_type
+from dsbench.decision.encoders import BoxEncoder, DictEncoder, tensor_type
 from dsbench.decision.export_description import METADATA_KEY, describe, example_of
 from dsbench.decision.heads import Categorical
+from dsbench.decision.returns import ReturnEncoder
+from dsbench.decision.times import TableTime
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
 from dsbench.files import to_json, write_atomic

@@ -27,13 +27,12 @@ from dsbench.decision.encoders import (
     SCALING,
     ActionEncoder,
     Activation,
-    ReturnEncoder,
-    SinusoidalTime,
-    TableTime,
     check_seen,
     make_encoder,
 )
 from dsbench.decision.heads import ActionDistribution, Categorical, Decode, Deterministic, decode_action
+from dsbench.decision.returns import ReturnEncoder
+from dsbench.decision.times import SinusoidalTime, TableTime
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 

@@ -12,9 +12,9 @@ from dsbench import stopping
 from dsbench.config import RunConfig
 from dsbench.config.varying import root, seed_of
 from dsbench.decision import DecisionSequence
-from dsbench.decision.encoders import TableTime
 from dsbench.decision.policy import build_policy
 from dsbench.decision.scaling import note_on_target
+from dsbench.decision.times import TableTime
 from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from dsbench.backbones import build
 from dsbench.decision import DecisionSequence
-from dsbench.decision.encoders import ActionEncoder, ReturnEncoder, SinusoidalTime, make_encoder
+from dsbench.decision.encoders import ActionEncoder, make_encoder
 from dsbench.decision.heads import Categorical, Deterministic
 from dsbench.decision.policy import build_policy, policy_spec
+from dsbench.decision.returns import ReturnEncoder
 from dsbench.decision.spaces import space_from_json, space_to_json
+from dsbench.decision.times import SinusoidalTime
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 

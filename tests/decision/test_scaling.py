@@ -17,8 +17,9 @@ from dsbench.backbones import build
 from dsbench.batches import BatchSampler, whole_batch
 from dsbench.config import TrainConfig
 from dsbench.decision import Actor, DecisionSequence
-from dsbench.decision.encoders import FAR, BoxEncoder, ReturnEncoder
+from dsbench.decision.encoders import BoxEncoder
 from dsbench.decision.policy import build_policy, policy_spec
+from dsbench.decision.returns import FAR, ReturnEncoder
 from dsbench.decision.scaling import note_on_target
 from dsbench.episodes import Episodes
 from dsbench.train import Trainer
