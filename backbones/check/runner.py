@@ -9,7 +9,7 @@ All checks run on the CPU with small sizes and generators of their own, in float
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -132,6 +132,7 @@ def check_backbone(
     d_model: int = 8,
     options: Mapping[str, Any] | None = None,
     excuses: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
     seed: int = 0,
     on_result: Callable[[CheckResult], None] | None = None,
 ) -> CheckReport:
@@ -144,24 +145,33 @@ def check_backbone(
         options: keyword options of its constructor; options named ``*dropout*`` are 0 unless given, because train()
             mode is compared too.
         excuses: check name -> reason why it may fail. Strict: an excused check that passes is a failure.
+        only: names of the checks to run; None for all, which alone say that the contract is kept.
         seed: root of all random streams.
         on_result: called with each result as it comes.
 
     Raises:
-        UsageError: the name or an option is unknown, or an excuse names no check or gives no reason.
+        UsageError: the name or an option is unknown, `only` or an excuse names no check, or an excuse gives no reason.
     """
     excuses = dict(excuses or {})
     _refuse_bad_excuses(excuses)
+    chosen = chosen_checks(only)
     name, make = _maker(backbone, d_model, dict(options or {}))
     results: list[CheckResult] = []
     with torch.random.fork_rng(devices=[]):  # initialisation and dropout draw from the global generator
         _refuse_bad_options(make)
-        for check in CHECKS:
+        for check in chosen:
             result = _run(check, lambda check=check: _prepare(check, make, d_model, seed), excuses.get(check.name))  # type: ignore[misc]
             results.append(result)
             if on_result is not None:
                 on_result(result)
     return CheckReport(name, tuple(results))
+
+
+def chosen_checks(only: Collection[str] | None) -> list[Check]:
+    """The checks of these names in their own order; None is all. `UsageError` where a name is of none."""
+    for name in only or ():
+        _refuse_unknown(name, "only")
+    return [check for check in CHECKS if only is None or check.name in only]
 
 
 def _maker(backbone: Source, d_model: int, options: dict[str, Any]) -> tuple[str, Callable[[], Backbone]]:
@@ -217,10 +227,14 @@ def _run(check: Check, prepare: Callable[[], Probe], excuse: str | None) -> Chec
 
 
 def _refuse_bad_excuses(excuses: Mapping[str, str]) -> None:
-    names = [check.name for check in CHECKS]
     for name, reason in excuses.items():
-        if name not in names:
-            hint = suggestion(name, names) or f"Known: {', '.join(names)}."
-            raise UsageError(f"an excuse names the check {name!r}, which does not exist. {hint}")
+        _refuse_unknown(name, "an excuse")
         if not reason.strip():
             raise UsageError(f"the excuse for {name!r} gives no reason; say why this backbone may fail it")
+
+
+def _refuse_unknown(name: str, who: str) -> None:
+    names = [check.name for check in CHECKS]
+    if name not in names:
+        hint = suggestion(name, names) or f"Known: {', '.join(names)}."
+        raise UsageError(f"{who} names the check {name!r}, which does not exist. {hint}")

@@ -112,6 +112,10 @@ def check(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--set", metavar="OPTION=VALUE", help="Option of its constructor. Repeatable."),
     ] = None,
+    only: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--only", metavar="A,B", help="Run these checks alone, while you mend what they found."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Prove that a backbone keeps the contract; exit code 1 when it does not.
@@ -125,15 +129,18 @@ def check(
     dsbench check s4
 
     dsbench check mine.py:MyBackbone --set n_layers=1
+
+    dsbench check mine.py:MyBackbone --only gradients_through_time,float32_over_long_episodes
     """
     from pydantic import ValidationError
 
-    from dsbench.backbones.check import check_backbone
+    from dsbench.backbones.check import CHECKS, CheckResult, check_backbone
     from dsbench.cli.summary import print_table
     from dsbench.config.errors import problems, usage_error
     from dsbench.config.settings import BackboneConfig
     from dsbench.config.sources import parse_override
     from dsbench.errors import UsageError
+    from dsbench.running.progress import display
 
     options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
     if "name" in options:
@@ -142,7 +149,18 @@ def check(
         asked = BackboneConfig.model_validate({"name": backbone, "d_model": 8, **options})
     except ValidationError as error:
         raise usage_error(problems(error, BackboneConfig)) from None
-    report = check_backbone(asked.name, d_model=asked.d_model, options=asked.options)
+    chosen = None if only is None else [name.strip() for name in only.split(",")]
+    total, done = len(CHECKS) if chosen is None else len(chosen), 0
+    with display() as shown:
+
+        def on_result(result: CheckResult) -> None:
+            nonlocal done
+            done += 1
+            shown.event(asked.name, {"phase": "check", "done": done, "total": total, "message": result.name})
+
+        report = check_backbone(
+            asked.name, d_model=asked.d_model, options=asked.options, only=chosen, on_result=on_result
+        )
     if as_json:
         say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
         return int(not report.ok)

@@ -107,6 +107,12 @@ def failed(report: CheckReport) -> set[str]:
 
 @pytest.mark.parametrize("fault", CAUGHT_BY)
 def test_a_planted_fault_is_caught_by_the_right_check(fault: str) -> None:
+    assert failed(check_backbone(f"{FAULTS}:{fault}", only=CAUGHT_BY[fault])) == CAUGHT_BY[fault]
+
+
+@pytest.mark.slow  # every check on every fault
+@pytest.mark.parametrize("fault", CAUGHT_BY)
+def test_a_planted_fault_is_caught_by_few_checks(fault: str) -> None:
     report = check_backbone(f"{FAULTS}:{fault}")
     names = failed(report)
     assert CAUGHT_BY[fault] <= names
@@ -117,15 +123,30 @@ def test_a_planted_fault_is_caught_by_the_right_check(fault: str) -> None:
         }
 
 
+@pytest.mark.slow  # every check on every fault
 @pytest.mark.parametrize("fault", CAUGHT_IN_TIME)
 def test_a_fault_in_time_or_in_float32_is_caught_by_its_checks_alone(fault: str) -> None:
-    report = check_backbone(f"{IN_TIME}:{fault}")
+    assert failed(check_backbone(f"{IN_TIME}:{fault}")) == CAUGHT_IN_TIME[fault]
+
+
+@pytest.mark.parametrize("fault", CAUGHT_IN_TIME)
+def test_a_fault_in_time_or_in_float32_is_caught_by_its_checks(fault: str) -> None:
+    report = check_backbone(f"{IN_TIME}:{fault}", only=CAUGHT_IN_TIME[fault])
     assert failed(report) == CAUGHT_IN_TIME[fault]
     if fault in SAYS:
         check, place = SAYS[fault]
         detail = next(result.detail for result in report.results if result.name == check)
         assert re.search(place, detail), detail
         assert "Look for" in detail
+
+
+def test_checks_are_chosen_by_name_and_run_in_their_own_order() -> None:
+    report = check_backbone("mlp", only=["eval_deterministic", "causality"])
+    assert [result.name for result in report.results] == ["causality", "eval_deterministic"]
+    with pytest.raises(
+        UsageError, match="only names the check 'casuality', which does not exist. Did you mean 'causality'"
+    ):
+        check_backbone("mlp", only=["casuality"])
 
 
 def test_every_check_can_fail() -> None:
