@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from dsbench import seeds
 from dsbench.config.varying import seed_of
 from dsbench.decision import DecisionSequence
+from dsbench.decision.actions import Bounds
 from dsbench.decision.encoders import ActionEncoder
 from dsbench.envs.targets import Target
 from dsbench.inspection.run import OpenedRun
 from dsbench.running.evaluating import Evaluation
 
 TIMESTEPS = 500_000  # at most, that are played: of long episodes the first ones
+WIDEST = 1e6  # bounds further apart are those of the type: uniform draws would be like nothing that was ever done
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,14 @@ def ablation(run: OpenedRun) -> Ablation:
 class RandomActions(nn.Module):
     """Embeds, in the place of each action, one drawn uniformly from the space, anew at every call.
 
-    Where a number of the space has no bounds, it is drawn from the standard normal distribution.
+    Where a number of the space has no bounds, or wider ones than `WIDEST`, it is drawn from the standard normal distribution
+    and put within them.
     """
 
     def __init__(self, encoder: ActionEncoder, space: gym.Space[Any], root: int) -> None:
         super().__init__()
         self.encoder, self.space = encoder, space
+        self.bounds = Bounds(space) if isinstance(space, gym.spaces.Box) else None
         self.generator = torch.Generator().manual_seed(seeds.seed_for(root, "random previous actions"))
 
     def forward(self, action: Tensor, present: Tensor) -> Tensor:
@@ -88,15 +92,22 @@ class RandomActions(nn.Module):
         return drawn
 
     def _drawn_like(self, action: Tensor) -> Tensor:
-        if isinstance(self.space, gym.spaces.Discrete):
+        if self.bounds is None:
+            assert isinstance(self.space, gym.spaces.Discrete)
             return torch.randint(int(self.space.n), action.shape, generator=self.generator)
-        assert isinstance(self.space, gym.spaces.Box)
-        low, high = (torch.as_tensor(bound, dtype=action.dtype) for bound in (self.space.low, self.space.high))
-        bounded = torch.isfinite(low) & torch.isfinite(high)
-        uniform = torch.rand(action.shape, generator=self.generator, dtype=action.dtype)
-        normal = torch.randn(action.shape, generator=self.generator, dtype=action.dtype)
-        inside = torch.where(bounded, low, 0) + uniform * torch.where(bounded, high - low, 1)
-        return torch.where(bounded, inside, torch.minimum(torch.maximum(normal, low), high))
+        # In float64, in which whole numbers can be drawn too and no width of bounds overflows that is drawn from.
+        work = action.dtype if action.dtype.is_floating_point else torch.float64
+        low, high = self.bounds.low.double(), self.bounds.high.double()
+        width = high / 2 - low / 2  # half of it, which is finite whatever the bounds are
+        bounded = width <= WIDEST / 2
+        low, high = (torch.where(bounded, bound, 0).to(work) for bound in (low, high))
+        uniform = torch.rand(action.shape, generator=self.generator, dtype=work)
+        normal = torch.randn(action.shape, generator=self.generator, dtype=work)
+        if self.bounds.is_whole:
+            inside = low + (uniform * (high - low + 1)).floor()  # each whole number alike, those at the ends too
+        else:
+            inside = low + uniform * (high - low)
+        return self.bounds(torch.where(bounded, inside, normal))
 
 
 def _target(run: OpenedRun) -> Target | None:

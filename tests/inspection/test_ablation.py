@@ -159,3 +159,28 @@ def test_actions_are_drawn_over_the_whole_space(space: gym.Space) -> None:
     else:
         assert values.std(0).min() > 0.3
     assert not torch.equal(drawn, random._drawn_like(like))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Box(-3, 3, (2,), np.int32),
+        gym.spaces.Box(0, 6, (2,), np.uint8),
+        gym.spaces.Box(-(2**62), 2**62, (2,), np.int64),
+        gym.spaces.Box(-1, 1, (2,), np.float64),
+        gym.spaces.Box(-1, 1, (2,), np.float16),
+        gym.spaces.Box(-3e38, 3e38, (2,), np.float32),
+        gym.spaces.Box(-1.7e308, 1.7e308, (2,), np.float64),
+        gym.spaces.Box(0, np.inf, (2,), np.float32),
+    ],
+    ids=str,
+)
+def test_boxes_of_every_type_and_width_have_random_actions(space: gym.spaces.Box) -> None:
+    random = RandomActions(ActionEncoder(space, 4), space, root=0)
+    action = torch.from_numpy(np.zeros((7_000, 2), space.dtype))
+    drawn = random._drawn_like(action)
+    assert drawn.dtype == action.dtype and all(space.contains(one) for one in drawn[:200].numpy())
+    assert torch.isfinite(random(action, torch.ones(7_000, dtype=torch.bool))).all()
+    if np.dtype(space.dtype).kind in "iu" and float(space.high[0]) - float(space.low[0]) == 6:
+        shares = np.unique(drawn.numpy(), return_counts=True)[1] / drawn.numel()
+        assert len(shares) == 7 and np.abs(shares - 1 / 7).max() < 0.02  # those at the ends as often as the others
