@@ -32,7 +32,14 @@ from dsbench.running.evaluating import Evaluation
 from dsbench.running.matched import match_columns
 from dsbench.running.measuring import condition_columns, cost_columns, cost_records, decision_costs, training_costs
 from dsbench.running.progress import Report
-from dsbench.running.rows import PlayedScores, data_columns, reference_columns, score_columns, selection_columns
+from dsbench.running.rows import (
+    PlayedScores,
+    data_columns,
+    note_columns,
+    reference_columns,
+    score_columns,
+    selection_columns,
+)
 from dsbench.running.training import Progress, make_trainer, pick_device, resume, save
 from dsbench.stopping import Interrupted
 from dsbench.train import Trainable, Trainer, seeded
@@ -52,6 +59,7 @@ class Experiment:
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
         self.env_notes = try_out(self.spec, config.data.recipe)
+        self.scaling_notes: list[str] = []
         self.policy_spec = describe(config, self.spec)
         with seeded(self.device, seed_of(config, "init", self.spec.task)):
             self.model: DecisionSequence = build_policy(self.policy_spec)
@@ -208,6 +216,11 @@ class Experiment:
         stopping.raise_if_asked()
 
     @property
+    def notes(self) -> dict[str, str | None]:
+        """Columns of what was found odd so far, also of a run that comes to no score."""
+        return note_columns(scaling=self.scaling_notes, env=self.env_notes)
+
+    @property
     def trained(self) -> Trainable:
         """What the trainer updates."""
         return self.model
@@ -231,8 +244,7 @@ class Experiment:
             "acting": self.evaluation.acting,
             **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
-            "scaling_note": "; ".join(self.scaling_notes) or None,
-            "env_note": "; ".join(self.env_notes) or None,
+            **self.notes,
             "implementation": kernel.name,
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,

@@ -94,7 +94,7 @@ class ProbeExperiment(Experiment):
         answers = self.probe.label(episodes)
         histories = episodes.heads(self.probe.timestep + 1)
         raise_if_asked()
-        self.model.fit_normalisers(histories)
+        self.scaling_notes = self.model.fit_normalisers(histories)
         with seeded(self.device, seed_of(self.config, "init", self.spec.task), "probe"):
             self.answerer = Answerer(self.model, self.probe.timestep, answers).to(self.device)
         trainer, progress = self._train(folder, histories, None)
@@ -105,6 +105,7 @@ class ProbeExperiment(Experiment):
             "question": self.probe.question,
             **data_columns(info),
             "physics_note": physics_note(self.spec, info.physics),
+            **self.notes,
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
             "train_seconds": progress.seconds,

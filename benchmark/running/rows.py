@@ -40,6 +40,11 @@ def data_columns(info: DataInfo) -> dict[str, str | int]:
     return {"data_sha256": info.sha256, "data_episodes": info.episodes, "data_timesteps": info.timesteps}
 
 
+def note_columns(**notes: Sequence[str]) -> dict[str, str | None]:
+    """``scaling_note`` and ``env_note``: what was found odd, in sentences; null where nothing was."""
+    return {f"{about}_note": "; ".join(found) or None for about, found in notes.items()}
+
+
 def makers_entry(spec: EnvSpec, config: RunConfig) -> dict[str, str]:
     """``data_made_with``: the libraries that make the episodes of a recipe; nothing for data from a path or a script."""
     if config.policy != LEARNED or ":" in config.data.recipe:

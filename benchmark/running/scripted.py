@@ -14,7 +14,7 @@ from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import metric_record
 from dsbench.running.progress import Report
-from dsbench.running.rows import reference_columns, score_columns
+from dsbench.running.rows import note_columns, reference_columns, score_columns
 
 DECODE = "scripted"  # stands in the column that tells how actions were chosen
 
@@ -29,7 +29,12 @@ class ScriptedExperiment:
         if behaviour is None:
             raise UsageError(f"no optimal policy of env {self.spec.name!r} is known; --policy random can be played")
         self.behaviour = behaviour
-        try_out(self.spec)
+        self.env_notes = try_out(self.spec)
+
+    @property
+    def notes(self) -> dict[str, str | None]:
+        """As of `dsbench.running.experiment.Experiment`; nothing is scaled."""
+        return note_columns(env=self.env_notes)
 
     def run(self, folder: RunFolder) -> dict[str, Any]:
         """Play the evaluation episodes; returns the final row (without status)."""
@@ -48,4 +53,4 @@ class ScriptedExperiment:
         )
         self.report("done", 1, 1)
         scores = score_columns(self.spec, [DECODE], {DECODE: {"target": found}})
-        return {"decode": DECODE, **reference_columns(self.spec), **scores}
+        return {"decode": DECODE, **self.notes, **reference_columns(self.spec), **scores}

@@ -103,7 +103,7 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
     except Interrupted:
         return _stopped(folder, base)
     except Diverged as error:
-        return _finish(folder, "diverged", base | {"reason": str(error)})
+        return _finish(folder, "diverged", base | experiment.notes | {"reason": str(error)})
     except Exception as error:
         if is_machine_fault(error):
             fault = _machine_fault(error)
@@ -112,9 +112,9 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
         if stopping.asked() is not None:  # the same signal may have hit what the run needs
             return _stopped(folder, base)
         if is_out_of_memory(error):
-            return _finish(folder, "out_of_memory", base | {"reason": _one_line(error)})
+            return _finish(folder, "out_of_memory", base | experiment.notes | {"reason": _one_line(error)})
         replace_file(folder.path / "error.txt", traceback.format_exc().encode(errors="backslashreplace"))
-        return _finish(folder, "failed", base | {"reason": _one_line(error)})
+        return _finish(folder, "failed", base | experiment.notes | {"reason": _one_line(error)})
 
 
 def _finish(folder: RunFolder, status: str, row: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ from dsbench.cli import main
 from dsbench.config import resolve, run_id
 from dsbench.errors import UsageError
 from dsbench.records.run_folder import RunFolder
+from dsbench.running.experiment import Experiment
 from dsbench.running.worker import ProgressPipe, work
 
 OWN = f"{Path(__file__).with_name('own_task.py')}:steps"
@@ -75,6 +76,19 @@ def test_what_is_odd_and_no_fault_is_said_on_the_row() -> None:
     assert code == 0 and row is not None
     assert "outside the bounds of the space" in row["env_note"]
     assert run("none")[1]["env_note"] is None  # type: ignore[index]
+
+
+def test_what_is_odd_is_said_of_a_scripted_run_and_of_a_failed_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, row = run("beyond", policy="random", backbone=None)
+    assert code == 0 and row is not None and "outside the bounds of the space" in row["env_note"]
+
+    def breaks(*_: object) -> None:
+        raise ArithmeticError("as a backbone of a user's may")
+
+    monkeypatch.setattr(Experiment, "_evaluate", breaks)
+    code, row = run("beyond")
+    assert code == 1 and row is not None and row["status"] == "failed"
+    assert "outside the bounds of the space" in row["env_note"] and "scaling_note" in row
 
 
 @pytest.mark.slow
