@@ -135,8 +135,9 @@ def _check_settings(spec: EnvSpec) -> None:
 
 def _check_making(spec: EnvSpec) -> None:
     """Two calls make two environments of the same spaces, which end by themselves no later than at the horizon."""
-    one, other = made(spec), made(spec)
+    one, other = made(spec), None
     try:
+        other = made(spec)
         first = Spaces.of_env(one, spec.id)
         if getattr(one, "unwrapped", one) is getattr(other, "unwrapped", other):
             raise UsageError(

@@ -7,6 +7,7 @@ remembered, not lived: the state is what the training view leaves behind.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,7 @@ from dsbench.decision.actions import for_environment
 from dsbench.decision.policy import policy_spec
 from dsbench.decision.spaces import space_from_json
 from dsbench.envs.catalogue import spec_of
+from dsbench.envs.closing import close_quietly
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
 from dsbench.episodes import Episodes, map_observations
 from dsbench.measuring.plan import Cell, Contender
@@ -96,13 +98,11 @@ def build_model(cell: Cell, config: RunConfig, device: torch.device) -> tuple[De
     wrapper = config.wrapper.model_dump()
     if wrapper["previous_action"] is None:
         wrapper["previous_action"] = not cls.memoryless
-    environment = spec.make()
     description = policy_spec(
-        observation_space=environment.observation_space, action_space=environment.action_space,
+        observation_space=spec.spaces.observation, action_space=spec.spaces.action,
         backbone=config.backbone.name, d_model=width, backbone_options=config.backbone.options,
         **wrapper,
     )  # fmt: skip
-    environment.close()
     tokens = _tokens_of(description)
     if WINDOW_OPTION in options_of(cls):
         timesteps = cell.length or (cell.context or 0) + 1
@@ -174,6 +174,7 @@ class _Decision:
     def begin_episode(self) -> None:
         """New episodes of the environment once all rows have ended; the memory of the policy goes on."""
         if self.over.all():
+            close_quietly(getattr(self, "env", None))
             self.env: VectorEpisodes = self.spec.vector([self.seed + row for row in range(self.rows)])
             self.seed += self.rows
             self.over = np.zeros(self.rows, bool)
@@ -232,17 +233,18 @@ def _spec(config: RunConfig) -> EnvSpec:
 
 def _noise(spec: EnvSpec, rows: int, timesteps: int) -> Episodes:
     """Episodes of the environment's shapes and of any length: observations of its first timesteps, again and again."""
-    environment = spec.make()
-    environment.action_space.seed(0)
+    space = copy.deepcopy(spec.spaces.action)  # its own generator is seeded
+    space.seed(0)
     count = rows * timesteps
-    seen = spec.vector(list(range(32))).observations
+    begun = spec.vector(list(range(32)))
+    seen = map_observations(np.array, begun.observations)
+    close_quietly(begun)
     generator = np.random.default_rng(0)
     chosen, last = generator.integers(32, size=count), generator.integers(32, size=rows)
     starts = np.arange(0, count + 1, timesteps, dtype=np.int64)
     ends = np.zeros(count, bool)
     ends[starts[1:] - 1] = True
-    actions = np.stack([environment.action_space.sample() for _ in range(64)])[generator.integers(64, size=count)]
-    environment.close()
+    actions = np.stack([space.sample() for _ in range(64)])[generator.integers(64, size=count)]
     return Episodes(
         observations=map_observations(lambda array: array[chosen], seen),
         actions=actions,

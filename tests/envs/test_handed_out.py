@@ -9,6 +9,7 @@ import resource
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ from dsbench.envs.spec import Recipe
 from dsbench.envs.trial import check_env
 from dsbench.envs.vector import AutoresetEpisodes, LoopedEpisodes
 from dsbench.episodes import Episodes
-from dsbench.errors import DsbenchError, EnvironmentFault
+from dsbench.errors import DsbenchError, EnvironmentFault, UsageError
 from dsbench.stopping import Interrupted
 from tests.envs.data.formats import fingerprint
 from tests.envs.faulty import ACTIONS, LENGTH, Make, Ring, Torque, like, mask_of, spec_of
@@ -317,6 +318,20 @@ def test_a_stop_closes_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(Interrupted):
         made_data(spec_of(Stopping))
+    assert Counted.open == set()
+
+
+def test_one_that_can_be_made_once_is_closed_when_the_next_cannot() -> None:
+    made: list[Counted] = []
+
+    def once(render_mode: str | None = None) -> Counted:
+        if made:
+            raise RuntimeError("the licence is taken")
+        made.append(Counted())
+        return made[0]
+
+    with pytest.raises(UsageError, match="the licence is taken"):
+        check_env(replace(spec_of(Counted), make=once))
     assert Counted.open == set()
 
 
