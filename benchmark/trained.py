@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, from_dict
+from dsbench.config.naming import RESULT_VERSION
 from dsbench.config.outside_code import BACKBONE, ENV
 from dsbench.decision import DecisionSequence
 from dsbench.decision.loading import described_backbone, non_finite_weights
@@ -19,6 +20,8 @@ from dsbench.outside.source import Source
 from dsbench.outside.trust import using
 from dsbench.records.run_folder import RunFolder
 from dsbench.run_code import code_of_run, name_in
+
+EPISODES_OF_TASK = 2  # the result version from which on seeds of evaluation episodes contain the task
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class TrainedRun:
         meta: what the final checkpoint says beside the weights.
         weights_note: a sentence where some weights are no numbers, None where all are.
         sources: its own code from outside, for `dsbench.outside.trust.using`.
+        result_version: under which it was made.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class TrainedRun:
     meta: Mapping[str, Any]
     weights_note: str | None
     sources: Mapping[str, Source]
+    result_version: int = RESULT_VERSION
 
 
 def open_trained(run: str | Path, *, trust_code: bool = False) -> TrainedRun:
@@ -71,19 +76,27 @@ def open_trained(run: str | Path, *, trust_code: bool = False) -> TrainedRun:
     sources |= code_of_run(folder, ENV, name_in(stored, ENV), trust_code=trust_code)
     with using(sources):
         config = from_dict(stored)
-    return TrainedRun(folder.path, row, config, policy, final.meta, non_finite_weights(policy), sources)
+    origin = folder.read_provenance()
+    version = RESULT_VERSION if origin is None else origin.get("result_version") or 1
+    return TrainedRun(folder.path, row, config, policy, final.meta, non_finite_weights(policy), sources, version)
+
+
+def played_otherwise(result_version: int) -> str | None:
+    """A sentence where a run of this result version was evaluated on other episodes than its settings give today."""
+    if result_version >= EPISODES_OF_TASK:
+        return None
+    return (
+        f"The run is of result version {result_version}, under which evaluation episodes were drawn otherwise: those played "
+        "here are what its settings give today, and none of those that it was scored on."
+    )
 
 
 def check_task(policy: DecisionSequence, spec: EnvSpec, run: str | Path) -> None:
     """`UsageError` where the policy is for other observations or actions than the task of the run's settings has."""
-    environment = spec.make()
-    try:
-        for kind in ("observation", "action"):
-            own, expected = getattr(policy, f"{kind}_space"), getattr(environment, f"{kind}_space")
-            if not same_form(own, expected):
-                raise UsageError(
-                    f"{run} keeps a policy for {kind}s {str(own)[:100]}, and its settings name env {spec.name!r}, which has "
-                    f"{str(expected)[:100]}; expected the policy of that env"
-                )
-    finally:
-        environment.close()
+    for kind in ("observation", "action"):
+        own, expected = getattr(policy, f"{kind}_space"), getattr(spec.spaces, kind)
+        if not same_form(own, expected):
+            raise UsageError(
+                f"{run} keeps a policy for {kind}s {str(own)[:100]}, and its settings name env {spec.name!r}, which has "
+                f"{str(expected)[:100]}; expected the policy of that env"
+            )

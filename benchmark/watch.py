@@ -20,6 +20,7 @@ from dsbench.config.varying import seed_of
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.decision.actions import NoDecision, for_environment
 from dsbench.envs.catalogue import spec_of
+from dsbench.envs.closing import close_quietly
 from dsbench.envs.drawing import PALE, WIDTH, Canvas, picture_of
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Observations, map_observations
@@ -28,7 +29,7 @@ from dsbench.files import write_atomic
 from dsbench.outside.trust import using
 from dsbench.rollout import Decode, episode_seeds
 from dsbench.seeds import seed_for
-from dsbench.trained import check_task, open_trained
+from dsbench.trained import check_task, open_trained, played_otherwise
 
 DECODES: dict[str, Decode] = {"argmax": "argmax", "sample": "sample"}
 MAX_FRAMES, MAX_BYTES = 150, 2_000_000
@@ -47,6 +48,7 @@ class Watched:
     target: float | None
     total: float  # return
     weights_note: str | None = None  # where some weights are no numbers
+    episode_note: str | None = None  # where it is none of those that the run was scored on
 
 
 class _Run(NamedTuple):
@@ -58,6 +60,7 @@ class _Run(NamedTuple):
     row: Mapping[str, Any]
     targets: Mapping[str, Any]
     weights_note: str | None
+    episode_note: str | None
 
 
 @dataclass
@@ -112,10 +115,12 @@ def watch(
     except NoDecision as error:
         raise UsageError(f"{run} cannot be watched: {found.weights_note or error}") from error
     finally:
-        env.close()
+        close_quietly(env)
     data, frames = _encode(film.frames)
     write_atomic(path, data)
-    return Watched(path, len(data), frames, len(rewards), asked, math.fsum(rewards), found.weights_note)
+    return Watched(
+        path, len(data), frames, len(rewards), asked, math.fsum(rewards), found.weights_note, found.episode_note
+    )
 
 
 def _load(run: str | Path, trust_code: bool) -> _Run:
@@ -123,7 +128,8 @@ def _load(run: str | Path, trust_code: bool) -> _Run:
     with using(found.sources):
         spec = spec_of(found.config.env.name, found.config.env.options)
     check_task(found.policy, spec, run)
-    return _Run(found.policy, found.config, spec, found.row, found.meta.get("targets") or {}, found.weights_note)
+    targets, note = found.meta.get("targets") or {}, played_otherwise(found.result_version)
+    return _Run(found.policy, found.config, spec, found.row, targets, found.weights_note, note)
 
 
 def _play(

@@ -56,6 +56,7 @@ def watch(
             ("Episode", f"{episode}, {seen.timesteps} timesteps"),
             ("Return", f"{seen.total:g}, asked for {asked}"),
             *([("Weights", seen.weights_note)] if seen.weights_note else []),
+            *([("Note", seen.episode_note)] if seen.episode_note else []),
         ]
     )
     return 0

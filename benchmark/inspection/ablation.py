@@ -103,10 +103,9 @@ class RandomActions(nn.Module):
         low, high = (torch.where(bounded, bound, 0).to(work) for bound in (low, high))
         uniform = torch.rand(action.shape, generator=self.generator, dtype=work)
         normal = torch.randn(action.shape, generator=self.generator, dtype=work)
+        inside = low + uniform * (high - low)
         if self.bounds.is_whole:
             inside = low + (uniform * (high - low + 1)).floor()  # each whole number alike, those at the ends too
-        else:
-            inside = low + uniform * (high - low)
         return self.bounds(torch.where(bounded, inside, normal))
 
 

@@ -58,7 +58,7 @@ class Findings:
         reason: says why.
         half_lives: a layer each, also where the decay is a function of the token; empty for others.
         attention: a layer each; empty for what does not attend.
-        data_note: says so where it looked at a part of the run's data only; None where at all.
+        data_note: says so where it looked at a part of the run's data only, or at what is not the run's; None where at all.
         memory, memory_before: effective memory length of the trained policy and of the one before its first update.
         previous_actions: the score with previous actions drawn at random, beside the policy's own.
     """
@@ -96,7 +96,7 @@ def look_inside(run: OpenedRun) -> Findings:
         memory=memory_length(run.policy, episodes, seed=config.seed),
         memory_before=memory_length(run.untrained, episodes, seed=config.seed),
         previous_actions=ablation(run),
-        data_note=run.extent.note,
+        data_note=run.data_note,
     )
 
 

@@ -20,20 +20,23 @@ from dsbench.config.varying import init_seed, root
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy
 from dsbench.envs.catalogue import spec_of
-from dsbench.envs.data import best_episodes, permuted_returns
+from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.source import load_source
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
 from dsbench.outside.source import Source
 from dsbench.outside.trust import using
-from dsbench.records.run_folder import RunFolder
 from dsbench.train import seeded
-from dsbench.trained import check_task, open_trained
+from dsbench.trained import check_task, open_trained, played_otherwise
 
 EPISODES = 10_000  # at most, that are looked at; an episode is the same however many are made
 NUMBERS = 10**8  # at most, in all their observations
 LONGEST = 20_000  # timesteps of an episode, which is read whole
+OTHER_DATA = (
+    "The data were made again and are not those that the run learned from (their hashes differ): what makes them has changed "
+    "since."
+)
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,30 @@ class OpenedRun:
         return extent_of(self.config.data, self.env, _entries(self.policy.observation_space))
 
     @cached_property
-    def episodes(self) -> Episodes:
-        """The data that the run learned from, or the first of them; made again if they are not in the cache."""
-        data, extent, seed = self.config.data, self.extent, root(self.config, "data")
-        episodes, _ = load_source(
-            self.env, data.recipe, extent.episodes, seed, timesteps=extent.timesteps,
+    def _loaded(self) -> tuple[Episodes, DataInfo]:
+        data, extent = self.config.data, self.extent
+        return load_source(
+            self.env, data.recipe, extent.episodes, root(self.config, "data"), timesteps=extent.timesteps,
             allow_other_physics=data.allow_other_physics,
         )  # fmt: skip
+
+    @property
+    def data_note(self) -> str | None:
+        """Sentences where what is looked at is not all that the run learned from, not that, or played otherwise."""
+        learned_from = self.row.get("data_sha256")
+        whole = self.extent.note is None and learned_from is not None
+        notes = [
+            self.extent.note,
+            OTHER_DATA if whole and self._loaded[1].sha256 != learned_from else None,
+            played_otherwise(self.result_version),
+        ]
+        return " ".join(note for note in notes if note is not None) or None
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """The data that the run learned from, or the first of them; made again if they are not in the cache."""
+        data, seed = self.config.data, root(self.config, "data")
+        episodes, _ = self._loaded
         if data.permute_returns:
             episodes = permuted_returns(episodes, seed)
         return episodes if data.top_percent is None else best_episodes(episodes, data.top_percent, seed)
@@ -165,7 +185,7 @@ def open_run(run: str | Path, *, trust_code: bool = False) -> OpenedRun:
     if found.weights_note is not None:
         raise UsageError(f"{run}: {found.weights_note}; expected a policy whose decisions can be told")
     policy = copy.deepcopy(found.policy).double().eval()
-    origin = RunFolder(found.path).read_provenance()
-    version = RESULT_VERSION if origin is None else origin.get("result_version") or 1
     targets = found.meta.get("targets") or {}
-    return OpenedRun(found.path, found.row, found.config, policy, found.meta["policy"], found.sources, version, targets)
+    return OpenedRun(
+        found.path, found.row, found.config, policy, found.meta["policy"], found.sources, found.result_version, targets
+    )

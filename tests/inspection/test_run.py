@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from dsbench.config.varying import init_seed
 from dsbench.errors import UsageError
 from dsbench.inspection import rounding
 from dsbench.inspection.findings import look_inside
-from dsbench.inspection.run import initial_policy, open_run
+from dsbench.inspection.run import OTHER_DATA, initial_policy, open_run
 from dsbench.inspection.writing import summary, tables
 from dsbench.records.provenance import provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.experiment import Experiment
 from dsbench.running.training import make_trainer
+from dsbench.watch import watch
 
 SMALL = [
     "env.chain_length=4", "env.n_distractor=1", "backbone.d_model=8", "device=cpu", "train.batch_size=8",
@@ -192,3 +194,22 @@ def test_a_page_on_a_part_of_the_data_says_so(
     every = open_run(folder.path).episodes
     assert (len(few), len(every)) == (7, 30)
     assert np.array_equal(every.select(range(7)).observations, few.observations)
+
+
+def test_what_is_not_the_run_s_own_is_said(results: Path) -> None:
+    own = open_run(made(results, "lstm").path)
+    learned_from = {**own.row, "data_sha256": own._loaded[1].sha256}
+    assert replace(own, row=learned_from).data_note is None
+    assert replace(own, row={**own.row, "data_sha256": "0" * 64}).data_note == OTHER_DATA
+    old = replace(own, row=learned_from, result_version=1).data_note
+    assert old is not None and "none of those that it was scored on" in old
+
+
+def test_an_episode_of_an_old_run_is_watched_with_a_word_on_it(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made(results, "lstm")
+    assert watch(folder.path, tmp_path / "new.gif").episode_note is None
+    monkeypatch.setattr(RunFolder, "read_provenance", lambda _: {"result_version": 1})
+    note = watch(folder.path, tmp_path / "old.gif").episode_note
+    assert note is not None and "result version 1" in note
