@@ -107,5 +107,11 @@ def note_on_target(asked: float, episodes: Episodes) -> list[str]:
     beyond = max(low - asked, asked - high)
     if beyond <= FAR_ASKED * spread + rounding_of_returns(episodes):
         return []
-    far = f"{beyond / spread:,.0f} spreads" if spread > 0 else f"{beyond:.3g}"
+    far = f"{_count(beyond / spread)} spreads" if spread > 0 else f"{beyond:.3g}"
+    low, high = low + 0.0, high + 0.0  # -0 is 0 for people
     return [f"the return asked for, {asked:.8g}, lies {far} outside of the data's returns ({low:.8g} to {high:.8g})"]
+
+
+def _count(number: float) -> str:
+    """A number of spreads for people: in full where that is short."""
+    return f"{number:,.0f}" if number < 1e9 else f"{number:.3g}"
