@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ from dsbench.envs.rolling import Scripted, roll, rows_together
 from dsbench.envs.scoring import joined, scores
 from dsbench.envs.spaces import Spaces, made
 from dsbench.envs.spec import Behaviour, EnvSpec
-from dsbench.episodes import Episodes
+from dsbench.episodes import Episodes, concatenate
 from dsbench.errors import EnvironmentFault, UsageError
 
 TRIED = (SEEDS - 1, 0)  # 0 is what an environment that asks `if seed:` takes for none
@@ -91,8 +92,8 @@ def try_out(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
 def _check_repeats(spec: EnvSpec, part: _Part, warnings: dict[str, None]) -> list[Episodes]:
     """Episodes of the same seeds are the same, again and alone; one of a single episode, one of all together."""
     tried = seeds_tried(spec)
-    beside = _play(spec, part, tried, 0, len(tried), lambda text: warnings.setdefault(text))
-    again = _play(spec, part, tried, 0, len(tried))
+    beside = _play_all(spec, part, tried, lambda text: warnings.setdefault(text))
+    again = _play_all(spec, part, tried)
     alone = [_play(spec, part, [seed], place, len(tried)) for place, seed in enumerate(TRIED)]
     who = f"env {spec.id}, {part.name}"
     for place, seed in enumerate(tried):
@@ -135,10 +136,16 @@ def _check_settings(spec: EnvSpec) -> None:
 
 def _check_making(spec: EnvSpec) -> None:
     """Two calls make two environments of the same spaces, which end by themselves no later than at the horizon."""
-    one, other = made(spec), None
-    try:
-        other = made(spec)
+    stated = spec.spaces
+    with ExitStack() as opened:
+        one = made(spec)
+        opened.callback(close_quietly, one)
         first = Spaces.of_env(one, spec.id)
+        limit = getattr(getattr(one, "spec", None), "max_episode_steps", None)
+        if rows_together(spec) == 1:  # there may be but one at a time
+            opened.close()
+        other = made(spec)
+        opened.callback(close_quietly, other)
         if getattr(one, "unwrapped", one) is getattr(other, "unwrapped", other):
             raise UsageError(
                 f"env {spec.id} made the same environment twice; every call of make must make one of its own"
@@ -147,19 +154,26 @@ def _check_making(spec: EnvSpec) -> None:
             raise UsageError(
                 f"env {spec.id} made environments of different spaces, {first} and {second}; they must be the same"
             )
-        if spec.spaces != first:
-            raise UsageError(
-                f"env {spec.id} states {spec.spaces} and makes environments of {first}; they must be the same"
-            )
-        limit = getattr(getattr(one, "spec", None), "max_episode_steps", None)
-    finally:
-        close_quietly(one)
-        close_quietly(other)
+        if stated != first:
+            raise UsageError(f"env {spec.id} states {stated} and makes environments of {first}; they must be the same")
     if isinstance(limit, int) and limit > spec.horizon:
         raise UsageError(
             f"env {spec.id} has horizon={spec.horizon}, and its environment goes on until max_episode_steps={limit}; set "
             f"horizon={limit}, or make it with max_episode_steps={spec.horizon}"
         )
+
+
+def _play_all(
+    spec: EnvSpec, part: _Part, tried: Sequence[int], on_warning: Callable[[str], object] = lambda text: None
+) -> Episodes:
+    """Episodes of all these seeds, as many beside each other as the environment says it can stand."""
+    rows = rows_together(spec)
+    return concatenate(
+        [
+            _play(spec, part, tried[place : place + rows], place, len(tried), on_warning)
+            for place in range(0, len(tried), rows)
+        ]
+    )
 
 
 def _play(

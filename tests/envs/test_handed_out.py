@@ -335,6 +335,22 @@ def test_one_that_can_be_made_once_is_closed_when_the_next_cannot() -> None:
     assert Counted.open == set()
 
 
+def test_one_that_there_can_be_but_once_at_a_time_is_tried_learned_from_and_played() -> None:
+    class Licensed(Counted):
+        def __init__(self) -> None:
+            if Counted.open:
+                raise RuntimeError("the licence is taken")
+            super().__init__()
+
+    spec = spec_of(Licensed, most_rows=1)
+    assert check_env(spec, "random") == ()
+    assert len(generate(spec, "random", 3, seed=0)) == 3
+    rollout.evaluate_scripted(spec.random, spec, split="eval", episodes=2, seed=0)
+    assert Counted.open == set()
+    with pytest.raises(UsageError, match="the licence is taken"):
+        check_env(spec_of(Licensed))
+
+
 class RaisingInClose(Ring):
     def close(self) -> None:
         raise RuntimeError("cannot close")
