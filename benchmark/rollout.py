@@ -1,6 +1,7 @@
 """Evaluation: many episodes at once, by a trained policy or a scripted one, scored by the environment's own measures.
 
-An episode's environment has a seed of its own, so episode i is the same however many are played beside it. Nothing that
+An episode's environment has a seed of its own, so episode i is the same however many are played beside it, as long as the most
+likely actions are taken: sampled ones are drawn for all that are stepped together, from a stream of the first. Nothing that
 crosses the line between policy and environment is trusted: actions are checked before they are taken, observations and
 rewards after.
 """

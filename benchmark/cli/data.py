@@ -63,9 +63,8 @@ def make(
     data = data_asked(default, recipe, seed, episodes, timesteps)
     made, info = load_asked(spec, data)
     size = f"data.episodes={info.episodes}" if data.timesteps is None else f"data.timesteps={data.timesteps}"
-    same = [*(set_ or ()), size, f"data.seed={seed}"]
-    command = f"dsbench run --backbone s4 --env {env} --data {recipe}" + "".join(
-        f" --set {shlex.quote(one)}" for one in same
+    command = f"dsbench run --backbone s4 --env {env} --data {recipe} --seed {seed}" + "".join(
+        f" --set {shlex.quote(one)}" for one in (*(set_ or ()), size)
     )
     print_pairs([*described(info), *beside_published(info, made), ("next", command)])
     return 0

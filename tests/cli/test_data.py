@@ -44,7 +44,7 @@ def test_made_sets_are_listed_and_described(capsys: pytest.CaptureFixture[str]) 
     assert main(["data", "make", *SMALL]) == 0
     shown = capsys.readouterr().out
     assert "20 (60 timesteps)" in shown
-    run = "--data mixed --set env.chain_length=3 --set data.episodes=20 --set data.seed=0"  # reads this very set
+    run = "--data mixed --seed 0 --set env.chain_length=3 --set data.episodes=20"  # reads this very set
     assert shown.rstrip().endswith(run)
     (one,) = listed(capsys)
     assert (one["env"], one["recipe"], one["episodes"], one["problem"]) == ("umbrella-v0", "mixed", 20, "")
