@@ -80,6 +80,30 @@ class Bounds(KeepsFloat64):
         ]
 
 
+def check_rows(action_space: gym.Space[Any], previous_action: Tensor | None, **per_row: Tensor) -> None:
+    """`UsageError` unless each of `per_row` has a number a row, as many as the last of them, and so many actions were done."""
+    last = next(reversed(per_row.values()))
+    rows = len(last) if last.dim() else 1
+    for name, value in per_row.items():
+        if tuple(value.shape) != (rows,):
+            raise UsageError(f"{name} has shape {tuple(value.shape)}; expected {(rows,)}, a number for each row")
+    if previous_action is None:
+        return
+    expected = (rows, *(action_space.shape or ()))
+    if tuple(previous_action.shape) != expected:
+        raise UsageError(
+            f"previous_action has shape {tuple(previous_action.shape)}; expected {expected}, what act returned one step before"
+        )
+    if isinstance(action_space, spaces.Discrete):
+        wrong = (previous_action < 0) | (previous_action >= int(action_space.n))
+        if previous_action.is_floating_point() or bool(wrong.any()):
+            shown = previous_action[wrong if bool(wrong.any()) else slice(None)].flatten()[0].item()
+            raise UsageError(
+                f"previous_action holds {shown!r}; expected whole numbers from 0 to {int(action_space.n) - 1}, what act "
+                "returned one step before"
+            )
+
+
 def check_tanh(space: gym.Space[Any]) -> None:
     """`UsageError` where actions of this space cannot be scaled to its bounds."""
     if not isinstance(space, spaces.Box):

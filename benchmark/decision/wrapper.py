@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dsbench.backbones import Backbone
 from dsbench.backbones.state import State
 from dsbench.batches import Batch, Observation
-from dsbench.decision.actions import Bounds, Chosen, NoDecision, check_tanh
+from dsbench.decision.actions import Bounds, Chosen, NoDecision, check_rows, check_tanh
 from dsbench.decision.encoders import (
     ACTIVATIONS,
     SCALING,
@@ -197,6 +197,7 @@ class DecisionSequence(nn.Module):
         """State before an episode's first decision."""
         return self.backbone.initial_state(batch_size)
 
+    @torch.no_grad()
     def act(
         self,
         observation: Observation,
@@ -212,6 +213,8 @@ class DecisionSequence(nn.Module):
     ) -> tuple[Tensor, State]:
         """One decision a row, within the action space; feed what it returns back as the next `previous_action`.
 
+        Nothing of it is kept for gradients; `distribution_at` keeps what a decision was computed from.
+
         Args:
             observation: (B, ...).
             state: from `initial_state` or the last call.
@@ -226,8 +229,9 @@ class DecisionSequence(nn.Module):
 
         Raises:
             NoDecision: the policy's output is not finite.
-            UsageError: a discrete observation that is not of its space, or a mask of another shape.
+            UsageError: a discrete observation or previous action that is not of its space, or arguments of other shapes.
         """
+        check_rows(self.action_space, previous_action, return_to_go=return_to_go, first=first, timestep=timestep)
         check_seen(self.observation_encoder, observation)
         distribution, state = self.distribution_at(
             observation, state, return_to_go=return_to_go, previous_action=previous_action, first=first,
