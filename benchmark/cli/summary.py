@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dsbench.config import RunConfig
+from dsbench.config import RunConfig, to_dict
+from dsbench.config.presets import DEFAULT
+from dsbench.config.resolution import settle
+from dsbench.config.settings import LEARNED
 from dsbench.reports.contention import LATENCY, LEGEND, TRAINING, core
 from dsbench.reports.scale import ends
 from dsbench.running.outcomes import held_sentence
 from dsbench.running.worker_process import Outcome
+from dsbench.studies.grid import texts
 from dsbench.text import complain, drawn, printable, say, show
 
 _MISSING = "-"
@@ -110,12 +115,35 @@ def _words(metric: str) -> str:
 
 def next_commands(config: RunConfig, results: Path) -> list[str]:
     """What to type next: compare, and the same run with another backbone."""
-    where = "" if str(results) == "results" else f" --results {results}"
+    where = [] if str(results) == "results" else ["--results", str(results)]
     other = "gpt" if config.backbone.name != "gpt" else "s4"
-    return [
-        f"dsbench report {results}",
-        f"dsbench run --backbone {other} --env {config.env.name} --seed {config.seed}{where}",
-    ]
+    chosen = [part for text in _chosen(config, other) for part in ("--set", text)]
+    preset = [] if config.preset == DEFAULT else ["--preset", config.preset]
+    again = ["--backbone", other, "--env", config.env.name, "--seed", str(config.seed), *preset, *chosen, *where]
+    return [f"dsbench report {shlex.quote(str(results))}", shlex.join(["dsbench", "run", *again])]
+
+
+def _chosen(config: RunConfig, other: str) -> list[str]:
+    """What a run's settings say beyond its preset, as ``--set`` takes it; what is its backbone's own is left out."""
+    acts = config.backbone.name if config.policy == LEARNED else other
+    plain = _flat(to_dict(settle(preset=config.preset, backbone=acts, env=config.env.name)))
+    own = _flat(to_dict(config))
+    return texts(
+        {
+            path: value
+            for path, value in own.items()
+            if path.partition(".")[0] not in ("backbone", "seed", "policy") and value != plain.get(path)
+        }
+    )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"train.lr": 0.1}`` of ``{"train": {"lr": 0.1}}``."""
+    flat: dict[str, Any] = {}
+    for part, value in settings.items():
+        own = {f"{part}.{name}": one for name, one in value.items()} if isinstance(value, Mapping) else {part: value}
+        flat |= own
+    return flat
 
 
 MOST_ROWS = 50  # runs that are shown one by one; more are counted, as nobody reads ten thousand lines
