@@ -91,7 +91,9 @@ def make_run(
         (config[part] if part else config)[key] = value
     text = yaml.dump(config, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    run_id = re.sub(r"[^a-z0-9-]+", "_", f"{backbone}-{env}-s{seed}-{digest[:10]}-made".lower()).strip("_")
+    version = dict(origin or {}).get("result_version", "")  # it is part of a name
+    named = hashlib.sha256(f"{text}{version}".encode()).hexdigest()
+    run_id = re.sub(r"[^a-z0-9-]+", "_", f"{backbone}-{env}-s{seed}-{named[:10]}-made".lower()).strip("_")
     folder = results / "runs" / run_id
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_bytes(f"# dsbench run, sha256 of the lines below: {digest}\n{text}".encode())
