@@ -59,7 +59,7 @@ def test_scores_without_spread_are_apart_from_nothing(scores: list[float]) -> No
 def test_costs_are_no_contest() -> None:
     answers = [answer({"backbone": name}, [0.5, 0.5], latency) for name, latency in (("gpt", 300.0), ("lstm", 100.0))]
     table = TableOf(rows=["backbone"], measures=["latency"])
-    assert told(table, answers) == ("On umbrella, lstm has the best latency p50, µs, 100 (n = 1).",)
+    assert told(table, answers) == ("On umbrella, lstm has the lowest mean of latency p50, µs, 100 (n = 1).",)
     assert verdicts(table, answers).family == 0
 
 
