@@ -102,6 +102,13 @@ def measure_in(result: Mapping[str, Any]) -> str:
     return str(result.get("success_metric", FIRST_MEASURE))
 
 
+def ended(status: str, reason: str | None, result: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Status and reason of a run as everything that counts runs has them: one whose score is no finite number has failed."""
+    if status != "ok" or "success_metric" not in result or finite(result.get(measure_in(result))):
+        return status, reason
+    return "failed", f"its score, {measure_in(result)}, is no finite number"
+
+
 def measure_among(outcomes: Sequence[Outcome]) -> str:
     """The measure of most finished runs; of others where none has finished."""
     finished = [one for one in outcomes if one.status == "ok"]

@@ -18,6 +18,7 @@ from dsbench.reports.outcomes import (
     UNBOUNDED,
     Outcome,
     bounds_of,
+    ended,
     error_of,
     floor_of,
     measure_among,
@@ -96,7 +97,8 @@ def _outcome(row: Mapping[Hashable, Any]) -> Outcome:
         if str(name).startswith("result.") and not pd.isna(value)
     }
     policy = row.get("policy")
-    return Outcome(int(row["seed"]), str(row["status"]), LEARNED if pd.isna(policy) else str(policy), result)
+    status, _ = ended(str(row["status"]), None, result)
+    return Outcome(int(row["seed"]), status, LEARNED if pd.isna(policy) else str(policy), result)
 
 
 def _not_ok(outcomes: Sequence[Outcome]) -> str:

@@ -19,6 +19,7 @@ from dsbench.reports.outcomes import (
     Outcome,
     Sample,
     bounds_of,
+    ended,
     error_of,
     floor_of,
     measure_among,
@@ -34,6 +35,13 @@ from dsbench.studies.study_file import ENV
 ABSENT = "not begun"  # the status of a run without a folder
 
 
+def result_in(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The final row, out of a row of the table of runs."""
+    return {
+        key.removeprefix("result."): cell for key, cell in row.items() if key.startswith("result.") and cell is not None
+    }
+
+
 @dataclass(frozen=True)
 class Found:
     """A run of the grid: its row in the table of runs, its status, and its machine, versions and commit."""
@@ -47,11 +55,7 @@ class Found:
     @property
     def result(self) -> dict[str, Any]:
         """The final row."""
-        return {
-            key.removeprefix("result."): cell
-            for key, cell in self.row.items()
-            if key.startswith("result.") and cell is not None
-        }
+        return result_in(self.row)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -141,7 +145,7 @@ def _outcomes(cell: Cell, runs: Sequence[Found]) -> list[Outcome]:
             config.seed,
             run.status,
             config.policy,
-            {name: cell for name, cell in run.result.items() if cell is not None},
+            run.result,
         )
         for config, run in zip(cell.configs, runs, strict=True)
     ]
@@ -164,7 +168,8 @@ def _found(name: str, stored: Stored) -> Found:
             origin = records.read_provenance(attempt=row["attempt"]) or {}
         except (CorruptFile, UsageError) as error:
             row = unreadable_row(name, str(error))
-    return Found(name, str(row["status"]), row["reason"], row, origin)
+    status, reason = ended(str(row["status"]), row["reason"], result_in(row))
+    return Found(name, status, reason, row, origin)
 
 
 def choice_of(runs: Sequence[Found], name: str) -> Choice[Found] | None:

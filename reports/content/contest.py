@@ -213,7 +213,8 @@ def word(value: Any) -> str:
 
 
 def listed(settings: Settings) -> str:
-    """``chain_length=20, permute_returns=true``: without the part, which the name nearly always tells (of seeds it does not)."""
+    """``chain_length=20, permute_returns=true``: without the part, which the name nearly always tells."""
     return ", ".join(
-        f"{name if name.endswith('.seed') else name.rpartition('.')[2]}={word(value)}" for name, value in settings.items()
+        f"{name if name.endswith('.seed') else name.rpartition('.')[2]}={word(value)}"
+        for name, value in settings.items()
     )

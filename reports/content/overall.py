@@ -92,7 +92,7 @@ def _spread(task: Task, names: Sequence[str]) -> Spread:
 
 
 def pool(tasks: Sequence[Task]) -> Pool | None:
-    """The largest table of contestants and normalised tasks of one design without a gap; None if that is less than two tasks."""
+    """The largest table of contestants and normalised tasks of one design without a gap; None where none has two tasks."""
     normalised = [task for task in tasks if not task.permuted and _is_normalised(task)]
     designs = Counter(task.design for task in normalised)
     if not designs:
@@ -121,13 +121,13 @@ def overall(found: Pool | None, claims: Claims, figures: Sequence[Figure] = ()) 
         )
         return Section("overall", title, (why,))
     said = dict.fromkeys(sentence for one in found.scores.values() for sentence in cautions(one))
-    silence = claims.silence(found.key) if len(found.names) > 1 else None
+    caution = claims.caution(found.key) if len(found.names) > 1 else None
     told = (
         f"Normalised scores (0 is {_zero(found)}, 100 the reference) of {len(found.tasks)} tasks, pooled: "
         f"{', '.join(found.tasks)}.",
         *found.left_out,
         *said,
-        *([silence] if silence else []),
+        *([caution] if caution else []),
     )
     tables = [_measures_table(found, claims)]
     if len(found.names) > 1:

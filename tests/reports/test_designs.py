@@ -20,8 +20,8 @@ from dsbench.reports.content.judging import judge
 from dsbench.reports.groups import read_groups
 from dsbench.reports.outcomes import design_of
 from dsbench.reports.table import rows
-from tests.test_readme import script
 from tests.reports.synthetic import seeds
+from tests.test_readme import script
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 FREE = {"data.seed": None, "eval.seed": None}
