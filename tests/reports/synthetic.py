@@ -100,12 +100,14 @@ def make_run(
     (folder / "provenance.json").write_bytes(seal(ORIGIN | dict(origin or {})))
     claim = {"attempt": 1, "host": "node", "pid": 7, "boot_id": None, "since": "2026-01-01T00:00:00+00:00"}
     (folder / "claim.json").write_bytes(seal(claim))
-    (folder / "journal.jsonl").write_bytes(_journal(env, seed, score, metric, dict(options or {}), status))
+    journal = _journal(env, seed, score, metric, dict(options or {}), status)
+    (folder / "journal.jsonl").write_bytes(journal)
     if status in ("running", "interrupted"):
         return run_id
     row = {"run_id": run_id, "backbone": backbone, "env": env, "seed": seed, "attempt": 1, "status": status}
     row |= {"reason": None} | (_measured(score, metric, normalised) if status == "ok" else {"reason": "it broke"})
-    (folder / "result-1.json").write_bytes(seal(row | dict(result or {})))
+    sealed = {"journal": {"lines": journal.count(b"\n"), "sha256": hashlib.sha256(journal).hexdigest()}}
+    (folder / "result-1.json").write_bytes(seal(row | sealed | dict(result or {})))
     return run_id
 
 
