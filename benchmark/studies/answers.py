@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dsbench.config import run_id, to_dict
+from dsbench.config.settings import LEARNED
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.config_text import flat
 from dsbench.records.copies import rows_of
@@ -70,12 +71,14 @@ class Answer:
     Attributes:
         estimates: measure -> estimate, None where no run has it; in scores failed runs count, all else is of the finished.
         samples: measure -> scores by seed, of the scored ones that have any.
+        learned: False for scripted policies, which are compared with nobody.
     """
 
     labels: Mapping[str, str]
     runs: Sequence[Found]
     estimates: Mapping[str, Estimate | None]
     samples: Mapping[str, Sample] = field(default_factory=dict)
+    learned: bool = True
 
     @property
     def name(self) -> str:
@@ -103,7 +106,7 @@ def answers_of(cells: Sequence[Cell], results: Places) -> list[Answer]:
             for name, measure in MEASURES.items()
             if measure.relative
         }
-        answers.append(Answer(cell.labels, own, plain | shares, samples))
+        answers.append(Answer(cell.labels, own, plain | shares, samples, _is_learned(cell)))
         first.setdefault(cell.labels[ENV], Answer(cell.labels, own, plain))
     return answers
 
@@ -126,11 +129,16 @@ def _scores(
             floor, error = floor_of(all_of_task, column), error_of(column, measure)
             own = {str(place): sample_of(outcomes[place], column, error, floor) for place in places}
             samples = {key: sample for key, sample in own.items() if sample is not None}
-            spread = Spread(samples)
+            learned = Spread({key: sample for key, sample in samples.items() if _is_learned(cells[int(key)])})
             for key, sample in samples.items():
+                spread = learned if key in learned.names else Spread({key: sample})  # scripted ones have no sisters
                 found[int(key)][0][name] = sample
                 found[int(key)][1][name] = spread.estimate(key, bounds if column == measure else UNBOUNDED)
     return found
+
+
+def _is_learned(cell: Cell) -> bool:
+    return cell.configs[0].policy == LEARNED
 
 
 def _task(cell: Cell) -> str:

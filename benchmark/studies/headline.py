@@ -95,7 +95,7 @@ def _verdict(
 def _ranked(answers: Sequence[Answer], name: str) -> list[tuple[Answer, Estimate]]:
     """Answers that have the measure, the best mean first."""
     sign = -1 if MEASURES[name].larger else 1
-    having = [(answer, one) for answer in answers if (one := answer.estimates[name]) is not None]
+    having = [(answer, one) for answer in answers if answer.learned and (one := answer.estimates[name]) is not None]
     return sorted(having, key=lambda each: sign * each[1].mean)
 
 
