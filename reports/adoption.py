@@ -8,15 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dsbench.records.run_row import names_run
-from dsbench.reports.outcomes import FAILURES, task_settings
+from dsbench.reports.outcomes import FAILURES, RESULT_VERSION, task_settings
 
 if TYPE_CHECKING:
     from dsbench.reports.groups import Run
 
-RESULT_VERSION, MADE_WITH = (
-    "result_version",
-    "data.made_with",
-)  # told by a run's provenance, which a failed one may lack
+MADE_WITH = "data.made_with"  # told by a run's provenance, as `RESULT_VERSION` is; a failed one may lack it
 _NAME = re.compile(r"(.+)-s([0-9]{1,18})-[^-]+(?:-made)?\Z")  # of a folder: backbone and environment, seed, hash
 
 

@@ -114,6 +114,11 @@ class Claims:
             return f"n = {fewest} cannot support a claim: it takes {needed} seeds of each, and rarely less than {FEW}"
         return "no claim can be made, as the scores do not vary from seed to seed and nothing tells how far they may be off"
 
+    def caution(self, key: Hashable) -> str | None:
+        """The same as a sentence."""
+        silence = self.silence(key)
+        return None if silence is None else f"{silence.replace('no claim', 'No claim', 1)}."
+
     def text(self) -> str:
         """The rule and the size of the family, in words."""
         if not self.family:

@@ -60,32 +60,57 @@ _PLURAL = {
 OF_A_CONTEST = ("acting", "threads", "device", "machine")  # the kernel and the cache are the contestant's own
 
 
+class _Told(NamedTuple):
+    """What the records of a run tell of its conditions, as it stands there."""
+
+    acting: Any
+    context: Any
+    window: Any
+    cache: Any
+    implementation: Any
+    threads: Any
+    asked: Any
+    device: Any
+
+
+def _told(run: Timed) -> _Told:
+    settings, result = run.settings, run.result
+    used = result.get("device") or ("cuda" if "peak_device_bytes" in result else None)
+    return _Told(
+        result.get("acting"),
+        result.get("decision_context"),
+        settings.get("eval.window") or settings.get("train.window"),
+        settings.get("backbone.context_len"),
+        result.get("decision_implementation", result.get("implementation")),
+        settings.get("threads"),
+        settings.get("device"),
+        used,
+    )
+
+
 def conditions(run: Timed) -> Conditions:
     """Of one run; older records do not tell all."""
-    settings, result, origin = run.settings, run.result, run.provenance
-    stateful = result.get("acting") != "windowed"
-    window = result.get("decision_context", settings.get("eval.window") or settings.get("train.window"))
-    cache = result.get("decision_context", settings.get("backbone.context_len")) if stateful else None
-    threads = (origin.get("torch") or {}).get("threads") or settings.get("threads")
+    told, origin = _told(run), run.provenance
+    stateful = told.acting != "windowed"
+    window = told.window if told.context is None else told.context
+    cache = told.cache if told.context is None else told.context
+    asked = str(told.asked or "auto").partition(":")[0]
     return Conditions(
-        acting=str(result.get("acting", _UNKNOWN)) if stateful else f"windowed over {_count(window)}",
-        cache=_UNKNOWN if cache is None else f"{_count(cache)} tokens",
-        implementation=str(result.get("decision_implementation", result.get("implementation", _UNKNOWN))),
-        threads=_count(threads),
-        device=_device(settings, result),
+        acting=_word(told.acting) if stateful else f"windowed over {_count(window)}",
+        cache=f"{_count(cache)} tokens" if stateful and cache is not None else _UNKNOWN,
+        implementation=_word(told.implementation),
+        threads=_count((origin.get("torch") or {}).get("threads") or told.threads),
+        device=str(told.device or ("cpu" if asked == "auto" else asked)),  # as it was used; older records do not say
         machine=machine(origin),
     )
 
 
+def _word(told: Any) -> str:
+    return _UNKNOWN if told is None else str(told)
+
+
 def _count(number: Any) -> str:
     return _UNKNOWN if number is None else f"{number:g}"
-
-
-def _device(settings: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    """As it was used; of older records, only a GPU's memory was counted."""
-    asked = str(settings.get("device", "auto")).partition(":")[0]
-    found = "cuda" if "peak_device_bytes" in result else "cpu" if asked == "auto" else asked
-    return str(result.get("device", found))
 
 
 def differing(found: Iterable[Conditions], names: Sequence[str] = Conditions._fields) -> str | None:
@@ -131,7 +156,10 @@ def choose(runs: Sequence[R], mark: str) -> Choice[R]:
         mark: the column of `contention` that tells who had the core.
     """
     least, who = undisturbed(runs, lambda run: run.result, mark)
-    found = list(dict.fromkeys(_of(run, mark) for run in least))
+    alike = {
+        (_told(run), run.result.get("implementation"), id(run.provenance)): run for run in least
+    }  # few: of many seeds
+    found = list(dict.fromkeys(_of(run, mark) for run in alike.values()))
     if len(found) > 1:
         return Choice((), who, None, differing(found))
     return Choice(least, who, found[0] if found else None, None)

@@ -12,7 +12,8 @@ from dsbench.records.run_records import RunRecords
 from dsbench.records.run_row import COLUMNS, UNREADABLE, short_source, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.records.tables import BEFORE
-from dsbench.reports.adoption import MADE_WITH, RESULT_VERSION, adopted
+from dsbench.reports.adoption import MADE_WITH, adopted
+from dsbench.reports.outcomes import RESULT_VERSION, ended
 
 # What changes no number: the name of the preset (its settings are columns of their own), limits and logging.
 _NO_SETTINGS = {*COLUMNS, "preset", "time_limit_s", "train.log_every", "train.checkpoint_every"}
@@ -170,8 +171,11 @@ def _run(
             settings[name] = cell
     if settings:
         settings = BEFORE | settings | _told_apart(result, provenance, mixed, other_data)
+    status, reason = ended(row["status"], row["reason"], result)
     return Run(
-        **{name: row[name] for name in ("run_id", "backbone", "env", "seed", "status", "reason")},
+        **{name: row[name] for name in ("run_id", "backbone", "env", "seed")},
+        status=status,
+        reason=reason,
         attempt=row["attempt"] or 1,
         preset=row.get("preset"),
         settings=settings,

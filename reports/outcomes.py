@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,8 @@ RETURN, NORMALISED = "return_mean", "score_normalised"
 FIRST_MEASURE = "first_action_accuracy"  # of runs that do not name theirs: of the time when umbrella was the only task
 _PARTS = ("env.", "data.", "eval.")
 _OF_CONTESTANT = {"data.top_percent", "eval.acting", "eval.window"}  # who takes part in what way, not in what
-_OF_TASK = {"train.objective", "env source"}
+RESULT_VERSION = "result_version"  # told by a run's provenance, where a page holds several
+_OF_TASK = {"train.objective", "env source", "vary", RESULT_VERSION}
 RULE = (
     "A run that failed, diverged, or ran out of time or memory counts: in the score and in all that is pooled it stands at "
     "the floor of its task, which is the declared minimum of the measure, or, where there is none, the score of random play "
@@ -66,6 +68,28 @@ def task_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class Design(NamedTuple):
+    """What a mean over seeds is over: the version of results, and what the seeds move. Means of others never pool.
+
+    Attributes:
+        version: of results; None where nothing tells it, as on a page with one version alone.
+        varied: of initial weights, batches, data and evaluation episodes.
+    """
+
+    version: Any
+    varied: tuple[str, ...]
+
+
+def design_of(settings: Mapping[str, Any]) -> Design:
+    """Of the settings of a task, as tables have them: a list is JSON text, what is not given is absent."""
+    told = settings.get("vary")
+    roles = json.loads(told) if isinstance(told, str) else [] if told is None else list(told)
+    fixed = {part for part in ("data", "eval") if settings.get(f"{part}.seed") is not None}
+    if ":" in str(settings.get("data.recipe", "")):  # a file is what it is
+        fixed.add("data")
+    return Design(settings.get(RESULT_VERSION), tuple(role for role in roles if role not in fixed))
+
+
 def finite(value: Any) -> TypeGuard[float]:
     """Whether it is a number that can be averaged."""
     if type(value) is float:  # nearly always
@@ -76,6 +100,13 @@ def finite(value: Any) -> TypeGuard[float]:
 def measure_in(result: Mapping[str, Any]) -> str:
     """The column of the measure that counts on the run's task."""
     return str(result.get("success_metric", FIRST_MEASURE))
+
+
+def ended(status: str, reason: str | None, result: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Status and reason of a run as everything that counts runs has them: one whose score is no finite number has failed."""
+    if status != "ok" or "success_metric" not in result or finite(result.get(measure_in(result))):
+        return status, reason
+    return "failed", f"its score, {measure_in(result)}, is no finite number"
 
 
 def measure_among(outcomes: Sequence[Outcome]) -> str:

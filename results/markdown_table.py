@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from dsbench.config.controls import CONTROLS, stands_for
+from dsbench.errors import UsageError
 from dsbench.reports.groups import LEARNED
 from dsbench.reports.outcomes import (
     NORMALISED,
@@ -17,6 +18,7 @@ from dsbench.reports.outcomes import (
     UNBOUNDED,
     Outcome,
     bounds_of,
+    ended,
     error_of,
     floor_of,
     measure_among,
@@ -53,6 +55,7 @@ def scored(
     """
     outcomes = {who: [_outcome(row) for row in runs.to_dict(orient="records")] for who, runs in cells.items()}
     known = [one for own in outcomes.values() for one in own]
+    _refuse_mixed(known)
     measure = measure_among(known)
     floor = floor_of(known, column) if column in (measure, RETURN, NORMALISED) else None
     bounds = bounds_of(known) if column == measure else UNBOUNDED
@@ -72,6 +75,20 @@ def scored(
     return texts
 
 
+def _refuse_mixed(outcomes: Sequence[Outcome]) -> None:
+    """`UsageError` where the seeds of some runs move other things than those of others: such scores never share a mean."""
+    told = {
+        str(one.result.get("varied", "init, batches (the first version of results)"))
+        for one in outcomes
+        if one.policy == LEARNED and one.status == "ok"
+    }
+    if len(told) > 1:
+        raise UsageError(
+            f"the records hold runs of one task whose seeds move {' and others whose seeds move '.join(sorted(told))}; "
+            "expected one of them: keep old records in another folder"
+        )
+
+
 def _outcome(row: Mapping[Hashable, Any]) -> Outcome:
     """A row of the table of runs as the rules for scores want it."""
     result = {
@@ -80,7 +97,8 @@ def _outcome(row: Mapping[Hashable, Any]) -> Outcome:
         if str(name).startswith("result.") and not pd.isna(value)
     }
     policy = row.get("policy")
-    return Outcome(int(row["seed"]), str(row["status"]), LEARNED if pd.isna(policy) else str(policy), result)
+    status, _ = ended(str(row["status"]), None, result)
+    return Outcome(int(row["seed"]), status, LEARNED if pd.isna(policy) else str(policy), result)
 
 
 def _not_ok(outcomes: Sequence[Outcome]) -> str:

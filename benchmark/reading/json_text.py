@@ -19,7 +19,7 @@ def parse_json(data: bytes, limits: Limits = _DEFAULT) -> Any:
     if sum(map(data.count, _OPENING)) > 2 * limits.entries:
         raise Unparsable(f"it has more than {limits.entries:,} entries")
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+        value = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Unparsable(f"byte {error.start} is not UTF-8") from None
     except RecursionError:
@@ -44,3 +44,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> Any:
     raise Unparsable(f"{text} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_no_number
+)  # made once: it parses millions of lines

@@ -40,22 +40,26 @@ def check_bounds(value: Any, limits: Limits) -> None:
 
     Plain are finite floats, integers of 64 bits, and text that can be written as UTF-8.
     """
-    left, level = limits.entries, [value]
+    left, level, longest = limits.entries, [value], limits.text
     for _ in range(limits.depth + 1):
         inner: list[Any] = []
         for one in level:
-            if isinstance(one, dict):
+            kind = type(one)
+            if kind is str:  # as most are
+                if not (one.isascii() and len(one) <= longest):
+                    _check_text(one, limits)
+            elif isinstance(one, dict):
                 left -= len(one)
                 inner += one.values()
-                for key in one:
-                    if not (len(key) <= limits.text and key.isascii()):
+                text = "".join(one)  # all keys at once: none is longer than they together
+                if not (text.isascii() and len(text) <= longest):
+                    for key in one:
                         _check_text(key, limits)
             elif isinstance(one, list):
                 left -= len(one)
                 inner += one
             elif isinstance(one, str):
-                if not (len(one) <= limits.text and one.isascii()):
-                    _check_text(one, limits)
+                _check_text(one, limits)
             elif isinstance(one, float):
                 if not math.isfinite(one):
                     raise Unparsable("it has a number that is too large or no number")

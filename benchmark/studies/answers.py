@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dsbench.config import run_id, to_dict
+from dsbench.config.settings import LEARNED
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.config_text import flat
 from dsbench.records.copies import rows_of
@@ -19,6 +20,7 @@ from dsbench.reports.outcomes import (
     Outcome,
     Sample,
     bounds_of,
+    ended,
     error_of,
     floor_of,
     measure_among,
@@ -34,6 +36,13 @@ from dsbench.studies.study_file import ENV
 ABSENT = "not begun"  # the status of a run without a folder
 
 
+def result_in(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The final row, out of a row of the table of runs."""
+    return {
+        key.removeprefix("result."): cell for key, cell in row.items() if key.startswith("result.") and cell is not None
+    }
+
+
 @dataclass(frozen=True)
 class Found:
     """A run of the grid: its row in the table of runs, its status, and its machine, versions and commit."""
@@ -47,11 +56,7 @@ class Found:
     @property
     def result(self) -> dict[str, Any]:
         """The final row."""
-        return {
-            key.removeprefix("result."): cell
-            for key, cell in self.row.items()
-            if key.startswith("result.") and cell is not None
-        }
+        return result_in(self.row)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -66,12 +71,14 @@ class Answer:
     Attributes:
         estimates: measure -> estimate, None where no run has it; in scores failed runs count, all else is of the finished.
         samples: measure -> scores by seed, of the scored ones that have any.
+        learned: False for scripted policies, which are compared with nobody.
     """
 
     labels: Mapping[str, str]
     runs: Sequence[Found]
     estimates: Mapping[str, Estimate | None]
     samples: Mapping[str, Sample] = field(default_factory=dict)
+    learned: bool = True
 
     @property
     def name(self) -> str:
@@ -99,7 +106,7 @@ def answers_of(cells: Sequence[Cell], results: Places) -> list[Answer]:
             for name, measure in MEASURES.items()
             if measure.relative
         }
-        answers.append(Answer(cell.labels, own, plain | shares, samples))
+        answers.append(Answer(cell.labels, own, plain | shares, samples, _is_learned(cell)))
         first.setdefault(cell.labels[ENV], Answer(cell.labels, own, plain))
     return answers
 
@@ -122,11 +129,16 @@ def _scores(
             floor, error = floor_of(all_of_task, column), error_of(column, measure)
             own = {str(place): sample_of(outcomes[place], column, error, floor) for place in places}
             samples = {key: sample for key, sample in own.items() if sample is not None}
-            spread = Spread(samples)
+            learned = Spread({key: sample for key, sample in samples.items() if _is_learned(cells[int(key)])})
             for key, sample in samples.items():
+                spread = learned if key in learned.names else Spread({key: sample})  # scripted ones have no sisters
                 found[int(key)][0][name] = sample
                 found[int(key)][1][name] = spread.estimate(key, bounds if column == measure else UNBOUNDED)
     return found
+
+
+def _is_learned(cell: Cell) -> bool:
+    return cell.configs[0].policy == LEARNED
 
 
 def _task(cell: Cell) -> str:
@@ -141,7 +153,7 @@ def _outcomes(cell: Cell, runs: Sequence[Found]) -> list[Outcome]:
             config.seed,
             run.status,
             config.policy,
-            {name: cell for name, cell in run.result.items() if cell is not None},
+            run.result,
         )
         for config, run in zip(cell.configs, runs, strict=True)
     ]
@@ -164,7 +176,8 @@ def _found(name: str, stored: Stored) -> Found:
             origin = records.read_provenance(attempt=row["attempt"]) or {}
         except (CorruptFile, UsageError) as error:
             row = unreadable_row(name, str(error))
-    return Found(name, str(row["status"]), row["reason"], row, origin)
+    status, reason = ended(str(row["status"]), row["reason"], result_in(row))
+    return Found(name, status, reason, row, origin)
 
 
 def choice_of(runs: Sequence[Found], name: str) -> Choice[Found] | None:

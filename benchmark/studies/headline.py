@@ -59,10 +59,16 @@ def _best(where: str, answers: Sequence[Answer], table: TableOf, claims: Claims)
     equals = [answer for answer, one in others if one.mean == best.mean]
     rest = [(answer, one) for answer, one in others if one.mean != best.mean]
     verdict = _verdict(first, rest, answers, table, claims) if measure.scored else _unfair(ranked, name)
+    most = f"the best {plain(measure)}" if measure.scored else f"{_extreme(measure)} mean of {plain(measure)}"
     if equals:
         names = _listed([_name(answer, answers) for answer in [first, *equals]])
-        return f"{where}, {names} share the best {plain(measure)}, {value}{verdict}."
-    return f"{where}, {_name(first, answers)} has the best {plain(measure)}, {value}{verdict}."
+        return f"{where}, {names} share {most}, {value}{verdict}."
+    return f"{where}, {_name(first, answers)} has {most}, {value}{verdict}."
+
+
+def _extreme(measure: Measure) -> str:
+    """What is said of a number that is no score: nothing is claimed of it."""
+    return "the highest" if measure.larger else "the lowest"
 
 
 def _unfair(ranked: Sequence[tuple[Answer, Estimate]], name: str) -> str:
@@ -89,7 +95,7 @@ def _verdict(
 def _ranked(answers: Sequence[Answer], name: str) -> list[tuple[Answer, Estimate]]:
     """Answers that have the measure, the best mean first."""
     sign = -1 if MEASURES[name].larger else 1
-    having = [(answer, one) for answer in answers if (one := answer.estimates[name]) is not None]
+    having = [(answer, one) for answer in answers if answer.learned and (one := answer.estimates[name]) is not None]
     return sorted(having, key=lambda each: sign * each[1].mean)
 
 

@@ -19,7 +19,7 @@ def verdicts(table: TableOf, answers: Sequence[Answer]) -> Claims:
     """
     measure, told = table.measures[0], told_on(table, answers)
     two, contests = of_two_labels(table, told), dict[Hashable, Contest]()
-    having = [answer for answer in told if measure in answer.samples]
+    having = [answer for answer in told if answer.learned and measure in answer.samples]
     for group in rivals(table, having) if MEASURES[measure].scored else []:
         if len(group) > 1:
             contests[key_of(table, group[0])] = (
@@ -30,7 +30,7 @@ def verdicts(table: TableOf, answers: Sequence[Answer]) -> Claims:
 
 def winner_of(table: TableOf, group: Sequence[Answer], claims: Claims) -> str | None:
     """The name of the answer that is claimed to be above all its rivals that have a score; None where none is."""
-    names = [answer.name for answer in group if table.measures[0] in answer.samples]
+    names = [answer.name for answer in group if answer.learned and table.measures[0] in answer.samples]
     return claims.winner(key_of(table, group[0]), names) if names else None
 
 

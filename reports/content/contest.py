@@ -16,9 +16,11 @@ from dsbench.reports.outcomes import (
     NORMALISED,
     UNBOUNDED,
     Bounds,
+    Design,
     Outcome,
     Sample,
     bounds_of,
+    design_of,
     error_of,
     floor_of,
     sample_of,
@@ -102,6 +104,11 @@ class Task:
     def permuted(self) -> bool:
         """A control: returns were dealt out anew, so that there is nothing to find."""
         return self.whole.get("data.permute_returns") is True
+
+    @property
+    def design(self) -> Design:
+        """What a mean over seeds is over."""
+        return design_of(self.whole)
 
     @property
     def measure_text(self) -> str:
@@ -207,4 +214,7 @@ def word(value: Any) -> str:
 
 def listed(settings: Settings) -> str:
     """``chain_length=20, permute_returns=true``: without the part, which the name nearly always tells."""
-    return ", ".join(f"{name.rpartition('.')[2]}={word(value)}" for name, value in settings.items())
+    return ", ".join(
+        f"{name if name.endswith('.seed') else name.rpartition('.')[2]}={word(value)}"
+        for name, value in settings.items()
+    )

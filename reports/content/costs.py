@@ -120,7 +120,10 @@ def _marks(crossed: Sequence[Crossing]) -> list[Mark]:
     for one in crossed:
         context, growing = one.found.context, one.growing.name
         if context is not None and context > 0 and (growing not in earliest or context < earliest[growing][0]):
-            earliest[growing] = (context, f"{one.flat.name} beats {growing} from t = {context:,.0f}{one.core.value}")
+            earliest[growing] = (
+                context,
+                f"{one.flat.name} takes less than {growing} from t = {context:,.0f}{one.core.value}",
+            )
     return [Mark(context, text) for context, text in sorted(earliest.values())[:_MARKED]]
 
 

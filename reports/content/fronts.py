@@ -118,6 +118,7 @@ def _sentences(points: Sequence[Point], fronts: Mapping[str, Sequence[Point]]) -
         f"{', '.join(end.name for end in ends)}."
         for words, ends in fronts.items()
     ]
+    told += ["A front is one of means: it describes them, and no claim is made."] if told else []
     several = differing([one.cost.conditions for one in points if one.cost.conditions is not None], OF_A_CONTEST)
     if several:
         told.append(f"No front runs between times measured {several}.")

@@ -15,7 +15,7 @@ from typing import Any
 from dsbench.config.controls import control_of
 from dsbench.reports.content.contest import Contestant, Settings, Task, listed, outcomes_of
 from dsbench.reports.groups import LEARNED, Group
-from dsbench.reports.outcomes import Outcome, measure_among, sample_of, task_settings
+from dsbench.reports.outcomes import RESULT_VERSION, Outcome, measure_among, sample_of, task_settings
 from dsbench.text import slug
 
 
@@ -61,13 +61,16 @@ def _telling(tasks: Iterable[Sequence[Group]]) -> dict[str, list[str]]:
 def _needed(wholes: Sequence[Settings]) -> list[str]:
     needed: list[str] = []
     parted = 1
-    for name in sorted(
-        _differing(wholes), key=lambda name: (not name.startswith("env."), not name.startswith("data."), name)
-    ):
+    for name in sorted(_differing(wholes), key=_telling_first):
         parts = len({tuple(str(whole.get(key)) for key in [*needed, name]) for whole in wholes})
         if parts > parted:
             needed, parted = [*needed, name], parts
     return needed
+
+
+def _telling_first(name: str) -> tuple[bool, bool, bool, str]:
+    """The version of results before all, for much goes along with it."""
+    return name != RESULT_VERSION, not name.startswith("env."), not name.startswith("data."), name
 
 
 def _usual(groups: Sequence[Group]) -> dict[str, Any]:

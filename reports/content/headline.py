@@ -52,7 +52,7 @@ def _of_task(task: Task, claims: Claims) -> str:
     form = form_of([one.mean for _, one in order])
     equals = [one.name for one, rival in others if rival.mean == score.mean]
     who = f"{_names([first.name, *equals])} share" if equals else f"{first.name} has"
-    cost = _cost([first]).replace(", at", f", {first.name} at", 1) if equals else _cost([first])
+    cost = _cost([first], first.name if equals else "")
     text = f"{who} the highest mean {task.measure_text}, {_score(score, form)}{cost}"
     below = [(one, rival) for one, rival in others if rival.mean != score.mean]
     return text if equals and not below else f"{text}; {_against(task, first, below, form, claims)}"
@@ -98,9 +98,10 @@ def _score(score: Estimate, form: str) -> str:
     return f"{score.text(form)} ({_PER_CENT}, n = {score.n})"
 
 
-def _cost(contestants: Sequence[Contestant]) -> str:
+def _cost(contestants: Sequence[Contestant], who: str = "") -> str:
+    """What these cost, `who` they are where others were named beside them."""
     told = priced(contestants)
-    return f", {told}" if told else ""
+    return f", {who} {told}" if who and told else f", {told}" if told else ""
 
 
 def _against(
@@ -126,12 +127,18 @@ def _of_pool(found: Pool, claims: Claims) -> str:
         if best.low is not None
         else f"{best.n} runs, and nothing tells how far it may be off, so no interval"
     )
-    text = f"{name} has the highest mean of normalised scores over the tasks, {best.text('.1f')} ({interval})"
-    open_ = _open(claims, found.key, name, [rival for rival, _ in others])
+    equals = [rival for rival, mean in others if mean.mean == best.mean]
+    below = [rival for rival, mean in others if mean.mean != best.mean]
+    who = f"{_names([name, *equals])} share" if equals else f"{name} has"
+    text = f"{who} the highest mean of normalised scores over the tasks, {best.text('.1f')} ({interval})"
+    cost = _cost(own, name if equals else "")
+    if equals and not below:
+        return f"{text}{cost} (means over tasks)"
+    open_ = _open(claims, found.key, name, below)
     silence = claims.silence(found.key)
     verdict = f"not separated from {_names(open_)}" if open_ else "separated from all others"
     why = f"; {silence}" if silence and others else ""
-    return f"{text}{_cost(own)} (means over tasks); {verdict if others else 'no other backbone was run'}{why}"
+    return f"{text}{cost} (means over tasks); {verdict if others else 'no other backbone was run'}{why}"
 
 
 def _names(names: Sequence[str]) -> str:

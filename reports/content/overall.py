@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,8 +92,13 @@ def _spread(task: Task, names: Sequence[str]) -> Spread:
 
 
 def pool(tasks: Sequence[Task]) -> Pool | None:
-    """The largest table of contestants and normalised tasks without a gap; None if that is less than two tasks."""
-    fit = [task for task in tasks if not task.permuted and _is_normalised(task)]
+    """The largest table of contestants and normalised tasks of one design without a gap; None where none has two tasks."""
+    normalised = [task for task in tasks if not task.permuted and _is_normalised(task)]
+    designs = Counter(task.design for task in normalised)
+    if not designs:
+        return None
+    usual = max(designs, key=lambda one: (designs[one], str(one)))
+    fit = [task for task in normalised if task.design == usual]
     names = sorted({one.name for task in fit for one in task.learned if one.name in task.normalised})
     has = {name: [task for task in fit if name in task.spread.names and name in task.normalised] for name in names}
     sets = [own for own in has.values() if len(own) > 1]
@@ -102,7 +108,7 @@ def pool(tasks: Sequence[Task]) -> Pool | None:
     within = [name for name in names if all(task in has[name] for task in shared)]
     mean = {name: _mean(name, shared) for name in within}
     order = sorted(within, key=lambda name: (-mean[name], name))
-    return Pool(tuple(shared), tuple(order), tuple(_left_out(tasks, fit, shared, names, within)))
+    return Pool(tuple(shared), tuple(order), tuple(_left_out(tasks, normalised, fit, shared, names, within)))
 
 
 def overall(found: Pool | None, claims: Claims, figures: Sequence[Figure] = ()) -> Section:
@@ -115,13 +121,13 @@ def overall(found: Pool | None, claims: Claims, figures: Sequence[Figure] = ()) 
         )
         return Section("overall", title, (why,))
     said = dict.fromkeys(sentence for one in found.scores.values() for sentence in cautions(one))
-    silence = claims.silence(found.key) if len(found.names) > 1 else None
+    caution = claims.caution(found.key) if len(found.names) > 1 else None
     told = (
         f"Normalised scores (0 is {_zero(found)}, 100 the reference) of {len(found.tasks)} tasks, pooled: "
         f"{', '.join(found.tasks)}.",
         *found.left_out,
         *said,
-        *([silence] if silence else []),
+        *([caution] if caution else []),
     )
     tables = [_measures_table(found, claims)]
     if len(found.names) > 1:
@@ -218,10 +224,18 @@ def _mean(name: str, tasks: Sequence[Task]) -> float:
 
 
 def _left_out(
-    tasks: Sequence[Task], fit: Sequence[Task], shared: Sequence[Task], names: Sequence[str], within: Sequence[str]
+    tasks: Sequence[Task],
+    normalised: Sequence[Task],
+    fit: Sequence[Task],
+    shared: Sequence[Task],
+    names: Sequence[str],
+    within: Sequence[str],
 ) -> list[str]:
     kinds = {
-        "Not normalised, so not pooled": [task.title for task in tasks if task not in fit and not task.permuted],
+        "Not normalised, so not pooled": [task.title for task in tasks if task not in normalised and not task.permuted],
+        "Of another version of results, or with other things moved by the seeds, so not pooled": [
+            task.title for task in normalised if task not in fit
+        ],
         "Controls with permuted returns, not pooled": [task.title for task in tasks if task.permuted],
         "Not run by all, so not pooled": [task.title for task in fit if task not in shared],
         "Not run on all of these tasks, so not here": [name for name in names if name not in within],

@@ -126,8 +126,8 @@ def _failures(one: Contestant) -> Cell:
 
 
 def _notes(task: Task, claims: Claims) -> list[str]:
-    counts, silence = [len(one.scores) for one in task.learned], claims.silence(task.name)
-    notes = [few_seeds(counts) or "", f"{silence[0].upper()}{silence[1:]}." if silence else ""]
+    counts, caution = [len(one.scores) for one in task.learned], claims.caution(task.name)
+    notes = [few_seeds(counts) or "", caution or ""]
     if not task.spread.calibrated and max(counts, default=0) > 1:
         notes.append(
             f"n too small to calibrate: with fewer than {CALIBRATED} contestants of two or more seeds, intervals and claims "

@@ -91,19 +91,23 @@ def make_run(
         (config[part] if part else config)[key] = value
     text = yaml.dump(config, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    run_id = re.sub(r"[^a-z0-9-]+", "_", f"{backbone}-{env}-s{seed}-{digest[:10]}-made".lower()).strip("_")
+    version = dict(origin or {}).get("result_version", "")  # it is part of a name
+    named = hashlib.sha256(f"{text}{version}".encode()).hexdigest()
+    run_id = re.sub(r"[^a-z0-9-]+", "_", f"{backbone}-{env}-s{seed}-{named[:10]}-made".lower()).strip("_")
     folder = results / "runs" / run_id
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_bytes(f"# dsbench run, sha256 of the lines below: {digest}\n{text}".encode())
     (folder / "provenance.json").write_bytes(seal(ORIGIN | dict(origin or {})))
     claim = {"attempt": 1, "host": "node", "pid": 7, "boot_id": None, "since": "2026-01-01T00:00:00+00:00"}
     (folder / "claim.json").write_bytes(seal(claim))
-    (folder / "journal.jsonl").write_bytes(_journal(env, seed, score, metric, dict(options or {}), status))
+    journal = _journal(env, seed, score, metric, dict(options or {}), status)
+    (folder / "journal.jsonl").write_bytes(journal)
     if status in ("running", "interrupted"):
         return run_id
     row = {"run_id": run_id, "backbone": backbone, "env": env, "seed": seed, "attempt": 1, "status": status}
     row |= {"reason": None} | (_measured(score, metric, normalised) if status == "ok" else {"reason": "it broke"})
-    (folder / "result-1.json").write_bytes(seal(row | dict(result or {})))
+    sealed = {"journal": {"lines": journal.count(b"\n"), "sha256": hashlib.sha256(journal).hexdigest()}}
+    (folder / "result-1.json").write_bytes(seal(row | sealed | dict(result or {})))
     return run_id
 
 

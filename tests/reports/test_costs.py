@@ -106,7 +106,7 @@ def test_the_crossover_is_where_the_lines_meet(tmp_path: Path) -> None:
     assert crossing[3].value == pytest.approx(1 + 100 * 75 / 90)
     assert [cell.text for cell in found["bench-missing"].rows[0]][5:] == ["timeout", "took too long"]
     assert [figure.name for figure in section.figures] == ["latency-context", "memory-context"]
-    assert "s4 recurrent beats gpt KV cache from t = 51" in section.figures[0].caption
+    assert "s4 recurrent takes less than gpt KV cache from t = 51" in section.figures[0].caption
 
 
 def test_the_environment_in_the_loop_and_larger_batches_stand_beside(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_scores_without_spread_are_apart_from_nothing(scores: list[float]) -> No
 def test_costs_are_no_contest() -> None:
     answers = [answer({"backbone": name}, [0.5, 0.5], latency) for name, latency in (("gpt", 300.0), ("lstm", 100.0))]
     table = TableOf(rows=["backbone"], measures=["latency"])
-    assert told(table, answers) == ("On umbrella, lstm has the best latency p50, µs, 100 (n = 1).",)
+    assert told(table, answers) == ("On umbrella, lstm has the lowest mean of latency p50, µs, 100 (n = 1).",)
     assert verdicts(table, answers).family == 0
 
 
@@ -106,3 +106,13 @@ def test_environments_are_never_rivals() -> None:
     for rows in (["backbone", "env"], ["env"], ["env", "backbone"]):
         groups = rivals(TableOf(rows=rows, measures=["score"]), answers)
         assert [[one.labels["backbone"] for one in group] for group in groups] == [["gpt", "s4"]] * 2
+
+
+def test_a_scripted_policy_is_no_rival() -> None:
+    """The best policy stands in the table, and the sentence is about those that learned."""
+    best = answer({"backbone": "optimal"}, [1.0] * 5)
+    scripted = Answer(best.labels, best.runs, best.estimates, best.samples, learned=False)
+    learned = [answer({"backbone": name}, around(mean)) for name, mean in (("gpt", 0.9), ("s4", 0.2), ("lstm", 0.1))]
+    (sentence,) = told(SCORE, [scripted, *learned])
+    assert sentence.startswith("On umbrella, gpt has the best score") and sentence.endswith("apart from all others.")
+    assert verdicts(SCORE, [scripted, *learned]).family == 3

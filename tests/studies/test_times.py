@@ -101,7 +101,7 @@ def test_the_least_time_is_told_and_wins_nothing(tmp_path: Path) -> None:
     )
     joint, separate = sorted(report.headline)
     assert joint == (
-        "On umbrella, layout joint, rnn has the best latency p50, µs, 100 ± 0 (n = 2), no contest: "
+        "On umbrella, layout joint, rnn has the lowest mean of latency p50, µs, 100 ± 0 (n = 2), no contest: "
         "not known to have had the core to themselves."
     )
     assert separate.endswith("300 ± 0 (n = 2), no contest: on several devices: cpu and cuda.")
