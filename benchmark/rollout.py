@@ -1,9 +1,8 @@
 """Evaluation: many episodes at once, by a trained policy or a scripted one, scored by the environment's own measures.
 
-An episode's environment has a seed of its own, so episode i is the same however many are played beside it, as long as the most
-likely actions are taken: sampled ones are drawn for all that are stepped together, from a stream of the first. Nothing that
-crosses the line between policy and environment is trusted: actions are checked before they are taken, observations and
-rewards after.
+An episode's environment has a seed of its own and its sampled actions have a place of their own in their stream, so episode i
+is the same however many are played beside it. Nothing that crosses the line between policy and environment is trusted: actions
+are checked before they are taken, observations and rewards after.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from torch import Tensor
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.decision.actions import for_environment
+from dsbench.decision.heads import Places
 from dsbench.envs.checked import Checked
 from dsbench.envs.data.contract import judged
 from dsbench.envs.rolling import MAX_ROWS, Player, Scripted, groups, roll
@@ -98,10 +98,11 @@ def evaluate(
 
     def player(env: Checked, rows: int, begin: int) -> Player:
         generator = torch.Generator(device=_device(model))
-        generator.manual_seed(seeds.seed_for(seed, split, "decode", begin))
+        place = begin % MAX_ROWS
+        generator.manual_seed(seeds.seed_for(seed, split, "decode", begin - place))
         actor = Actor(model, rows, acting=acting, window=window)
         wanted = np.zeros(rows) if target is None else target.of(env.observations, rows)
-        players.append(_Learned(actor, wanted, decode, generator))
+        players.append(_Learned(actor, wanted, decode, Places(generator, place, MAX_ROWS)))
         return players[-1]
 
     metrics = _play(player, spec, partial(episode_seeds, seed, split), episodes, on_step)
@@ -134,14 +135,14 @@ def evaluate_scripted(
 class _Learned:
     """A trained policy in a group of episodes: feeds back what it did and, in float64, what is still asked for."""
 
-    def __init__(self, actor: Actor, wanted: np.ndarray, decode: Decode, generator: torch.Generator) -> None:
-        self.actor, self.decode, self.generator = actor, decode, generator
-        self.return_to_go = torch.from_numpy(wanted).to(generator.device)
+    def __init__(self, actor: Actor, wanted: np.ndarray, decode: Decode, draws: Places) -> None:
+        self.actor, self.decode, self.draws = actor, decode, draws
+        self.return_to_go = torch.from_numpy(wanted).to(draws.generator.device)
         self.previous: Tensor | None = None
         self.clipped = np.zeros(len(wanted), np.int64)  # timesteps of each episode with an action outside the space
 
     def act(self, env: Checked, timestep: int) -> np.ndarray:
-        device, rows, mask = self.generator.device, len(self.return_to_go), env.action_mask
+        device, rows, mask = self.return_to_go.device, len(self.return_to_go), env.action_mask
         self.previous = self.actor.act(
             _to_torch(env.observations, device),
             return_to_go=self.return_to_go,
@@ -150,7 +151,7 @@ class _Learned:
             timestep=torch.full((rows,), timestep, dtype=torch.long, device=device),
             action_mask=None if mask is None else torch.from_numpy(mask).to(device),
             decode=self.decode,
-            generator=self.generator,
+            generator=self.draws,
         )
         return for_environment(self.previous, self.actor.policy.action_space)
 

@@ -105,9 +105,8 @@ def rows_together(spec: EnvSpec) -> int:
     """Episodes of this environment that may be stepped together.
 
     Our own are batched. Of code from elsewhere each row may be an environment with files, sockets and memory of its own:
-    64 of them leave room for a dozen files each where a process may have a thousand open. What an episode of the data, of a
-    script or of a policy's most likely actions is does not depend on it; actions that a policy samples are drawn for all of a
-    group. `EnvSpec.most_rows` sets another number.
+    64 of them leave room for a dozen files each where a process may have a thousand open. What an episode is does not depend on
+    it. `EnvSpec.most_rows` sets another number.
     """
     if spec.most_rows is not None:
         return min(spec.most_rows, MAX_ROWS)

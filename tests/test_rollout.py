@@ -101,6 +101,17 @@ def test_sampling_repeats_and_touches_no_global_generator(umbrella: EnvSpec) -> 
     assert model.training
 
 
+@pytest.mark.parametrize("together", [1, 5, 7])
+def test_sampled_episodes_do_not_depend_on_how_many_are_played_or_stepped_together(
+    umbrella: EnvSpec, together: int
+) -> None:
+    model = policy_for(umbrella, "lstm").double()  # so that no rounding of another number of rows decides
+    whole = evaluate(model, umbrella, decode="sample", episodes=12).metrics["return"]
+    grouped = evaluate(model, replace(umbrella, most_rows=together), decode="sample", episodes=12).metrics["return"]
+    np.testing.assert_array_equal(grouped, whole)
+    np.testing.assert_array_equal(evaluate(model, umbrella, decode="sample", episodes=4).metrics["return"], whole[:4])
+
+
 class Countdown(gym.Env[np.ndarray, int]):
     """Ends after 1 to 4 timesteps, as its seed says; rewards 2**t; observation: (timesteps left, return received)."""
 

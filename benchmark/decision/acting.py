@@ -11,7 +11,7 @@ from dsbench.batches import Batch, Observation
 from dsbench.decision.actions import Chosen
 from dsbench.decision.compiled_tokens import CompiledTokens
 from dsbench.decision.encoders import check_seen
-from dsbench.decision.heads import ActionDistribution, Decode
+from dsbench.decision.heads import ActionDistribution, Decode, Draws
 from dsbench.decision.wrapper import DecisionSequence
 from dsbench.errors import UsageError
 
@@ -83,7 +83,7 @@ class Actor:
         observation: Observation,
         *,
         decode: Decode = "argmax",
-        generator: torch.Generator | None = None,
+        generator: Draws = None,
         **arguments: Any,
     ) -> Tensor:
         """(B,) or (B, A) actions, in the space; arguments and errors as in `DecisionSequence.act`."""

@@ -5,7 +5,7 @@ All tensors carry the same leading axes `*` as the logits ((B,) when acting, (B,
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,6 +14,17 @@ from torch.nn import functional as F
 from dsbench.errors import UsageError
 
 Decode = Literal["argmax", "sample"]
+
+
+class Places(NamedTuple):
+    """Rows from `first` on among `of` that `generator` draws for at once: who is beside a row does not change its draws."""
+
+    generator: torch.Generator
+    first: int
+    of: int
+
+
+Draws: TypeAlias = torch.Generator | Places | None
 
 
 class ActionDistribution(Protocol):
@@ -25,7 +36,7 @@ class ActionDistribution(Protocol):
     def mode(self) -> Tensor:
         """(*,) or (*, A) the most likely action."""
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, generator: Draws = None) -> Tensor:
         """A draw, from `generator`."""
 
     def loss(self, action: Tensor, mask: Tensor) -> Tensor:
@@ -62,10 +73,11 @@ class Categorical:
     def mode(self) -> Tensor:
         return self.logits.argmax(-1)
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, generator: Draws = None) -> Tensor:
+        # As torch.multinomial draws, which knows of no places: the largest of p / q with q exponential.
         probabilities = self.logits.float().softmax(-1)
-        flat = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
-        return flat.view(probabilities.shape[:-1])
+        flat = probabilities.flatten(0, -2)
+        return (flat / _exponential(flat, generator)).argmax(-1).view(probabilities.shape[:-1])
 
     def loss(self, action: Tensor, mask: Tensor) -> Tensor:
         nll = F.cross_entropy(self.logits[mask], action[mask], reduction="sum")
@@ -92,7 +104,7 @@ class Deterministic:
     def mode(self) -> Tensor:
         return self.mean
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, generator: Draws = None) -> Tensor:
         return self.mean
 
     def loss(self, action: Tensor, mask: Tensor) -> Tensor:
@@ -108,6 +120,14 @@ def _all_finite(values: Tensor) -> bool:
     return not bool((values * 0).any())  # NaN is true; in torch's own isfinite are four operators, at every decision
 
 
-def decode_action(distribution: ActionDistribution, decode: Decode, generator: torch.Generator | None = None) -> Tensor:
+def decode_action(distribution: ActionDistribution, decode: Decode, generator: Draws = None) -> Tensor:
     """The mode, or a draw from `generator`."""
     return distribution.mode() if decode == "argmax" else distribution.sample(generator)
+
+
+def _exponential(like: Tensor, generator: Draws) -> Tensor:
+    """(rows, A) draws of the exponential distribution, for the rows' own places where they have such."""
+    if not isinstance(generator, Places):
+        return torch.empty_like(like).exponential_(generator=generator)
+    every = like.new_empty(generator.of, *like.shape[1:]).exponential_(generator=generator.generator)
+    return every[generator.first : generator.first + len(like)]

@@ -30,7 +30,7 @@ from dsbench.decision.encoders import (
     check_seen,
     make_encoder,
 )
-from dsbench.decision.heads import ActionDistribution, Categorical, Decode, Deterministic, decode_action
+from dsbench.decision.heads import ActionDistribution, Categorical, Decode, Deterministic, Draws, decode_action
 from dsbench.decision.returns import ReturnEncoder
 from dsbench.decision.times import SinusoidalTime, TableTime
 from dsbench.episodes import Episodes
@@ -209,7 +209,7 @@ class DecisionSequence(nn.Module):
         timestep: Tensor,
         action_mask: Tensor | None = None,
         decode: Decode = "argmax",
-        generator: torch.Generator | None = None,
+        generator: Draws = None,
     ) -> tuple[Tensor, State]:
         """One decision a row, within the action space; feed what it returns back as the next `previous_action`.
 
@@ -239,9 +239,7 @@ class DecisionSequence(nn.Module):
         )  # fmt: skip
         return self.choose(distribution, decode, generator).action, state
 
-    def choose(
-        self, distribution: ActionDistribution, decode: Decode = "argmax", generator: torch.Generator | None = None
-    ) -> Chosen:
+    def choose(self, distribution: ActionDistribution, decode: Decode = "argmax", generator: Draws = None) -> Chosen:
         """What is done: the mode or a draw, put into the action space.
 
         Raises:

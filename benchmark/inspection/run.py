@@ -16,7 +16,7 @@ import torch
 from dsbench.config import RunConfig
 from dsbench.config.naming import RESULT_VERSION
 from dsbench.config.settings import DataConfig
-from dsbench.config.varying import init_seed, root
+from dsbench.config.varying import init_seed, root, seed_of
 from dsbench.decision import DecisionSequence
 from dsbench.decision.policy import build_policy
 from dsbench.envs.catalogue import spec_of
@@ -120,7 +120,7 @@ class OpenedRun:
     @cached_property
     def episodes(self) -> Episodes:
         """The data that the run learned from, or the first of them; made again if they are not in the cache."""
-        data, seed = self.config.data, root(self.config, "data")
+        data, seed = self.config.data, seed_of(self.config, "data", self.env.task)
         episodes, _ = self._loaded
         if data.permute_returns:
             episodes = permuted_returns(episodes, seed)

@@ -90,6 +90,7 @@ class Experiment:
 
     def _data(self, folder: RunFolder) -> tuple[Episodes, DataInfo]:
         data, seed = self.config.data, root(self.config, "data")
+        of_task = seed_of(self.config, "data", self.spec.task)
         size = data.timesteps or data.episodes
         self.report("data", 0, size)
         episodes, info = load_source(
@@ -104,9 +105,9 @@ class Experiment:
         self._check_horizon(int(episodes.lengths.max()))  # data from elsewhere may outlast the task
         self.yardsticks = dict(self.spec.yardsticks(episodes))
         if data.permute_returns:
-            episodes = permuted_returns(episodes, seed)
+            episodes = permuted_returns(episodes, of_task)
         if data.top_percent is not None:
-            episodes = best_episodes(episodes, data.top_percent, seed)
+            episodes = best_episodes(episodes, data.top_percent, of_task)
         known = {name: value for name, value in asdict(info).items() if name != "path"}  # records travel, paths do not
         folder.journal.append(event_record("data", detail=known))
         folder.journal.append_many(

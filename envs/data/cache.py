@@ -25,7 +25,7 @@ from dsbench.episodes import Episodes
 from dsbench.files import locked
 from dsbench.stopping import raise_if_asked
 
-GENERATION = 2  # raised when the same recipe and seed begin to give other episodes; the sets of before stay readable
+GENERATION = 3  # raised when the same recipe and seed begin to give other episodes; the sets of before stay readable
 KEY = "key"  # of a manifest: sha256 over all that the data is determined by
 IMPORTED = "imported"  # folder of the sets that came from elsewhere; no environment is called so
 

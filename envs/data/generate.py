@@ -83,7 +83,7 @@ def _group(spec: EnvSpec, recipe: str, seed: int, first: int, rows: int, on_step
     begin = first % BLOCK
     chosen = slice(begin, begin + rows)
     # Seeds and episode draws of the whole block are drawn even if fewer rows are used: row i is always the same.
-    generator = seeds.stream(seed, "data", spec.id, recipe, first - begin)
+    generator = seeds.stream(seed, "data", spec.task, recipe, first - begin)
     env_seeds = generator.integers(SEEDS, size=BLOCK)[chosen]
     episode_draw = generator.random(BLOCK)[chosen]
     player = Scripted(spec.recipe(recipe).behaviour, generator, episode_draw, BLOCK, spec.draws_per_timestep, begin)
