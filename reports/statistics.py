@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from dsbench.errors import UsageError
 CONFIDENCE = 0.95
 FEW = 5  # below this many seeds only differences far above the spread can be told
 CALIBRATED = 4  # contestants of a task from which on the spread of one is judged well enough by that of its sisters
+_PLACES = re.compile(r"\.([0-9]+)f\Z")
+_MOST_PLACES = 6
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Estimate:
 
     def text(self, form: str) -> str:
         """``mean ± half-width`` under a format specification, ``mean [low, high]`` where the mean is not in the middle;
-        the mean alone without an interval."""
+        the mean alone without an interval. An interval that has a width shows one: where it would round to zero there are
+        more digits."""
+        form = _fine(form, self.half_width or 0.0)
         unsigned = f"z{form}"  # z: what rounds to zero has no sign
         mean = format(self.mean, unsigned)
         if self.low is None or self.high is None:
@@ -53,6 +58,15 @@ class Estimate:
 
     def to_dict(self) -> dict[str, float | int | None]:
         return {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
+
+
+def _fine(form: str, half: float) -> str:
+    """The format with as many places as a half-width needs to show a digit; powers of ten where those are many."""
+    found = _PLACES.search(form)
+    if found is None or not half or float(format(half, f".{found[1]}f")):
+        return form
+    places = -math.floor(math.log10(half))
+    return form[: found.start()] + (f".{places}f" if places <= _MOST_PLACES else ".3e")
 
 
 def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:

@@ -1,4 +1,4 @@
-"""What a bench says in one sentence: who decides fastest, and where recurrent steps overtake attention."""
+"""What a bench says in one sentence: whose median is the least, and where recurrent steps overtake attention."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ def bench_headline(measured: Curves) -> tuple[str, ...]:
     parts = [f"{_fastest(curves, context)} at t = {context:,}" for context in ends]
     crossed = crossings(curves)
     overtaken = [_overtaken(mode, crossed) for mode in GROWING]
-    return ("; ".join([f"One decision, batch 1: fastest is {' and '.join(parts)}", *filter(None, overtaken)]) + ".",)
+    return (
+        "; ".join(
+            [f"One decision, batch 1: the least median is that of {' and '.join(parts)}", *filter(None, overtaken)]
+        )
+        + ".",
+    )
 
 
 def _fastest(curves: Curves, context: int) -> str:

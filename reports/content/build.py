@@ -61,7 +61,7 @@ def build(results: Places, families: Mapping[str, str]) -> Built:
         citing(_uses(bench, groups), shown, pooled is not None),
     ]
     title, sentences = f"dsbench report of {stored.title}", (*headline(judged), *newest_headline(bench))
-    told = sentences or ("No run has ended with a score yet.",)
+    told = sentences or ("No run of a backbone has ended with a score yet.",)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
 
 

@@ -64,9 +64,12 @@ def _short(task: Task, claims: Claims) -> str:
         return "no score"
     (first, score), *others = order
     form = form_of([one.mean for _, one in order])
-    open_ = _open(claims, task.name, first.name, [one.name for one, _ in others])
-    verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if others else ""
-    return f"{first.name} {_score(score, form)}{_cost([first])}{verdict}"
+    equals = [one.name for one, rival in others if rival.mean == score.mean]
+    below = [one.name for one, rival in others if rival.mean != score.mean]
+    open_ = _open(claims, task.name, first.name, below)
+    verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if below else ""
+    who = _names([first.name, *equals])
+    return f"{who} {_score(score, form)}{_cost([first], first.name if equals else '')}{verdict}"
 
 
 def _counted(tasks: Sequence[Task], claims: Claims) -> str:

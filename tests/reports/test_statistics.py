@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_few_seeds_are_said_and_enough_are_not() -> None:
 
 
 def test_what_rounds_to_zero_has_no_sign() -> None:
-    assert estimate([-0.004, -0.002]).text(".1f") == "0.0 ± 0.0"
+    assert estimate([-0.004, -0.002]).text(".1f") == "0.00 ± 0.01"
     assert estimate([-0.4, -0.2]).text(",.1f").startswith("-0.3")
 
 
@@ -92,3 +93,17 @@ def test_an_interval_that_is_not_in_the_middle_shows_both_ends() -> None:
     assert Estimate(0.9, 0.8, 1.0, 3).text(".2f") == "0.90 ± 0.10"
     assert Estimate(0.9, None, None, 3).text(".2f") == "0.90"
     assert Estimate(0.9, 0.7, 1.0, 3).scaled(100) == Estimate(90.0, 70.0, 100.0, 3)
+
+
+@given(mean=st.floats(-1e9, 1e9), exponent=st.integers(-15, 9), form=st.sampled_from([".3f", ",.0f", ".1f"]))
+def test_an_interval_of_some_width_never_looks_like_none(mean: float, exponent: int, form: str) -> None:
+    """What is read back from the text has a width, and its mean lies within that of the mean."""
+    half = 10.0**exponent
+    if mean + half == mean or mean - half == mean:
+        return
+    text = Estimate(mean, mean - half, mean + half, 5).text(form).replace(",", "")
+    shown, _, width = text.partition(" ± ")
+    if not width:
+        shown, low, high = re.fullmatch(r"(\S+) \[(\S+) (\S+)\]", text).groups()  # type: ignore[union-attr]
+        width = str(float(high) - float(low))
+    assert float(width) > 0 and abs(float(shown) - mean) <= max(half, 1e-3 * abs(mean))

@@ -43,7 +43,7 @@ def test_growth_crossover_and_failures_are_told(tmp_path: Path) -> None:
     bench = read_bench(measuring(tmp_path, request_of(study, "quick", tmp_path)))
     report = bench_report(name, study, "quick", bench, "dsbench study latency-context")
     fastest, growth = report.headline
-    assert "fastest is gpt KV cache (100 µs, interval not known" in fastest
+    assert "the least median is that of gpt KV cache (100 µs, interval not known" in fastest
     # 100 + 300 (t - 1) / 299 = 250 at 150.5
     assert "gpt KV cache is overtaken by recurrent steps from t = 150 on (s4)" in fastest
     assert growth == "Time at t = 300 over that at t = 1: gpt KV cache 4.00, s4 recurrent 1.00."
