@@ -51,7 +51,7 @@ def test_a_good_environment_passes_and_is_recorded_as_it_is(name: str) -> None:
     spec = spec_for(name, *GOOD[name])
     check_env(spec)
     made = generate(spec, "random", 4, seed=5)
-    env_seeds = seeds.stream(5, "data", spec.id, "random", 0).integers(SEEDS, size=BLOCK)
+    env_seeds = seeds.stream(5, "data", spec.task, "random", 0).integers(SEEDS, size=BLOCK)
     for episode, env_seed in enumerate(env_seeds[:4].tolist()):
         one, env = made.select([episode]), spec.make()
         seen, info = env.reset(seed=env_seed)

@@ -435,7 +435,7 @@ def test_seeds_stay_below_the_largest_that_all_environments_take() -> None:
 
 def test_a_fault_in_what_is_made_is_named_by_recipe_episode_and_index() -> None:
     """Going back at timestep 4 is forbidden; only the ninth episode does it, in a group of its own."""
-    generator = seeds.stream(3, "data", "mine-v0", "ninth", 0)  # of the block, as the data is defined
+    generator = seeds.stream(3, "data", spec_of(like()).task, "ninth", 0)  # of the block, as the data is defined
     generator.integers(SEEDS, size=1_000)
     wanted = generator.random(9)[8]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -140,9 +141,9 @@ def test_the_expert_wastes_no_move_and_is_random_where_nothing_matters() -> None
 
 
 def test_the_key_shows_in_the_first_phase_only_unless_asked_for() -> None:
-    hidden, shown = (
-        generate(_spec(distractor_length=3, show_key=show), "medium", 500, seed=0) for show in (False, True)
-    )
+    closed, open_ = (_spec(distractor_length=3, show_key=show) for show in (False, True))
+    hidden = generate(closed, "medium", 500, seed=0)
+    shown = generate(replace(open_, options=closed.options), "medium", 500, seed=0)  # the same streams
     later = hidden.timesteps() >= 15
     held = shown.observations[:, rooms.FEATURES] > 0  # type: ignore[index, call-overload]
     assert np.array_equal(hidden.observations, shown.observations[:, : rooms.FEATURES])  # type: ignore[index, call-overload]
