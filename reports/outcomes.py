@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
+from dsbench.config.varying import moved_roles
+
 FAILURES = ("diverged", "failed", "timeout", "out_of_memory")  # every other status but ok is of an unfinished run
 RETURN, NORMALISED = "return_mean", "score_normalised"
 FIRST_MEASURE = "first_action_accuracy"  # of runs that do not name theirs: of the time when umbrella was the only task
@@ -84,10 +86,10 @@ def design_of(settings: Mapping[str, Any]) -> Design:
     """Of the settings of a task, as tables have them: a list is JSON text, what is not given is absent."""
     told = settings.get("vary")
     roles = json.loads(told) if isinstance(told, str) else [] if told is None else list(told)
-    fixed = {part for part in ("data", "eval") if settings.get(f"{part}.seed") is not None}
-    if ":" in str(settings.get("data.recipe", "")):  # a file is what it is
-        fixed.add("data")
-    return Design(settings.get(RESULT_VERSION), tuple(role for role in roles if role not in fixed))
+    dealt = settings.get("data.permute_returns") is True or settings.get("data.top_percent") is not None
+    recipe = str(settings.get("data.recipe", ""))
+    moved = moved_roles(roles, settings.get("data.seed"), settings.get("eval.seed"), recipe, dealt=dealt)
+    return Design(settings.get(RESULT_VERSION), moved)
 
 
 def finite(value: Any) -> TypeGuard[float]:

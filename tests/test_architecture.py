@@ -20,6 +20,7 @@ FOLDERS = {
 }
 MEASURED = ("dsbench.measuring.bench_records", "dsbench.measuring.crossover")  # what reports read of benches; no torch
 CONTROLS = "dsbench.config.controls"  # the names of what is compared, which need nothing but the foundation
+VARYING = "dsbench.config.varying"  # which roles a seed moves: one rule for a run and for who reads its row
 FOUNDATION = {
     f"dsbench.{name}"
     for name in (
@@ -65,7 +66,7 @@ def forbidden(module: str, imported: str) -> bool:
     elif inside(module, "dsbench.envs"):
         allowed = ("dsbench.envs", *FOUNDATION)
     elif inside(module, "dsbench.reports"):
-        allowed = ("dsbench.reports", "dsbench.records", CONTROLS, *MEASURED, *FOUNDATION)
+        allowed = ("dsbench.reports", "dsbench.records", CONTROLS, VARYING, *MEASURED, *FOUNDATION)
     else:
         return False
     if inside(imported, "torch"):

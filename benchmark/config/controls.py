@@ -17,7 +17,6 @@ from dsbench.errors import UnknownName
 CLONING_BACKBONE = "lstm"
 CLONING = {"backbone": CLONING_BACKBONE, "wrapper": {"condition": "none"}}
 CLONED = "wrapper.condition"  # the setting that tells a cloning control from its backbone
-MEMORYLESS = ("mlp", "framestack")
 COPIED = "wrapper.previous_action"  # that which tells the copier from `mlp`
 
 
@@ -47,8 +46,9 @@ class Control:
 
     @property
     def says(self) -> frozenset[str]:
-        """The columns that its name tells: of a memoryless control also whether it sees its previous action."""
-        return frozenset(self.columns) | ({COPIED} if self.columns.get("backbone") in MEMORYLESS else frozenset())
+        """The columns that its name tells: of a control of memory also whether it sees its previous action."""
+        of_memory = "backbone" in self.columns and CLONED not in self.columns
+        return frozenset(self.columns) | ({COPIED} if of_memory else frozenset())
 
 
 CONTROLS = {

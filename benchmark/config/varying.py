@@ -7,6 +7,8 @@ contestants begin from the same numbers, learn from the same data and play the s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dsbench import seeds
 from dsbench.config.settings import LEARNED, Role, RunConfig
 
@@ -37,13 +39,22 @@ def init_seed(config: RunConfig, task: str, result_version: int) -> int:
 
 def varied(config: RunConfig) -> tuple[Role, ...]:
     """The roles in which runs that differ in their seed alone differ; scripted policies have no weights and no data."""
-    held: set[Role] = set()
-    if config.data.seed is not None:
-        held.add("data")
-    if config.eval.seed is not None:
-        held.add("eval")
-    if config.policy != LEARNED:
-        held |= {"init", "batches", "data"}
-    elif ":" in config.data.recipe and not (config.data.permute_returns or config.data.top_percent is not None):
-        held.add("data")  # a file is what it is
-    return tuple(role for role in config.vary if role not in held)
+    data = config.data
+    dealt = data.permute_returns or data.top_percent is not None
+    moved = moved_roles(config.vary, data.seed, config.eval.seed, data.recipe, dealt=dealt)
+    return moved if config.policy == LEARNED else tuple(role for role in moved if role == "eval")
+
+
+def moved_roles(
+    vary: Iterable[Role], data_seed: int | None, eval_seed: int | None, recipe: str, *, dealt: bool
+) -> tuple[Role, ...]:
+    """The roles of ``vary`` that nothing holds still: a seed that was given, or data from a file, which is what it is.
+
+    Args:
+        dealt: something is drawn from the data, whatever they are: returns dealt out anew, ties among the best episodes.
+    """
+    held = {
+        "data": data_seed is not None or (":" in recipe and not dealt),
+        "eval": eval_seed is not None,
+    }
+    return tuple(role for role in vary if not held.get(role, False))

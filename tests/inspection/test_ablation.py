@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +27,6 @@ SMALL = [
     "data.episodes=400", "train.updates=150", "train.warmup=10", "train.batch_size=16", "train.eval_every=150",
     f"eval.episodes={EPISODES}", "eval.selection_episodes=2", "measure.steps=2", "measure.warmup=1", "device=cpu",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DSBENCH_DATA", str(folder / "data"))
-        yield folder
 
 
 def made(results: Path, *overrides: str, env: str = "repeat-first") -> RunFolder:

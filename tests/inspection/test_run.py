@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,15 +33,6 @@ SMALL = [
     "train.updates=3", "train.warmup=1", "data.episodes=30", "eval.episodes=2", "eval.selection_episodes=2",
     "measure.steps=2", "measure.warmup=1",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A results folder with the runs that tests asked for, and data of its own."""
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DSBENCH_DATA", str(folder / "data"))
-        yield folder
 
 
 def made(results: Path, backbone: str, *overrides: str) -> RunFolder:
