@@ -33,7 +33,7 @@ def cast(array: np.ndarray, dtype: np.dtype[Any]) -> tuple[np.ndarray, NDArray[n
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype.kind == "f":
             result = array.astype(dtype)
-            exact = array.dtype.kind == "f" or result.astype(np.float64) == array
+            exact = array.dtype.kind == "f" or _comes_back(result, array)
             return result, rows_where(np.isfinite(array) & ~(np.isfinite(result) & exact))
         if dtype.kind not in "iu":
             raise TypeError(f"no cast to {dtype}")
@@ -42,3 +42,9 @@ def cast(array: np.ndarray, dtype: np.dtype[Any]) -> tuple[np.ndarray, NDArray[n
         if array.dtype.kind == "f":
             lost = ~(np.floor(array) == array) | (array < float(bounds.min)) | (array >= float(bounds.max) + 1)
         return np.where(lost, 0, array).astype(dtype), rows_where(lost)
+
+
+def _comes_back(floats: np.ndarray, integers: np.ndarray) -> NDArray[np.bool_]:
+    """Whether each float is still the integer that it was made of; compared as integers, for floats would round both."""
+    inside = floats < float(np.iinfo(integers.dtype).max) + 1  # the next power of two, which any float holds exactly
+    return inside & (np.where(inside, floats, 0).astype(integers.dtype) == integers)

@@ -49,6 +49,20 @@ def test_a_number_stays_the_number_that_it_was_or_is_refused(space: gym.spaces.B
         np.testing.assert_array_equal(taken.astype(np.longdouble), value.astype(np.longdouble))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("bits", [11, 12, 24, 25, 53, 54, 63])
+def test_an_integer_becomes_a_float_where_python_s_own_integers_say_that_it_stays_itself(dtype: str, bits: int) -> None:
+    space = gym.spaces.Box(-np.inf, np.inf, (1,), np.dtype(dtype).type)
+    for number in (2**bits - 1, 1 - 2**bits, 2**bits - 2 ** (bits - 5), 2 ** (bits - 1)):
+        with np.errstate(over="ignore"):
+            rounded = float(np.dtype(dtype).type(number))
+        if np.isfinite(rounded) and int(rounded) == number:
+            assert int(forms.observation(np.array([number]), space)[0]) == number
+        else:
+            with pytest.raises(EnvironmentFault, match=str(number)):
+                forms.observation(np.array([number]), space)
+
+
 @settings(max_examples=200, deadline=None)
 @given(space=boxes(), data=st.data())
 def test_outside_is_what_gymnasium_calls_outside(space: gym.spaces.Box, data: st.DataObject) -> None:
