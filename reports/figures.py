@@ -29,7 +29,7 @@ _BAND = 0.12  # opacity of an interval; a dozen of them still let the lines be s
 _ROW = 0.2  # height of one line of the legend, inches
 _PLACES, _APART = 8, 0.09  # ticks at most that are the curves' own, and how near two may be, as a share of the axis
 UNCALIBRATED = " Dashed intervals: n too small to calibrate."  # of a caption
-_DASHES = (0, (3, 2))  # of an interval that is not calibrated
+DASHES = (0, (3, 2))  # of an interval that is not calibrated
 _EDGE = 0.62  # share of the width beyond which a mark's words stand left of its line
 
 
@@ -81,7 +81,7 @@ def plot(
     name: str, title: str, caption: str, series: Sequence[Series], x: Axis, y: Axis, marks: Sequence[Mark] = ()
 ) -> Figure:
     """Curves with their intervals; a series without line is a cloud of points with error bars."""
-    with _drawing(name) as (canvas, axes):
+    with on_canvas(name) as (canvas, axes):
         pairs = zip(series, styles([each.name for each in series]), strict=True)
         plain = any(one.dashed for one in series)  # then dashes say that alone
         lines = [_curve(axes, one, replace(style, dashes="-") if plain else style, y.log) for one, style in pairs]
@@ -90,12 +90,12 @@ def plot(
             _own_ticks(axes, [value for one in series for value in one.x if value > 0])
         _marks(axes, marks)
         _legend(canvas, lines, [one.name for one in series])
-        return _figure(canvas, name, title, caption)
+        return as_figure(canvas, name, title, caption)
 
 
 def stems(name: str, title: str, caption: str, series: Sequence[Series], x: Axis, y: Axis) -> Figure:
     """A line from zero to each value, such as the taps of a kernel; series stand beside each other."""
-    with _drawing(name) as (canvas, axes):
+    with on_canvas(name) as (canvas, axes):
         lines = []
         for place, (one, style) in enumerate(zip(series, styles([each.name for each in series]), strict=True)):
             across, up = _numbers(one.x), _numbers(one.y)
@@ -106,12 +106,12 @@ def stems(name: str, title: str, caption: str, series: Sequence[Series], x: Axis
         axes.axhline(0.0, color=INK, linewidth=0.8)
         _axis(axes, x, y)
         _legend(canvas, lines, [one.name for one in series])
-        return _figure(canvas, name, title, caption)
+        return as_figure(canvas, name, title, caption)
 
 
 def unit_disk(name: str, title: str, caption: str, series: Sequence[Series]) -> Figure:
     """Eigenvalues in the complex plane: `x` is the real part, `y` the imaginary one; the unit circle is drawn."""
-    with _drawing(name, height=4.6) as (canvas, axes):
+    with on_canvas(name, height=4.6) as (canvas, axes):
         angle = np.linspace(0.0, 2.0 * np.pi, 181)
         axes.plot(np.cos(angle), np.sin(angle), color=INK, linewidth=0.9, alpha=0.6)
         lines = []
@@ -122,32 +122,34 @@ def unit_disk(name: str, title: str, caption: str, series: Sequence[Series]) -> 
         axes.set_aspect("equal", adjustable="datalim")
         _axis(axes, Axis("real part"), Axis("imaginary part"))
         _legend(canvas, lines, [one.name for one in series])
-        return _figure(canvas, name, title, caption)
+        return as_figure(canvas, name, title, caption)
 
 
 def heatmap(
     name: str, title: str, caption: str, values: NDArray[np.floating], x: Axis, y: Axis, colour_label: str
 ) -> Figure:
     """A matrix (rows, columns), row 0 on top, both axes linear and counted from 0; NaN stays blank."""
-    with _drawing(name, height=4.2) as (canvas, axes):
+    with on_canvas(name, height=4.2) as (canvas, axes):
         image = axes.imshow(np.asarray(values, dtype=float), cmap="cividis", aspect="auto", interpolation="none")
         bar = canvas.colorbar(image, ax=axes)
         bar.set_label(label(colour_label))
         bar.outline.set_visible(False)
         axes.set_xlabel(label(x.label))
         axes.set_ylabel(label(y.label))
-        return _figure(canvas, name, title, caption)
+        return as_figure(canvas, name, title, caption)
 
 
 @contextmanager
-def _drawing(name: str, height: float = _HEIGHT) -> Iterator[tuple[Canvas, Axes]]:
+def on_canvas(name: str, height: float = _HEIGHT) -> Iterator[tuple[Canvas, Axes]]:
+    """The axes of a new drawing, under the settings that all of them share."""
     with drawing(name), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's font draws the SVG's letters
         canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
         yield canvas, canvas.add_subplot()
 
 
-def _figure(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
+def as_figure(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
+    """The drawing as SVG and PNG."""
     svg, png = render(canvas, name, title)
     return Figure(name, title, caption, svg, png)
 
@@ -192,11 +194,11 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
                 colors=style.colour,
                 linewidth=1.2,
                 alpha=0.7,
-                linestyles=_DASHES if one.uncertain else "-",
+                linestyles=DASHES if one.uncertain else "-",
             )
         elif one.uncertain:
             for end in (low, high):
-                axes.plot(across, end, color=style.colour, linewidth=0.8, alpha=0.6, linestyle=_DASHES)
+                axes.plot(across, end, color=style.colour, linewidth=0.8, alpha=0.6, linestyle=DASHES)
         else:
             axes.fill_between(across, low, high, color=style.colour, alpha=_BAND, linewidth=0)
     for place, values in zip(across, one.dots, strict=False):

@@ -51,20 +51,26 @@ class Spread:
         counts, means, variances: seeds, mean and variance of each, (contestants,); no variance (NaN) with one seed.
         pooled: mean of the variances; 0 where no contestant varies or none has two seeds.
         freedom: degrees of freedom of `pooled`; 0 where it is 0.
+
+    Args:
+        samples: contestant -> scores.
+        least: the standard deviation over seeds below which none is believed, for scores that come in steps: seeds that land
+            on the same step have no spread and still are no surer than that.
     """
 
-    def __init__(self, samples: Mapping[str, Sample]) -> None:
+    def __init__(self, samples: Mapping[str, Sample], least: float = 0.0) -> None:
         self.names = tuple(samples)
         self._samples = samples
         self.counts = np.array([len(one.scores) for one in samples.values()])
         scores = [list(one.scores.values()) for one in samples.values()]
         means = [math.fsum(own) / len(own) for own in scores]
         self.means = np.array(means)
-        self.variances = np.array([_variance(own, mean) for own, mean in zip(scores, means, strict=True)])
+        found = [_variance(own, mean) for own, mean in zip(scores, means, strict=True)]
+        self.variances = np.maximum(found, least**2)  # NaN stays NaN
         self._episodes = np.array([_error(one) for one in samples.values()])  # squared error of the means
         dust = (_DUST * max((max(map(abs, own)) for own in scores), default=0.0)) ** 2
         self.pooled, self.freedom, self._least = _pooled(self.variances, self.counts, dust)
-        self._residuals = self._without_seeds(scores)
+        self._residuals = self._without_seeds(scores, least)
 
     @property
     def calibrated(self) -> bool:
@@ -140,7 +146,7 @@ class Spread:
         half = math.sqrt(unit * share * (1 - share) + unit**2 / 4) / (1 + unit)
         return least + (most - least) * (centre - half), least + (most - least) * (centre + half)
 
-    def _without_seeds(self, scores: list[list[float]]) -> tuple[FloatArray, float, float] | None:
+    def _without_seeds(self, scores: list[list[float]], least: float) -> tuple[FloatArray, float, float] | None:
         """Scores (contestants, seeds), the variance that is left without what a seed does to all, and its degrees of
         freedom; None unless all have the same three or more seeds and that takes away half of the spread."""
         seeds = {tuple(one.scores) for one in self._samples.values()}
@@ -151,6 +157,7 @@ class Spread:
         left = matrix - matrix.mean(axis=0)
         left -= left.mean(axis=1, keepdims=True)
         variances = np.asarray((left**2).sum(axis=1) / (n - 1) * count / (count - 1), dtype=np.float64)
+        variances = np.maximum(variances, least**2)
         pooled = float(variances.mean())
         if pooled > SHARED * self.pooled or pooled <= 1e-18 * self.pooled:
             return None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import bench, browse, data, inspect, packs, pictures, results, runs, studies
+from dsbench.cli import bench, browse, data, inspect, ladders, packs, pictures, results, runs, studies
 from dsbench.text import say
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app.command("run")(runs.run)
 app.command("sweep")(runs.sweep)
 app.command("bench")(bench.bench)
 app.command("study")(studies.study)
+app.command("ladder")(ladders.ladder)
 app.command("list")(browse.list_names)
 app.command("check")(browse.check)
 app.command("report")(results.report)

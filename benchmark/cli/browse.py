@@ -11,14 +11,14 @@ from dsbench.cli.arguments import a_path
 from dsbench.text import json_text, say
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies")
+KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies", "ladders")
 PUBLISHED = "published"  # what others measured is nothing to choose from: shown when asked for by name
 
 
 def list_names(
     kind: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[backbones|envs|recipes|presets|controls|studies|published]"),
+        typer.Argument(metavar="[backbones|envs|recipes|presets|controls|studies|ladders|published]"),
     ] = None,
     env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="This one only.")] = None,  # noqa: UP045
     as_json: AsJson = False,
@@ -59,6 +59,7 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
     from dsbench.config.controls import CONTROLS
     from dsbench.config.presets import PRESETS
     from dsbench.envs import ENVS, get_spec
+    from dsbench.ladders import ladder_file
     from dsbench.studies.study_file import load_study, shipped
 
     if kind == "presets":
@@ -70,6 +71,8 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
         return [{"name": control.name, "summary": control.summary} for control in CONTROLS.values()]
     if kind == "studies":
         return [{"name": name, "summary": load_study(name)[1].title} for name in shipped()]
+    if kind == "ladders":
+        return [_ladder_line(name) for name in ladder_file.shipped()]
     if kind == "recipes":
         specs = [get_spec(name) for name in ([env] if env is not None else ENVS.names())]
         return [
@@ -97,6 +100,14 @@ def _env_line(name: str) -> dict[str, Any]:
         "summary": spec.summary,
         "source": "your own file or module" if ENVS.is_reference(name) else ENVS.entry(name).source,
     }
+
+
+def _ladder_line(name: str) -> dict[str, Any]:
+    from dsbench.ladders.ladder_file import load_ladder
+
+    file = load_ladder(name)[1]
+    rungs = list(file.steps())
+    return {"name": name, "env": file.env, "rungs": f"{rungs[0]} … {rungs[-1]} ({len(rungs)})", "summary": file.title}
 
 
 def _cell(value: Any) -> str:

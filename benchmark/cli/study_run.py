@@ -54,7 +54,7 @@ def run_study(
     page = write(report, out)
     for section in report.sections[:2]:
         for table in section.tables:
-            _show(table)
+            show_table(table)
     say(*report.headline, "", f"Saved   {page}")
     return code
 
@@ -100,7 +100,8 @@ def _command(asked: str, size: str, results: Path, overrides: Sequence[str]) -> 
     return shlex.join(["dsbench", "study", asked, "--size", size, "--results", str(results), *sets])
 
 
-def _show(table: Table) -> None:
+def show_table(table: Table) -> None:
+    """Print it."""
     headings = tuple(heading.text for heading in table.headings)
     print_table(headings, [tuple(cell.text for cell in row) for row in table.rows])
     say()

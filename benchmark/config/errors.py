@@ -53,8 +53,8 @@ def known_paths(model: type[BaseModel]) -> list[str]:
     """Dotted path of every setting, groups expanded; options of backbones and environments are not listed."""
     paths: list[str] = []
     for name, info in model.model_fields.items():
-        section = _section(info.annotation)
-        paths += [f"{name}.{inner}" for inner in known_paths(section)] if section else [name]
+        section, word = _section(info.annotation), info.alias or name
+        paths += [f"{word}.{inner}" for inner in known_paths(section)] if section else [word]
     return [path for path in paths if not path.endswith(".options")]
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from dsbench.config import RunConfig, run_id
 from dsbench.config.outside_code import names_of
 from dsbench.config.resolution import named_by, settle
 from dsbench.running.matched import matched
-from dsbench.studies.study_file import BACKBONE, ENV, Study
+from dsbench.studies.study_file import BACKBONE, ENV, Settings, Study
 
 
 @dataclass(frozen=True)
@@ -48,29 +48,59 @@ def cells_of(
     envs, backbones = chosen.envs or study.envs, chosen.backbones or study.backbones
     check(math.prod([len(envs), len(backbones), chosen.seeds, *map(len, axes.values())]))
     places = [(env, backbone, labels) for env in envs for backbone in backbones for labels in product(*axes.values())]
+    asked = [
+        Asked(env, {"backbone": backbone}, (
+            {"preset": chosen.preset}, study.set, chosen.set,
+            *(axes[name][label] for name, label in zip(axes, labels, strict=True)),
+        ))
+        for env, backbone, labels in places
+    ]  # fmt: skip
+    return [
+        Cell(
+            {ENV: env, BACKBONE: backbone, **dict(zip(axes, labels, strict=True))},
+            tuple(first.model_copy(update={"seed": seed}) for seed in range(chosen.seeds)),
+        )
+        for (env, backbone, labels), first in zip(
+            places, configured(asked, overrides, trust_code=trust_code), strict=True
+        )
+    ]
+
+
+class Asked(NamedTuple):
+    """What a file asks for in one place of its grid.
+
+    Attributes:
+        actor: arguments of `settle` that say who takes part.
+        layers: settings, the later over the earlier.
+    """
+
+    env: str
+    actor: Mapping[str, Any]
+    layers: Sequence[Settings]
+
+
+def configured(asked: Sequence[Asked], overrides: Sequence[str], *, trust_code: bool) -> list[RunConfig]:
+    """The configuration of seed 0 in every place, `overrides` on top; widths are those that ``match`` chooses.
+
+    Code from outside may run if `overrides` name it.
+
+    Raises:
+        Untrusted: a file names code from outside, and the user does not.
+        UsageError: a setting, a name or a combination that cannot be used.
+    """
     firsts = [
         settle(
-            backbone=backbone, env=env, seed=0,
-            overrides=[
-                *texts({"preset": chosen.preset}), *texts(study.set), *texts(chosen.set),
-                *(text for name, label in zip(axes, labels, strict=True) for text in texts(axes[name][label])),
-                *overrides,
-            ],
+            env=one.env, seed=0, overrides=[*(text for layer in one.layers for text in texts(layer)), *overrides],
+            **one.actor,
         )
-        for env, backbone, labels in places
+        for one in asked
     ]  # fmt: skip
     named = named_by(overrides)
     for config in firsts:
         for part, catalogue, name in names_of(config):
             if trust_code or named.get(part) == name:
                 catalogue.named(name)
-    return [
-        Cell(
-            {ENV: env, BACKBONE: backbone, **dict(zip(axes, labels, strict=True))},
-            tuple(first.model_copy(update={"seed": seed}) for seed in range(chosen.seeds)),
-        )
-        for (env, backbone, labels), first in zip(places, matched(firsts), strict=True)
-    ]
+    return matched(firsts)
 
 
 def runs_of(cells: Sequence[Cell]) -> list[RunConfig]:

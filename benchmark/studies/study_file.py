@@ -188,7 +188,7 @@ def load_study(name: str | Path) -> tuple[str, Study]:
         study = Study.model_validate(content)
     except ValidationError as error:
         texts = problems(error, Study, lines)
-        raise usage_error([_of_a_file(text, path) for text in texts]) from None
+        raise usage_error([of_a_file(text, path) for text in texts]) from None
     _check_published(study)
     return path.stem, study
 
@@ -200,7 +200,7 @@ def _check_published(study: Study) -> None:
         published().table(table_id)
 
 
-def _of_a_file(text: str, path: Path) -> str:
+def of_a_file(text: str, path: Path) -> str:
     """Settings of a run are given by --set; a study's stand in its file, which is named where no line is."""
     text = re.sub(r" is missing; give .*", " is missing; every study has it", text)
     return text if text.startswith(str(path)) else f"{path}: {text}"

@@ -10,8 +10,8 @@ from dsbench.reports.markdown import markdown, table_csv
 from dsbench.reports.page import page
 
 
-def write(report: Report, folder: Path) -> Path:
-    """``study.html``, ``study.md``, figures/ and tables/ into `folder`, over what was there; returns the page.
+def write(report: Report, folder: Path, stem: str = "study") -> Path:
+    """``STEM.html``, ``STEM.md``, figures/ and tables/ into `folder`, over what was there; returns the page.
 
     Raises:
         CannotWrite: disk full or no rights.
@@ -22,6 +22,6 @@ def write(report: Report, folder: Path) -> Path:
         for figure in section.figures:
             write_below(folder, f"figures/{figure.name}.svg", figure.svg.encode())
             write_below(folder, f"figures/{figure.name}.png", figure.png)
-    write_below(folder, "study.md", markdown(report).encode())
-    write_below(folder, "study.html", page(report).encode())
-    return folder / "study.html"
+    write_below(folder, f"{stem}.md", markdown(report).encode())
+    write_below(folder, f"{stem}.html", page(report).encode())
+    return folder / f"{stem}.html"
