@@ -14,6 +14,7 @@ from dsbench.config.outside_code import sources_of
 from dsbench.errors import UsageError
 from dsbench.files import stays_inside
 from dsbench.ladders.climbing import Climbed, climb, folder_of_pages
+from dsbench.ladders.known import remember
 from dsbench.ladders.ladder_file import LadderFile, load_ladder, shipped
 from dsbench.ladders.page import report_of
 from dsbench.ladders.plan import Plan, Wishes, check_rungs, plan_of
@@ -47,6 +48,8 @@ def run_ladders(
     with using(sources_of([config for plan in plans for rung in plan.rungs for config in rung.values()])):
         for plan in plans:
             _announce(plan, results)
+            if name is not None and name not in shipped():
+                remember(plan.ladder, results)
             climbed = _climb(plan, results, jobs)
             outcomes += climbed.outcomes
             say()
@@ -85,8 +88,8 @@ def _most_runs(plan: Plan) -> int:
 
 def _announce(plan: Plan, results: Path) -> None:
     say(
-        f"Ladder  {plan.ladder.name}: {len(plan.contestants)} contestants, {len(plan.seeds)} seeds, {len(plan.rungs)} rungs, at "
-        f"most {_most_runs(plan):,} runs, into {results}"
+        f"Ladder  {plan.ladder.name}: {len(plan.contestants)} contestants, {len(plan.seeds)} seeds, {len(plan.rungs)} rungs, "
+        f"at most {_most_runs(plan):,} runs, into {results}"
     )
     for one, other in plan.same.items():
         say(f"        {one} is {other} here, whose runs would be the same")

@@ -62,15 +62,16 @@ class Doubling(Section):
                 raise ValueError(f"from {self.first:g} to {end:g} has more than {MOST_RUNGS} rungs; expected fewer")
         return self
 
-    def values(self, end: float | None) -> list[int | float]:
-        """Of the rungs, the easiest first; the last is `end` where that lies between two."""
-        last, found, value = end or self.last, [], self.first
-        up = self.times > 1
-        while (value < last * (1 - 1e-9)) if up else (value > last * (1 + 1e-9)):
-            found.append(value)
-            value *= self.times
-        whole = all(float(one).is_integer() for one in (self.first, last))
-        return [round(one) if whole else one for one in [*found, last]]
+    def values(self) -> list[int | float]:
+        """Of all rungs on offer, the easiest first; the last one counts where it lies between two."""
+        up, found = self.times > 1, [self.first]
+        for end in (self.last, self.beyond):
+            while end is not None and (found[-1] < end if up else found[-1] > end):
+                value = found[-1] * self.times
+                found.append(min(value, end) if up else max(value, end))
+        whole = all(float(one).is_integer() for one in (self.first, self.last))
+        rounded = [round(one) if whole else float(f"{one:.12g}") for one in found]
+        return list(dict.fromkeys(rounded))
 
 
 class LadderFile(Section):
@@ -119,30 +120,26 @@ class LadderFile(Section):
             UsageError: there is no such rung.
         """
         if self.doubling is not None:
-            values = self.doubling.values(None if to is None else self._end(self.doubling, to))
-            return {
-                f"{value:,}" if isinstance(value, int) else f"{value:g}": {self.doubling.setting: value}
-                for value in values
-            }
-        rungs = self.rungs or {}
+            rungs: dict[str, Settings] = {_label(one): {self.doubling.setting: one} for one in self.doubling.values()}
+        else:
+            rungs = dict(self.rungs or {})
+        last = to or (self.farthest if self.doubling is None else _label(self.doubling.last))
+        named = next((label for label in rungs if label.replace(",", "") == last.replace(",", "")), None)
+        if named is None:
+            raise UnknownName("rung", last, list(rungs), where="--to")
         labels = list(rungs)
-        if to is not None and to not in labels:
-            raise UnknownName("rung", to, labels, where="--to")
-        kept = labels if to is None else labels[: labels.index(to) + 1]
-        return {label: rungs[label] for label in kept}
+        return {label: rungs[label] for label in labels[: labels.index(named) + 1]}
 
-    def _end(self, doubling: Doubling, to: str) -> float:
-        first, last = doubling.first, doubling.beyond or doubling.last
-        try:
-            end = float(to.replace(",", ""))
-        except ValueError:
-            end = math.nan
-        low, high = sorted((first, last))
-        if not low <= end <= high:
-            raise UsageError(
-                f"--to is {to!r}; expected a number from {low:,g} to {high:,g}, a value of {doubling.setting}"
-            )
-        return end
+    @property
+    def farthest(self) -> str:
+        """The label of the last rung on offer."""
+        if self.doubling is None:
+            return list(self.rungs or {})[-1]
+        return _label(self.doubling.values()[-1])
+
+
+def _label(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def shipped() -> dict[str, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from dsbench.errors import UsageError
@@ -15,7 +14,7 @@ from dsbench.reports.groups import Group, read_groups
 from dsbench.reports.ladders.climbs import climbs_of
 from dsbench.reports.ladders.ladder import Ladder
 from dsbench.reports.ladders.reach import Judged, contests_of, judged
-from dsbench.reports.ladders.sections import ladder_section, method_text, profile_section
+from dsbench.reports.ladders.sections import ladder_sections, method_text
 from dsbench.reports.ladders.sentences import sentence
 from dsbench.reports.machines import made_on
 from dsbench.reports.outcomes import RULE
@@ -34,11 +33,8 @@ def report_of(ladders: Sequence[Ladder], results: Places, command: str) -> Repor
     climbs = climbs_of(groups, ladders)
     claims = decide(contests_of(climbs))
     found = judged(climbs, claims)
-    counts = Counter(one.climb.ladder.name for one in found)
-    profile = profile_section(found, claims)
     sections = [
-        *([profile] if profile else []),
-        *(ladder_section(one, claims, counts[one.climb.ladder.name]) for one in found),
+        *ladder_sections(found, claims),
         *_missing(groups, found),
         _method(found, command, [*method_text(found), claims.text(), RULE]),
         citing(uses_of([group for group in groups if _climbs(group, found)]), set(), pooled=False),

@@ -27,13 +27,16 @@ class Judged:
     claims: Claims
 
 
-def judge(tasks: Sequence[Task]) -> Judged:
-    """Pools the tasks and decides all pairs on each task, over all tasks and over each family of tasks together."""
+def judge(tasks: Sequence[Task], beside: Mapping[Hashable, Contest] | None = None) -> Judged:
+    """Pools the tasks and decides all pairs on each task, over all tasks and over each family of tasks together.
+
+    Args:
+        beside: further contests of the page, under keys of their own.
+    """
     overall = pool(tasks) if len(tasks) > 1 else None
     families = _families(tasks, overall)
-    contests: dict[Hashable, Contest] = {
-        task.name: Contest([task.spread]) for task in tasks if len(task.spread.names) > 1
-    }
+    contests: dict[Hashable, Contest] = dict(beside or {})
+    contests |= {task.name: Contest([task.spread]) for task in tasks if len(task.spread.names) > 1}
     contests |= {
         one.key: one.contest for one in (overall, *families.values()) if one is not None and len(one.names) > 1
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from dsbench.reports.claims import Claims
@@ -28,6 +29,16 @@ def _state(run: Run) -> float | None:
     """What is carried from one decision to the next; nothing is where the last timesteps are encoded anew."""
     value: float | None = None if run.result.get("acting") == "windowed" else run.result.get("state_bytes")
     return value
+
+
+def ladder_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
+    """The profile, where there are several ladders, and a section for each climb."""
+    counts = Counter(one.climb.ladder.name for one in judged)
+    profile = profile_section(judged, claims)
+    return [
+        *([profile] if profile else []),
+        *(ladder_section(one, claims, counts[one.climb.ladder.name]) for one in judged),
+    ]
 
 
 def profile_section(judged: Sequence[Judged], claims: Claims) -> Section | None:
