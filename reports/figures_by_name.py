@@ -83,7 +83,13 @@ def cells(
             light = float(np.mean(colours(share)[:3])) < _DARK
             words = label(texts[row][column])
             axes.text(
-                column, row, words, ha="center", va="center", fontsize=7.5, color="#fdfdfd" if light else "#111418"
+                column,
+                row,
+                words,
+                ha="center",
+                va="center",
+                fontsize=7.5 if len(column_names) < 9 else 6.5,
+                color="#fdfdfd" if light else "#111418",
             )
         axes.set_yticks(range(len(row_names)), [label(each) for each in row_names])
         axes.set_xticks(range(len(column_names)), [label(each) for each in column_names])

@@ -16,7 +16,7 @@ from dsbench.files import stays_inside
 from dsbench.ladders.climbing import Climbed, climb, folder_of_pages
 from dsbench.ladders.known import remember
 from dsbench.ladders.ladder_file import LadderFile, load_ladder, shipped
-from dsbench.ladders.page import report_of
+from dsbench.ladders.page import groups_in, report_of
 from dsbench.ladders.plan import Plan, Wishes, check_rungs, plan_of
 from dsbench.outside.trust import using
 from dsbench.running import launcher
@@ -57,10 +57,10 @@ def run_ladders(
                 break
     tell_unfinished(outcomes, results)
     ladders = list({plan.ladder.name: plan.ladder for plan in plans}.values())
-    report = report_of(ladders, results, _command(name, wishes, twice, results))
+    report = report_of(ladders, groups_in(results), _command(name, wishes, twice, results))
     page = write(report, page_folder, "ladder")
     for section in report.sections:
-        if section.name == "profile" or (len(ladders) == 1 and section.name.startswith("ladder-")):
+        if section.name == "verdicts" or (len(ladders) == 1 and section.name.startswith("ladder-")):
             show_table(section.tables[0])
     say(*report.headline, "", f"Saved   {page}")
     return exit_code_of(outcomes)

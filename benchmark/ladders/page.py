@@ -15,21 +15,17 @@ from dsbench.reports.ladders.climbs import climbs_of
 from dsbench.reports.ladders.ladder import Ladder
 from dsbench.reports.ladders.reach import Judged, contests_of, judged
 from dsbench.reports.ladders.sections import ladder_sections, method_text
-from dsbench.reports.ladders.sentences import sentence
+from dsbench.reports.ladders.sentences import headline
 from dsbench.reports.machines import made_on
 from dsbench.reports.outcomes import RULE
 
 
-def report_of(ladders: Sequence[Ladder], results: Places, command: str) -> Report:
-    """The page of all climbs of these ladders in a results folder, whoever made them.
+def report_of(ladders: Sequence[Ladder], groups: Sequence[Group], command: str) -> Report:
+    """The page of all climbs of these ladders among groups of runs, whoever made them.
 
     Args:
         command: that makes the same page again.
     """
-    try:
-        groups = read_groups(results)
-    except UsageError:  # nothing was run yet
-        groups = []
     climbs = climbs_of(groups, ladders)
     claims = decide(contests_of(climbs))
     found = judged(climbs, claims)
@@ -40,8 +36,16 @@ def report_of(ladders: Sequence[Ladder], results: Places, command: str) -> Repor
         citing(uses_of([group for group in groups if _climbs(group, found)]), set(), pooled=False),
     ]
     title = ladders[0].title if len(ladders) == 1 else "How far does each backbone reach?"
-    told = tuple(sentence(one) for one in found) or ("No rung has been climbed yet.",)
+    told = tuple(headline(found)) or ("No rung has been climbed yet.",)
     return Report(title, told, tuple(sections))
+
+
+def groups_in(results: Places) -> list[Group]:
+    """Of a results folder; none where nothing was run yet."""
+    try:
+        return read_groups(results)
+    except UsageError:
+        return []
 
 
 def _climbs(group: Group, found: Sequence[Judged]) -> bool:

@@ -30,7 +30,7 @@ from dsbench.reports.ladders.ladder import Ladder
 from dsbench.reports.ladders.reach import contests_of
 from dsbench.reports.ladders.reach import judged as ladders_judged
 from dsbench.reports.ladders.sections import ladder_sections
-from dsbench.reports.ladders.sentences import sentence
+from dsbench.reports.ladders.sentences import headline as ladder_headline
 
 Finder: TypeAlias = Callable[[Iterable[str]], Iterable[Ladder]]
 _FRONTS = 8  # tasks up to which each has its own figures of score against cost
@@ -72,7 +72,7 @@ def build(results: Places, families: Mapping[str, str], ladders: Finder = lambda
         citing(_uses(bench, groups), shown, pooled is not None),
     ]
     title = f"dsbench report of {stored.title}"
-    sentences = (*map(sentence, climbed), *headline(judged), *newest_headline(bench))
+    sentences = (*ladder_headline(climbed), *headline(judged), *newest_headline(bench))
     told = sentences or ("No run of a backbone has ended with a score yet.",)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
 

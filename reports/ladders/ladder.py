@@ -79,8 +79,14 @@ class Ladder:
         if not share or below.value is None or above.value is None:
             return below.label
         if below.value > 0 and above.value > 0:
-            return f"{below.value * (above.value / below.value) ** share:,.3g}"
-        return f"{below.value + share * (above.value - below.value):,.3g}"
+            return _three(below.value * (above.value / below.value) ** share)
+        return _three(below.value + share * (above.value - below.value))
+
+
+def _three(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    places = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{float(f'{value:.3g}'):,.{places}f}" if value >= 1 else f"{value:.3g}"
 
 
 def _has(settings: Columns, needed: Columns) -> bool:

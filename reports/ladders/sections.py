@@ -34,25 +34,23 @@ def _state(run: Run) -> float | None:
 def ladder_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
     """The profile, where there are several ladders, and a section for each climb."""
     counts = Counter(one.climb.ladder.name for one in judged)
-    profile = profile_section(judged, claims)
     return [
-        *([profile] if profile else []),
+        *profile_sections(judged, claims),
         *(ladder_section(one, claims, counts[one.climb.ladder.name]) for one in judged),
     ]
 
 
-def profile_section(judged: Sequence[Judged], claims: Claims) -> Section | None:
-    """Skills by backbones with a sentence a skill; None with a single ladder."""
-    shown = _first_of_each(judged)
+def profile_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
+    """Skills by backbones as a picture, then a sentence a skill and the table; none with a single ladder."""
+    shown = first_of_each(judged)
     if len(shown) < 2:
-        return None
-    names = _in_order(shown)
-    told = [sentence(one) for one in shown]
-    few = caution(shown, claims.family)
-    table = _profile_table(shown, names)
-    return Section(
-        "profile", "Profile", (*told, *([few] if few else [])), (table,), (profile_figure("profile", shown, names),)
-    )
+        return []
+    names, few = _in_order(shown), caution(shown, claims.family)
+    told = (*map(sentence, shown), *([few] if few else []))
+    return [
+        Section("profile", "Profile", figures=(profile_figure("profile", shown, names),)),
+        Section("verdicts", "Who reaches further", told, (_profile_table(shown, names),)),
+    ]
 
 
 def ladder_section(one: Judged, claims: Claims, several: int) -> Section:
@@ -94,7 +92,7 @@ def method_text(judged: Sequence[Judged]) -> list[str]:
 # ---------------------------------------------------------------------- the profile
 
 
-def _first_of_each(judged: Sequence[Judged]) -> list[Judged]:
+def first_of_each(judged: Sequence[Judged]) -> list[Judged]:
     """Of each ladder the climb with the most runs; the others have sections of their own."""
     found: dict[str, Judged] = {}
     for one in judged:

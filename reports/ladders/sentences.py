@@ -10,6 +10,21 @@ from dsbench.reports.ladders.reach import Holds, Judged, Verdict, least_gap
 NONE = "this ladder does not tell them apart at this budget"
 
 
+def headline(judged: Sequence[Judged]) -> list[str]:
+    """Of one ladder its sentence; of several how many pairs they part."""
+    if len({one.climb.ladder.name for one in judged}) < 2:
+        return [sentence(one) for one in judged]
+    names = sorted({own.name for one in judged for own in one.climb.rivals})
+    parted = {frozenset((verdict.further, verdict.other)) for one in judged for verdict in one.verdicts}
+    sure = {frozenset((v.further, v.other)) for one in judged for v in one.verdicts if v.holds is Holds.YES}
+    several = sum(len(one.verdicts) > 1 for one in judged)
+    pairs = len(names) * (len(names) - 1) // 2
+    return [
+        f"{len(judged)} climbs part {len(parted)} of the {pairs} pairs of {listed(names) if names else 'nobody'}; "
+        f"{len(sure)} of them at twice the budget too. {several} climbs part two pairs or more."
+    ]
+
+
 def sentence(one: Judged) -> str:
     """``Memory span: s4d reaches further than gpt, lstm and mamba (500 updates; holds at twice the budget).``"""
     skill = one.climb.ladder.skill.capitalize()
