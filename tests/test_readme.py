@@ -67,6 +67,8 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
             arguments += ["--rounds", "2", "--context", "1,3", "--length", "0", "--modes", "recurrent,kv_cache"]
         if arguments[0] == "study":
             arguments += ["--size", "smoke"]
+        if arguments[0] == "ladder":
+            arguments += ["--preset", "smoke", "--to", "20", "--seeds", "1", "--backbone", "rnn", "--control", "mlp"]
         if arguments[0] in ("export-model", "watch") or arguments[1:] == ["results/runs/RUN_ID"]:
             arguments[1] = str(next((folder / "results" / "runs").glob("s4-*")))
         assert run(folder, [sys.executable, "-m", "dsbench", *arguments])
@@ -83,6 +85,7 @@ def test_every_command_runs_in_the_order_of_the_page(folder: Path) -> None:
         "bench",
         "pack",
         "study",
+        "ladder",
         "inspect",
     }
     assert "torch" in run(
