@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from dsbench.config.outside_code import sources_of
 from dsbench.errors import UsageError
 from dsbench.files import stays_inside
 from dsbench.ladders.climbing import Climbed, climb, folder_of_pages
+from dsbench.ladders.forecast import forecast, told
 from dsbench.ladders.known import remember
 from dsbench.ladders.ladder_file import LadderFile, load_ladder, shipped
 from dsbench.ladders.page import groups_in, report_of
@@ -47,7 +49,9 @@ def run_ladders(
     outcomes: list[Outcome] = []
     with using(sources_of([config for plan in plans for rung in plan.rungs for config in rung.values()])):
         for plan in plans:
-            _announce(plan, results)
+            if stopped := _announce(plan, results, jobs):
+                outcomes += stopped
+                break
             if name is not None and name not in shipped():
                 remember(plan.ladder, results)
             climbed = _climb(plan, results, jobs)
@@ -86,21 +90,31 @@ def _most_runs(plan: Plan) -> int:
     return len(plan.rungs) * len(plan.contestants) * len(plan.seeds)
 
 
-def _announce(plan: Plan, results: Path) -> None:
+def _announce(plan: Plan, results: Path, jobs: int | None) -> Sequence[Outcome]:
+    """Says what will be climbed and what it will cost; returns what somebody interrupted meanwhile."""
     say(
-        f"Ladder  {plan.ladder.name}: {len(plan.contestants)} contestants, {len(plan.seeds)} seeds, {len(plan.rungs)} rungs, "
-        f"at most {_most_runs(plan):,} runs, into {results}"
+        f"Ladder  {plan.ladder.name}: {', '.join(plan.contestants)}; {len(plan.seeds)} seeds, {len(plan.rungs)} rungs from "
+        f"{plan.ladder.rungs[0].label} to {plan.ladder.rungs[-1].label} ({plan.ladder.scale}), into {results}"
     )
     for one, other in plan.same.items():
         say(f"        {one} is {other} here, whose runs would be the same")
+    at_once = _at_once(plan.runs_at(0, plan.contestants), jobs)
+    with tempfile.TemporaryDirectory(prefix="dsbench-") as scratch:
+        found = forecast(plan, results, Path(scratch), lambda runs: _run_all(runs, Path(scratch), jobs), at_once)
+    say(f"        {told(found, at_once)}" if not found.stopped else "")
+    return found.stopped
+
+
+def _at_once(runs: Sequence[RunConfig], jobs: int | None) -> int:
+    return min(jobs or default_jobs(runs[0].threads), len(runs))
+
+
+def _run_all(runs: Sequence[RunConfig], results: Path, jobs: int | None) -> list[Outcome]:
+    return launcher.run_all(runs, results, at_once=_at_once(runs, jobs), display=display(several=True))
 
 
 def _climb(plan: Plan, results: Path, jobs: int | None) -> Climbed:
-    def run_all(runs: Sequence[RunConfig]) -> list[Outcome]:
-        at_once = min(jobs or default_jobs(runs[0].threads), len(runs))
-        return launcher.run_all(runs, results, at_once=at_once, display=display(several=True))
-
-    return climb(plan, run_all, lambda text: say(text))
+    return climb(plan, lambda runs: _run_all(runs, results, jobs), lambda text: say(text))
 
 
 def _command(name: str | None, wishes: Wishes, twice: bool, results: Path) -> str:

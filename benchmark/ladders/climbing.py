@@ -46,20 +46,16 @@ def climb(plan: Plan, run_all: RunAll, tell: Callable[[str], None]) -> Climbed:
         outcomes += found
         if any(one.status in STOPPED for one in found):
             return Climbed(outcomes, False)
-        passed = {run_id(config) for config, one in zip(runs, found, strict=True) if _passed(one, plan.ladder.mark)}
+        up = {run_id(config) for config, one in zip(runs, found, strict=True) if passed(one, plan.ladder.mark)}
         for name in climbing:
             own = {run_id(config) for config in plan.runs_at(number, [name])}
-            failed[name] = 0 if own & passed else failed[name] + 1
+            failed[name] = 0 if own & up else failed[name] + 1
         climbing = [name for name in climbing if failed[name] < ENOUGH]
     return Climbed(outcomes, True)
 
 
-def done_before(plan: Plan, known: Callable[[RunConfig], bool]) -> int:
-    """Of the runs that the climb may come to, those that are finished."""
-    return sum(known(config) for number in range(len(plan.rungs)) for config in plan.runs_at(number, plan.contestants))
-
-
-def _passed(one: Outcome, mark: float) -> bool:
+def passed(one: Outcome, mark: float) -> bool:
+    """Whether a run ended well, with a score at the mark or above."""
     if one.row is None:
         return False
     status, _ = ended(one.status, None, one.row)

@@ -1,0 +1,198 @@
+"""What a climb will cost, said before it starts: a few updates and one evaluation of every contestant are made for it.
+
+A rehearsal is a run like those of the climb, on the first open rung, the last and one between, with `UPDATES` updates, in a
+folder that is deleted; its data are those of the climb's first seed and are not made again. Training is taken as many times as
+the climb has updates, evaluation as often as it evaluates; rungs between two rehearsed ones lie on a straight line of the
+logarithm. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.config import RunConfig, run_id
+from dsbench.errors import DsbenchError
+from dsbench.ladders.climbing import ENOUGH, STOPPED, passed
+from dsbench.ladders.plan import Plan
+from dsbench.records.run_folder import RunFolder
+from dsbench.records.run_records import RunRecords
+from dsbench.records.store import packed_before
+from dsbench.running.worker_process import Outcome, folder_of
+
+UPDATES = 4  # of a rehearsal
+_BETWEEN = 4  # rungs from which on one in the middle is rehearsed too
+_SELECTING = 0.2  # selection episodes beside the reported ones, in evaluations
+
+RunAll = Callable[[Sequence[RunConfig]], list[Outcome]]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Seconds that are still to come, with so many runs at once: if nobody passes another rung, and if everybody does.
+
+    Attributes:
+        done: runs of the climb that are finished.
+        least, most: seconds; None where no rehearsal ended.
+        runs: that may be to come at most.
+        stopped: rehearsals that somebody interrupted, who wants nothing to begin.
+    """
+
+    done: int
+    runs: int
+    least: float | None = None
+    most: float | None = None
+    stopped: Sequence[Outcome] = ()
+
+
+@dataclass(frozen=True)
+class Open:
+    """A contestant that still climbs: the rung it is on, from 0, and how many rungs running all its seeds have failed."""
+
+    name: str
+    rung: int
+    failed: int
+
+
+def open_contestants(plan: Plan, before: Callable[[RunConfig], Outcome | None]) -> tuple[list[Open], int]:
+    """Who still climbs, by the runs that are finished, and how many those are."""
+    found, done = [], 0
+    for name in plan.contestants:
+        failed = 0
+        for rung in range(len(plan.rungs)):
+            outcomes = [before(config) for config in plan.runs_at(rung, [name])]
+            done += sum(one is not None for one in outcomes)
+            if any(one is None for one in outcomes):
+                found.append(Open(name, rung, failed))
+                break
+            failed = 0 if any(one is not None and passed(one, plan.ladder.mark) for one in outcomes) else failed + 1
+            if failed == ENOUGH:
+                break
+    return found, done
+
+
+def forecast(plan: Plan, results: Path, scratch: Path, rehearse: RunAll, at_once: int) -> Forecast:
+    """What the rest of the climb will cost.
+
+    Args:
+        results: where finished runs are.
+        scratch: where `rehearse` makes its runs.
+        at_once: runs of the climb at a time.
+    """
+    climbing, done = open_contestants(plan, lambda config: outcome_before(config, results))
+    most = sum((len(plan.rungs) - one.rung) * len(plan.seeds) for one in climbing)
+    if not climbing:
+        return Forecast(done, 0, 0.0, 0.0)
+    asked = {
+        (one.name, rung): _rehearsal(plan.rungs[rung][one.name], plan.seeds[0])
+        for one in climbing
+        for rung in _rungs(one.rung, len(plan.rungs))
+    }
+    outcomes = rehearse(list({run_id(config): config for config in asked.values()}.values()))
+    if stopped := [one for one in outcomes if one.status in STOPPED]:
+        return Forecast(done, most, stopped=stopped)
+    seconds = {
+        (name, rung): cost
+        for (name, rung), config in asked.items()
+        if (cost := _seconds(folder_of(config, scratch), plan.rungs[rung][name])) is not None
+    }
+    costs = {one.name: _along({rung: cost for (name, rung), cost in seconds.items() if name == one.name}, len(plan.rungs))
+             for one in climbing}  # fmt: skip
+    if not all(costs.values()):
+        return Forecast(done, most)
+    few = sum(sum(costs[one.name][one.rung : one.rung + ENOUGH - one.failed]) for one in climbing)
+    every = sum(sum(costs[one.name][one.rung :]) for one in climbing)
+    share = len(plan.seeds) / at_once
+    return Forecast(done, most, few * share, every * share)
+
+
+def outcome_before(config: RunConfig, results: Path) -> Outcome | None:
+    """What a run gave before, in its folder or in a pack; None where it has to be made, or made again."""
+    try:
+        folder = folder_of(config, results)
+        plan = folder.plan()
+        records: RunRecords | None = folder if plan.action == "done" else None
+        if records is None and plan.attempt == 1:
+            records = packed_before(results, folder.run_id)
+        row = None if records is None else records.latest_result()
+    except DsbenchError:  # it is told when the run's turn comes
+        return None
+    return None if row is None else Outcome(run_id(config), str(row.get("status")), 0, row)
+
+
+def _rungs(first: int, count: int) -> list[int]:
+    last = count - 1
+    return sorted({first, last, *([(first + last) // 2] if last - first >= _BETWEEN else [])})
+
+
+def _rehearsal(config: RunConfig, seed: int) -> RunConfig:
+    train = config.train.model_copy(
+        update={"updates": UPDATES, "warmup": min(config.train.warmup, UPDATES), "eval_every": UPDATES, "seconds": None}
+        if hasattr(config.train, "seconds")
+        else {"updates": UPDATES, "warmup": min(config.train.warmup, UPDATES), "eval_every": UPDATES}
+    )
+    return config.model_copy(update={"seed": seed, "train": train})
+
+
+def _seconds(folder: RunFolder, config: RunConfig) -> float | None:
+    """Of one run of the climb, by its rehearsal; None where that did not end well."""
+    try:
+        row, records = folder.latest_result(), folder.journal.read()
+    except DsbenchError:
+        return None
+    if row is None or row.get("status") != "ok":
+        return None
+    times = {str(one.get("event")): float(one["time"]) for one in records if one.get("kind") == "event"}
+    if not {"start", "data", "end"} <= times.keys():
+        return None
+    data, whole = times["data"] - times["start"], times["end"] - times["start"]
+    training = float(row["train_seconds"])
+    rest = max(0.0, whole - data - training)
+    last = len(config.eval.decode) + 1  # the opposite target too
+    evaluations = _evaluations(config) * (1 + _SELECTING)
+    budget = getattr(config.train, "seconds", None) or training * config.train.updates / UPDATES
+    return float(data + budget + rest * (evaluations + last) / (1 + _SELECTING + last))
+
+
+def _evaluations(config: RunConfig) -> int:
+    """While training; ten in all where nothing is said."""
+    every = config.train.eval_every
+    return 10 if every is None else max(1, config.train.updates // every)
+
+
+def _along(known: Mapping[int, float], count: int) -> list[float]:
+    """Seconds on every rung out of those on some; empty where none is known."""
+    if not known:
+        return []
+    places = sorted(known)
+    found = []
+    for rung in range(count):
+        below = max((place for place in places if place <= rung), default=places[0])
+        above = min((place for place in places if place >= rung), default=places[-1])
+        share = 0.0 if above == below else (rung - below) / (above - below)
+        low, high = max(known[below], 1e-3), max(known[above], 1e-3)
+        found.append(low * (high / low) ** share)
+    return found
+
+
+def told(forecast: Forecast, at_once: int) -> str:
+    """``12 runs are done; up to 268 to come: about 25 min if nobody passes another rung, 3 h 10 min if everybody does.``"""
+    before = f"{forecast.done:,} runs are done; " if forecast.done else ""
+    if not forecast.runs:
+        return f"{before}nothing is left to climb"
+    many = f"{before}up to {forecast.runs:,} runs to come, {at_once} at once"
+    if forecast.least is None or forecast.most is None:
+        return f"{many}; how long they take cannot be told, for a rehearsal did not end well"
+    return (
+        f"{many}: about {duration(forecast.least)} if nobody passes another rung, {duration(forecast.most)} if all do"
+    )
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``25 min``, ``3 h 10 min``."""
+    if seconds < 90:
+        return f"{max(1, math.ceil(seconds))} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
