@@ -98,7 +98,7 @@ class ProbeExperiment(Experiment):
         with seeded(self.device, seed_of(self.config, "init", self.spec.task), "probe"):
             self.answerer = Answerer(self.model, self.probe.timestep, answers).to(self.device)
         trainer, progress = self._train(folder, histories, None)
-        scores = self._score(folder)
+        scores = self._score(folder, trainer.updates_done)
         parameters = count_parameters(self.model)
         self.tell("done", 1, 1)
         return {
@@ -109,6 +109,7 @@ class ProbeExperiment(Experiment):
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
             "train_seconds": progress.seconds,
+            **self.budget.columns(progress),
             "parameters_total": parameters.total,
             "parameters_backbone": parameters.backbone,
             "success_metric": "probe_auc",
@@ -125,7 +126,7 @@ class ProbeExperiment(Experiment):
         """Nothing is selected: the last weights are scored."""
         return []
 
-    def _score(self, folder: RunFolder) -> dict[str, float]:
+    def _score(self, folder: RunFolder, step: int) -> dict[str, float]:
         recipe = self.config.data.recipe
         held_out = self._asked(
             generate(
@@ -138,7 +139,7 @@ class ProbeExperiment(Experiment):
         scores = {f"{name}_log_loss": log_loss(guess, answers) for name, guess in guesses.items()}
         scores |= {f"{name}_auc": auc(guess, answers) for name, guess in guesses.items()}
         folder.journal.append_many(
-            metric_record(phase="evaluate", split="eval", metric=name, value=value, step=self.config.train.updates)
+            metric_record(phase="evaluate", split="eval", metric=name, value=value, step=step)
             for name, value in scores.items()
         )
         return scores
