@@ -20,6 +20,7 @@ from dsbench.batches import Batch, whole_batch
 from dsbench.config import RunConfig
 from dsbench.config.varying import seed_of
 from dsbench.decision import DecisionSequence
+from dsbench.decision.capacity import rows_at_once
 from dsbench.envs.data import generate
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.spec import Probe
@@ -36,7 +37,7 @@ from dsbench.stopping import raise_if_asked
 from dsbench.train import seeded
 
 HELD_OUT = 10_000  # episodes that the answers are scored on; rare successes need many
-ROWS = 1000  # held-out episodes in one pass
+ROWS = 1000  # held-out episodes in one pass, where their memory allows it
 
 
 class Answerer(nn.Module):
@@ -149,10 +150,11 @@ class ProbeExperiment(Experiment):
         """(E,) predicted probabilities of yes."""
         self.answerer.eval()
         histories = episodes.heads(self.probe.timestep + 1)
+        rows = min(ROWS, rows_at_once(self.model, "windowed", self.probe.timestep + 1))
         parts = []
-        for first in range(0, len(histories), ROWS):
+        for first in range(0, len(histories), rows):
             raise_if_asked()
-            batch = whole_batch(histories.select(range(first, min(first + ROWS, len(histories)))))
+            batch = whole_batch(histories.select(range(first, min(first + rows, len(histories)))))
             parts.append(self.answerer.logits(batch.to(self.device))[0].sigmoid().cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
 
