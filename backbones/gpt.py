@@ -123,8 +123,7 @@ class RingStepper(Stepper):
 
     def __init__(self, mixer: AttentionMixer, batch_size: int) -> None:
         self.mixer = mixer
-        super().__init__(mixer, batch_size)
-        self._fill(self._state)
+        self._fill(mixer.initial_state(batch_size))
 
     @torch.no_grad()
     def step(self, x_t: Tensor) -> Tensor:
@@ -164,7 +163,7 @@ class RingStepper(Stepper):
         """Slots 0 .. W - 2 hold the cache, the last one waits for the next token."""
         k, v, count = _parts(state)
         kept = self.mixer.context_len - 1
-        self.k, self.v = F.pad(k, (0, 0, 0, 1)).clone(), F.pad(v, (0, 0, 0, 1)).clone()
+        self.k, self.v = F.pad(k, (0, 0, 0, 1)), F.pad(v, (0, 0, 0, 1))  # copies
         self.valid = F.pad(torch.arange(kept, device=k.device) >= (kept - count).unsqueeze(1), (0, 1))
         self.written = kept
         self.since_reset = 0

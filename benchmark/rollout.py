@@ -20,10 +20,11 @@ from torch import Tensor
 from dsbench import seeds
 from dsbench.decision import Actor, DecisionSequence
 from dsbench.decision.actions import for_environment
+from dsbench.decision.capacity import rows_at_once
 from dsbench.decision.heads import Places
 from dsbench.envs.checked import Checked
 from dsbench.envs.data.contract import judged
-from dsbench.envs.rolling import MAX_ROWS, Player, Scripted, groups, roll
+from dsbench.envs.rolling import MAX_ROWS, Player, Scripted, groups, roll, rows_together
 from dsbench.envs.scoring import joined, scores
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.envs.targets import Target
@@ -79,7 +80,7 @@ def evaluate(
     window: int | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Act in `episodes` episodes of `split` and score them.
+    """Act in `episodes` episodes of `split` and score them, so many at once as `dsbench.decision.capacity` says.
 
     Args:
         seed: of a task's evaluation, see `dsbench.config.varying.seed_of`.
@@ -94,7 +95,7 @@ def evaluate(
     was_training = model.training
     model.eval()
 
-    players: list[_Learned] = []
+    clipped: list[np.ndarray] = []  # all that is kept of a player: the next one needs its memory
 
     def player(env: Checked, rows: int, begin: int) -> Player:
         generator = torch.Generator(device=_device(model))
@@ -102,13 +103,15 @@ def evaluate(
         generator.manual_seed(seeds.seed_for(seed, split, "decode", begin - place))
         actor = Actor(model, rows, acting=acting, window=window)
         wanted = np.zeros(rows) if target is None else target.of(env.observations, rows)
-        players.append(_Learned(actor, wanted, decode, Places(generator, place, MAX_ROWS)))
-        return players[-1]
+        learned = _Learned(actor, wanted, decode, Places(generator, place, MAX_ROWS))
+        clipped.append(learned.clipped)
+        return learned
 
-    metrics = _play(player, spec, partial(episode_seeds, seed, split), episodes, on_step)
+    together = min(rows_together(spec), rows_at_once(model, acting, window))
+    metrics = _play(player, spec, partial(episode_seeds, seed, split), episodes, together, on_step)
     model.train(was_training)
     if not model.discrete:
-        metrics["clipped_actions"] = np.concatenate([player.clipped for player in players])
+        metrics["clipped_actions"] = np.concatenate(clipped)
     return Scores(metrics)
 
 
@@ -129,7 +132,7 @@ def evaluate_scripted(
         episode_draw = generator.random(MAX_ROWS)[place : place + rows]
         return Scripted(behaviour, generator, episode_draw, MAX_ROWS, spec.draws_per_timestep, place)
 
-    return Scores(_play(player, spec, partial(episode_seeds, seed, split), episodes, on_step))
+    return Scores(_play(player, spec, partial(episode_seeds, seed, split), episodes, rows_together(spec), on_step))
 
 
 class _Learned:
@@ -165,15 +168,17 @@ def _play(
     spec: EnvSpec,
     seeds_of: Callable[[int, int], list[int]],
     episodes: int,
+    together: int,
     on_step: Callable[[], None],
 ) -> dict[str, np.ndarray]:
-    """Measure -> (E,) values; `player` makes one from a group's episodes, their number and the index of the first.
+    """Measure -> (E,) values, played `together` at most; `player` makes one from a group's episodes, their number and the
+    index of the first.
 
     Seeds, of so many episodes from a first one on, are drawn group by group: those of a million take long.
     """
     parts: list[dict[str, np.ndarray]] = []
     who = f"env {spec.id}, played"
-    for begin, rows in groups(spec, episodes):
+    for begin, rows in groups(episodes, together):
         with Checked(spec, spec.vector, seeds_of(rows, begin), who, begin) as env:
             recorded = roll(spec, env, player(env, rows, begin), on_step)
         parts.append(scores(spec, judged(spec, recorded, who, begin)))

@@ -1,7 +1,8 @@
 """Offline training of a model on batches: AdamW with the backbone's own parameter groups, warm-up, clipping.
 
-The whole state of a training is the update's number, the weights and the optimiser's moments: batches and dropout are
-functions of the seed and the update, so a resumed run continues bit for bit.
+The whole state of a training is the update's number, the weights and the optimiser's moments, and of one by the clock the
+seconds that it took (`dsbench.running.budget`): batches and dropout are functions of the seed and the update, so a resumed run
+continues bit for bit.
 """
 
 from __future__ import annotations
@@ -68,19 +69,23 @@ class Trainer:
         self.updates_done = 0
         self.tokens_seen = 0
 
-    def update(self) -> float:
+    def update(self, place: float | None = None) -> float:
         """One optimiser update on the batch of its number; returns its loss.
+
+        Args:
+            place: on the schedule of the learning rate, in updates; None is the update's number.
 
         Raises:
             Diverged: the loss or the gradient is not finite; the weights are those before the update.
         """
-        return self.learn(self.sampler.draw(self.updates_done).to(self.device))
+        return self.learn(self.sampler.draw(self.updates_done).to(self.device), place)
 
-    def learn(self, batch: Batch) -> float:
+    def learn(self, batch: Batch, place: float | None = None) -> float:
         """`update` on a batch that lies on the model's device."""
         number = self.updates_done
+        factor = learning_rate_factor(number if place is None else place, self.config)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * group["lr_scale"] * learning_rate_factor(number, self.config)
+            group["lr"] = self.config.lr * group["lr_scale"] * factor
         self.model.train()
         with seeded(self.device, self.seed, "dropout", number):
             loss = self._loss(batch)
@@ -142,12 +147,16 @@ def make_optimizer(model: Trainable, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.lr)
 
 
-def learning_rate_factor(update: int, config: TrainConfig) -> float:
-    """Linear warm-up to 1, then (``schedule: cosine``) a half cosine to 0 at the last update."""
-    warm = min(1.0, (update + 1) / max(1, config.warmup))
-    if config.schedule == "constant" or update < config.warmup:
+def learning_rate_factor(place: float, config: TrainConfig) -> float:
+    """Linear warm-up to 1, then (``schedule: cosine``) a half cosine to 0 at the last update.
+
+    Args:
+        place: updates that lie behind; a training of seconds stands between two (`dsbench.running.budget`).
+    """
+    warm = min(1.0, (place + 1) / max(1, config.warmup))
+    if config.schedule == "constant" or place < config.warmup:
         return warm
-    progress = (update - config.warmup) / max(1, config.updates - config.warmup)
+    progress = (place - config.warmup) / max(1, config.updates - config.warmup)
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 

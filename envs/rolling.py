@@ -113,10 +113,10 @@ def rows_together(spec: EnvSpec) -> int:
     return MAX_ROWS if ENVS.is_own(spec.origin.reference) else OPEN_TOGETHER
 
 
-def groups(spec: EnvSpec, episodes: int) -> Iterator[tuple[int, int]]:
-    """(first, rows) of groups of episodes stepped together, none of them across a multiple of `MAX_ROWS`."""
+def groups(episodes: int, together: int) -> Iterator[tuple[int, int]]:
+    """(first, rows) of groups of at most so many episodes together, none of them across a multiple of `MAX_ROWS`."""
     first = 0
     while first < episodes:
-        rows = min(rows_together(spec), episodes - first, MAX_ROWS - first % MAX_ROWS)
+        rows = min(together, episodes - first, MAX_ROWS - first % MAX_ROWS)
         yield first, rows
         first += rows

@@ -190,6 +190,8 @@ def _protocol(row: Mapping[str, Any], score: PublishedScore) -> Reasons:
     if wanted != found and wanted is not None:
         yield Reason("protocol", f"The run's preset is {found!r}, the protocol of the printed number is {wanted!r}.")
         return
+    if "train.seconds" in row:
+        yield Reason("protocol", f"The run was trained for {row['train.seconds']:g} seconds, whatever updates fit.")
     others = [
         f"{name} is {row.get(name)!r} where {value!r} is published"
         for name, value in score.settings.items()

@@ -70,6 +70,11 @@ def test_a_bad_value_is_named_with_what_was_expected(override: str, expected: st
 def test_settings_that_contradict_each_other_are_refused() -> None:
     expected = "train: warmup is 11 and updates is 10; warm-up cannot outlast the training"
     assert message("train.updates=10", "train.warmup=11") == expected
+    expected = (
+        "train.seconds is 60 and time_limit_s is 30, which would end the run before its training; raise time_limit_s"
+    )
+    assert message("train.seconds=60", "time_limit_s=30") == expected
+    assert quick("train.seconds=60", "time_limit_s=40", "threads=2").train.seconds == 60
     assert message("train.objective=probe").startswith("train.objective is 'probe' and wrapper.condition is 'return'")
 
 
@@ -219,7 +224,7 @@ def test_run_id_is_a_safe_file_name_that_names_the_run() -> None:
 @pytest.mark.parametrize(
     "override",
     ["seed=1", "train.lr=0.5", "backbone.d_state=8", "data.seed=1", "eval.seed=1", "threads=2", "device=cpu",
-     "precision=bf16", "eval.episodes=7", "env.chain_length=3", "data.permute_returns=true"],
+     "precision=bf16", "eval.episodes=7", "env.chain_length=3", "data.permute_returns=true", "train.seconds=60"],
 )  # fmt: skip
 def test_run_id_changes_with_what_can_change_a_result(override: str) -> None:
     assert run_id(quick(override)) != run_id(quick())
@@ -260,3 +265,13 @@ def test_a_number_of_episodes_stands_before_the_timesteps_below_it(tmp_path: Pat
     assert resolve(**asked, overrides=["data.episodes=9"]).data.timesteps is None
     both = resolve(**asked, overrides=["data.episodes=9", "data.timesteps=20"]).data
     assert (both.timesteps, both.episodes) == (20, 9)
+
+
+def test_a_number_of_updates_stands_before_the_seconds_below_it(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("train: {seconds: 60.0, updates: 70}")
+    asked = {"backbone": "s4", "env": "umbrella", "config_file": file}
+    assert (resolve(**asked).train.seconds, resolve(**asked).train.updates) == (60, 70)
+    assert resolve(**asked, overrides=["train.updates=90"]).train.seconds is None
+    both = resolve(**asked, overrides=["train.updates=90", "train.seconds=20"]).train
+    assert (both.seconds, both.updates) == (20, 90)

@@ -35,6 +35,7 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
         *([("physics", str(row["physics_note"]))] if row.get("physics_note") else ()),
         *([("scaling", str(row["scaling_note"]))] if row.get("scaling_note") else ()),
         *([("tried", str(row["env_note"]))] if row.get("env_note") else ()),
+        *([("budget", f"{row.get('updates'):,} updates, {row['budget_note']}")] if row.get("budget_note") else ()),
         *(_costs(row) if "parameters_total" in row else ()),
         ("folder", str(folder)),
     ]

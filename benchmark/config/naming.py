@@ -35,6 +35,7 @@ LATER: dict[str, Any] = {
     "train.length_weighted": False,
     "eval.target_sweep": [],
     "vary": list(ROLES),
+    "train.seconds": None,
 }
 
 

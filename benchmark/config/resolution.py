@@ -113,10 +113,12 @@ def _preset(given: str | None, asked: Mapping[str, Any], lines: Lines) -> Preset
 
 
 def _with_size(asked: dict[str, Any]) -> dict[str, Any]:
-    """Who asks for a number of episodes, and for nothing else, does not want the timesteps that stand further below."""
-    data = asked.get("data")
-    if isinstance(data, Mapping) and "episodes" in data and "timesteps" not in data:
-        return asked | {"data": {**data, "timesteps": None}}
+    """Who asks for a number of episodes, and for nothing else, does not want the timesteps that stand further below; nor
+    the seconds who asks for updates."""
+    for part, size, other in (("data", "episodes", "timesteps"), ("train", "updates", "seconds")):
+        given = asked.get(part)
+        if isinstance(given, Mapping) and size in given and other not in given:
+            asked = asked | {part: {**given, other: None}}
     return asked
 
 

@@ -158,7 +158,12 @@ class WrapperConfig(Section):
 class TrainConfig(Section):
     """Offline training: AdamW with warm-up and clipping."""
 
-    updates: Count = Field(default=500, description="optimiser updates")
+    updates: Count = Field(default=500, description="optimiser updates, where no seconds are given")
+    seconds: Positive | None = Field(
+        default=None,
+        description="CPU seconds of all threads (on a GPU those of the clock) that updates may take; warm-up and evaluations "
+        "keep their shares of updates, which end nothing then; null: train.updates",
+    )
     batch_size: Count = Field(default=128, description="segments in a batch")
     lr: Positive = Field(default=3e-3, le=1e3, description="learning rate")
     warmup: CountOrZero = Field(default=50, description="updates of linear warm-up")
@@ -263,6 +268,16 @@ class RunConfig(Section):
         if self.match is not None and self.policy != LEARNED:
             raise ValueError(
                 f"match is {self.match!r} and policy is {self.policy!r}, which has no size; leave out match"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _training_ends_before_the_run(self) -> RunConfig:
+        seconds, limit = self.train.seconds, self.time_limit_s
+        if seconds is not None and limit is not None and seconds >= limit * self.threads:
+            raise ValueError(
+                f"train.seconds is {seconds:g} and time_limit_s is {limit:g}, which would end the run before its training; "
+                "raise time_limit_s"
             )
         return self
 

@@ -61,7 +61,7 @@ def ablation(run: OpenedRun) -> Ablation:
     config = run.config.model_copy(update={"eval": run.config.eval.model_copy(update={"episodes": episodes})})
 
     def scores(acting: DecisionSequence) -> NDArray[np.float64]:
-        found, _ = Evaluation(config, run.env, acting).at_the_end(target, decode, lambda: None)
+        found = Evaluation(config, run.env, acting).reported(target, decode, lambda: None)
         return np.asarray(found.metrics[run.env.success_metric], np.float64)
 
     own = scores(policy)

@@ -21,6 +21,7 @@ NOTES = {
     "physics_note": "Learned from data of other physics",
     "scaling_note": "Scaling",
     "env_note": "The environment as tried",
+    "budget_note": "Budget",
 }
 UNREADABLE = "unreadable"  # the status of a run whose files cannot be read
 COLUMNS = (

@@ -57,27 +57,29 @@ class Evaluation:
             records += self._records(found, target, phase="train", split=split, step=step, decode=decode)
         return scores, records
 
+    def reported(self, target: Target | None, decode: rollout.Decode, on_step: Callable[[], None]) -> rollout.Scores:
+        """Scores of the weights of now on the reported episodes."""
+        return self._play("eval", self.config.eval.episodes, target, decode, on_step)
+
     def at_the_end(
-        self, target: Target | None, decode: rollout.Decode, on_step: Callable[[], None]
+        self, step: int, target: Target | None, decode: rollout.Decode, on_step: Callable[[], None]
     ) -> tuple[rollout.Scores, list[dict[str, Any]]]:
-        """Scores of the last weights on the reported episodes, and the records."""
-        found = self._play("eval", self.config.eval.episodes, target, decode, on_step)
-        step = self.config.train.updates
+        """`reported` of the last weights, which took `step` updates, and the records."""
+        found = self.reported(target, decode, on_step)
         return found, self._records(
             found, target, phase="evaluate", split="eval", step=step, decode=decode, selection="last"
         )
 
-    def in_the_sweep(self, target: Target, on_step: Callable[[], None]) -> list[dict[str, Any]]:
+    def in_the_sweep(self, step: int, target: Target, on_step: Callable[[], None]) -> list[dict[str, Any]]:
         """Records of the last weights asked for another return; they stand beside the scores and are none of them."""
-        settings = self.config.eval
-        found = self._play("eval", settings.episodes, target, settings.decode[0], on_step)
+        decode = self.config.eval.decode[0]
+        found = self.reported(target, decode, on_step)
         normalised = rollout.Scores(
             {**found.metrics, "score_normalised": self.spec.normalised(found.metrics["return"])}
         )
         return self._records(
-            normalised, target, phase="evaluate", split="eval",
-            step=self.config.train.updates, decode=settings.decode[0], selection="sweep",
-        )  # fmt: skip
+            normalised, target, phase="evaluate", split="eval", step=step, decode=decode, selection="sweep"
+        )
 
     def _play(
         self,

@@ -27,6 +27,7 @@ from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record, metric_record
 from dsbench.rollout import Scores
 from dsbench.running.asking import Targets, sweep_of, target_columns, targets_of
+from dsbench.running.budget import Budget
 from dsbench.running.describing import describe
 from dsbench.running.evaluating import Evaluation
 from dsbench.running.matched import match_columns
@@ -44,8 +45,6 @@ from dsbench.running.training import Progress, make_trainer, pick_device, resume
 from dsbench.stopping import Interrupted
 from dsbench.train import Trainable, Trainer, seeded
 
-EVALUATIONS_PER_RUN = 10  # selection evaluations during training, when train.eval_every leaves it open
-
 
 class Experiment:
     """One run of `config` in `folder`, which ends by `Interrupted` soon after a signal asks for it, whatever the phase.
@@ -56,6 +55,7 @@ class Experiment:
     def __init__(self, config: RunConfig, report: Report) -> None:
         self.config, self.tell = config, report
         self.device = pick_device(config.device)
+        self.budget = Budget(config.train, self.device)
         self.spec: EnvSpec = spec_of(config.env.name, config.env.options)
         check_source(self.spec, config.data.recipe, config.data.allow_other_physics)
         self.env_notes = try_out(self.spec, config.data.recipe)
@@ -79,7 +79,7 @@ class Experiment:
         if (target := targets["target"]) is not None:
             self.scaling_notes += note_on_target(target.value, episodes)
         trainer, progress = self._train(folder, episodes, targets["target"])
-        scores = self._evaluate(folder, targets)
+        scores = self._evaluate(folder, trainer.updates_done, targets)
         costs = self._measure(folder, episodes, trainer, progress)
         stopping.raise_if_asked()
         asked = {role: None if target is None else target.to_json() for role, target in targets.items()}
@@ -118,21 +118,18 @@ class Experiment:
         return episodes, info
 
     def _train(self, folder: RunFolder, episodes: Episodes, target: Target | None) -> tuple[Trainer, Progress]:
-        settings = self.config.train
         trainer = make_trainer(self.config, self.trained, episodes, self.spec.task)
         progress = resume(folder, trainer)
-        eval_every = settings.eval_every or max(1, settings.updates // EVALUATIONS_PER_RUN)
         records: list[dict[str, Any]] = []
-        while trainer.updates_done < settings.updates or progress.evaluation_due:
+        while progress.evaluation_due or not self.budget.is_spent(trainer.updates_done, progress):
             if not progress.evaluation_due:
                 records += self._update(trainer, progress)
-                done = trainer.updates_done
-                progress.evaluation_due = done % eval_every == 0 or done == settings.updates
             done = trainer.updates_done
             if progress.evaluation_due:
                 records += self._selection_unless_stopped(progress, done, target)
             stopped = stopping.asked() is not None
-            if done % settings.checkpoint_every == 0 or done == settings.updates or stopped:
+            over = self.budget.is_spent(done, progress)
+            if done % self.config.train.checkpoint_every == 0 or over or stopped:
                 folder.journal.append_many([*records, event_record("checkpoint", step=done)])
                 records = []
                 save(folder, trainer, progress, self.policy_spec)
@@ -142,12 +139,13 @@ class Experiment:
 
     def _update(self, trainer: Trainer, progress: Progress) -> list[dict[str, Any]]:
         """One update; its record where one is due."""
-        settings = self.config.train
+        before = self.budget.place(trainer.updates_done, progress)
         with progress.timed():
-            progress.last_loss = trainer.update()
+            progress.last_loss = trainer.update(before)
         done = trainer.updates_done
-        self.tell("train", done, settings.updates, f"loss {progress.last_loss:.4f}")
-        if done % settings.log_every and done < settings.updates:
+        progress.evaluation_due = self.budget.asks_for_evaluation(before, self.budget.place(done, progress))
+        self.tell("train", *self.budget.shown(done, progress), f"loss {progress.last_loss:.4f}")
+        if done % self.config.train.log_every and not self.budget.is_spent(done, progress):
             return []
         return [metric_record(phase="train", step=done, metric="loss", value=progress.last_loss)]
 
@@ -164,13 +162,13 @@ class Experiment:
     def _selection(self, progress: Progress, step: int, target: Target | None) -> list[dict[str, Any]]:
         """Score the weights of now; the records are for the journal, the scores for the choice of the best weights."""
         scores, records = self.evaluation.while_training(
-            step, target, lambda: self.report("train", step, self.config.train.updates, "evaluating")
+            step, target, lambda: self.report("train", *self.budget.shown(step, progress), "evaluating")
         )
         progress.history = [*(progress.history or []), scores]
         return records
 
-    def _evaluate(self, folder: RunFolder, targets: Targets) -> PlayedScores:
-        """Held-out scores of the last weights."""
+    def _evaluate(self, folder: RunFolder, step: int, targets: Targets) -> PlayedScores:
+        """Held-out scores of the last weights, which took `step` updates."""
         decodes = self.config.eval.decode
         scores: dict[str, dict[str, Scores]] = {decode: {} for decode in decodes}
         sweep = sweep_of(self.config, targets)
@@ -182,12 +180,12 @@ class Experiment:
         for decode in decodes:
             for role, target in targets.items():
                 on_step()
-                scores[decode][role], records = self.evaluation.at_the_end(target, decode, on_step)
+                scores[decode][role], records = self.evaluation.at_the_end(step, target, decode, on_step)
                 folder.journal.append_many(records)
                 done += 1
         for target in sweep:
             on_step()
-            folder.journal.append_many(self.evaluation.in_the_sweep(target, on_step))
+            folder.journal.append_many(self.evaluation.in_the_sweep(step, target, on_step))
             done += 1
         self.report("evaluate", total, total)
         return scores
@@ -250,6 +248,7 @@ class Experiment:
             "implementation_reason": kernel.reason,
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
+            **self.budget.columns(progress),
         }
         row |= reference_columns(self.spec)
         row |= {f"yardstick_{name}": value for name, value in self.yardsticks.items()}

@@ -88,9 +88,8 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
     check_version(config, results, plan, force)
     if plan.action == "resume":
         updates = folder.checkpoints_of(plan.attempt).updates()
-        return (
-            f"resumed after update {max(updates)} of {config.train.updates}" if updates else "resumed, from the start"
-        )
+        whole = f" of {config.train.updates}" if config.train.seconds is None else ""
+        return f"resumed after update {max(updates)}{whole}" if updates else "resumed, from the start"
     if plan.action == "done":
         return "done before; --force makes the run again"
     if not force and plan == NEW and packed_before(results, folder.run_id) is not None:

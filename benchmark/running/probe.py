@@ -20,6 +20,7 @@ from dsbench.batches import Batch, whole_batch
 from dsbench.config import RunConfig
 from dsbench.config.varying import seed_of
 from dsbench.decision import DecisionSequence
+from dsbench.decision.capacity import rows_at_once
 from dsbench.envs.data import generate
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.spec import Probe
@@ -36,7 +37,7 @@ from dsbench.stopping import raise_if_asked
 from dsbench.train import seeded
 
 HELD_OUT = 10_000  # episodes that the answers are scored on; rare successes need many
-ROWS = 1000  # held-out episodes in one pass
+ROWS = 1000  # held-out episodes in one pass, where their memory allows it
 
 
 class Answerer(nn.Module):
@@ -98,7 +99,7 @@ class ProbeExperiment(Experiment):
         with seeded(self.device, seed_of(self.config, "init", self.spec.task), "probe"):
             self.answerer = Answerer(self.model, self.probe.timestep, answers).to(self.device)
         trainer, progress = self._train(folder, histories, None)
-        scores = self._score(folder)
+        scores = self._score(folder, trainer.updates_done)
         parameters = count_parameters(self.model)
         self.tell("done", 1, 1)
         return {
@@ -109,6 +110,7 @@ class ProbeExperiment(Experiment):
             "updates": trainer.updates_done,
             "loss": progress.last_loss,
             "train_seconds": progress.seconds,
+            **self.budget.columns(progress),
             "parameters_total": parameters.total,
             "parameters_backbone": parameters.backbone,
             "success_metric": "probe_auc",
@@ -125,7 +127,7 @@ class ProbeExperiment(Experiment):
         """Nothing is selected: the last weights are scored."""
         return []
 
-    def _score(self, folder: RunFolder) -> dict[str, float]:
+    def _score(self, folder: RunFolder, step: int) -> dict[str, float]:
         recipe = self.config.data.recipe
         held_out = self._asked(
             generate(
@@ -138,7 +140,7 @@ class ProbeExperiment(Experiment):
         scores = {f"{name}_log_loss": log_loss(guess, answers) for name, guess in guesses.items()}
         scores |= {f"{name}_auc": auc(guess, answers) for name, guess in guesses.items()}
         folder.journal.append_many(
-            metric_record(phase="evaluate", split="eval", metric=name, value=value, step=self.config.train.updates)
+            metric_record(phase="evaluate", split="eval", metric=name, value=value, step=step)
             for name, value in scores.items()
         )
         return scores
@@ -148,10 +150,11 @@ class ProbeExperiment(Experiment):
         """(E,) predicted probabilities of yes."""
         self.answerer.eval()
         histories = episodes.heads(self.probe.timestep + 1)
+        rows = min(ROWS, rows_at_once(self.model, "windowed", self.probe.timestep + 1))
         parts = []
-        for first in range(0, len(histories), ROWS):
+        for first in range(0, len(histories), rows):
             raise_if_asked()
-            batch = whole_batch(histories.select(range(first, min(first + ROWS, len(histories)))))
+            batch = whole_batch(histories.select(range(first, min(first + rows, len(histories)))))
             parts.append(self.answerer.logits(batch.to(self.device))[0].sigmoid().cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dsbench.batches import BatchSampler
-from dsbench.config import RunConfig
+from dsbench.config import RunConfig, TrainConfig
 from dsbench.config.varying import seed_of
 from dsbench.decision.loading import WAY_OUT, describe_stored
 from dsbench.episodes import Episodes
@@ -78,7 +78,7 @@ def resume(folder: RunFolder, trainer: Trainer) -> Progress:
     for warning in latest.warnings:
         folder.journal.append(event_record("warning", detail=warning))
     place = folder.checkpoints.place(latest.update)
-    meta = _resumable(latest, place, trainer.config.updates)
+    meta = _resumable(latest, place, trainer.config)
     describe_stored(latest, place, folder.read_config())
     if (wrong := contradiction(_needed(trainer, latest.tensors), latest.tensors)) is not None:
         raise CorruptFile(f"{place / TENSORS} is not what is trained here: {wrong}; {WAY_OUT}")
@@ -91,15 +91,16 @@ def resume(folder: RunFolder, trainer: Trainer) -> Progress:
     )  # fmt: skip
 
 
-def _resumable(latest: Checkpoint, place: Path, updates: int) -> dict[str, Any]:
+def _resumable(latest: Checkpoint, place: Path, settings: TrainConfig) -> dict[str, Any]:
     """The meta of a checkpoint that a training can go on from; `CorruptFile` if it is not such a one."""
     missing = [name for name in ("updates_done", "tokens_seen", "progress") if latest.meta.get(name) is None]
     if missing:
         raise CorruptFile(f"{place / MANIFEST} does not say {missing[0]}, which a training goes on from; {WAY_OUT}")
-    if latest.meta["updates_done"] > updates:
-        raise CorruptFile(
-            f"{place / MANIFEST} is after {latest.meta['updates_done']} updates of a training of {updates}; {WAY_OUT}"
-        )
+    done, spent = latest.meta["updates_done"], latest.meta["progress"].get("cpu_seconds")
+    if settings.seconds is not None and spent is None:
+        raise CorruptFile(f"{place / MANIFEST} does not say cpu_seconds, which train.seconds are counted by; {WAY_OUT}")
+    if settings.seconds is None and done > settings.updates:
+        raise CorruptFile(f"{place / MANIFEST} is after {done} updates of a training of {settings.updates}; {WAY_OUT}")
     return latest.meta
 
 

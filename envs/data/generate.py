@@ -53,7 +53,7 @@ def generate(
     if timesteps is not None:
         return _generate_timesteps(spec, recipe, timesteps, seed, on_block)
     made = []
-    for first, rows in groups(spec, n_episodes):
+    for first, rows in groups(n_episodes, rows_together(spec)):
         made.append(_group(spec, recipe, seed, first, rows, partial(on_block, first)))
         on_block(first + rows)
     return concatenate(made)

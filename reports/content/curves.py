@@ -35,7 +35,12 @@ class Journals:
         self._told: dict[str, tuple[Mapping[str, Curve], Mapping[str, Any]]] = {}
 
     def curve(self, run: Run, measure: str) -> Curve:
-        """The evaluations of `measure` during training, of the attempt that counts and by its first decoding."""
+        """The evaluations of `measure` during training, of the attempt that counts and by its first decoding.
+
+        None of a training of seconds: its seeds are not as far on their schedules after the same updates.
+        """
+        if run.settings.get("train.seconds") is not None:
+            return {}
         return self._of(run)[0].get("return" if measure == "return_mean" else measure, {})
 
     def options(self, run: Run) -> Mapping[str, Any]:

@@ -40,6 +40,11 @@ def _episodes(run: Run) -> Any:
     return run.result.get("data_episodes", f"{told} asked for")
 
 
+def _budget(run: Run) -> Any:
+    seconds = run.settings.get("train.seconds")
+    return run.settings.get("train.updates") if seconds is None else f"those of {seconds:g} s"
+
+
 def _varied(run: Run) -> str | None:
     told = run.result.get("varied")
     if told is None:
@@ -57,7 +62,7 @@ _COLUMNS: Mapping[str, tuple[Callable[[Run], Any], str]] = {  # heading -> what 
     "episodes of data": (_episodes, "that were loaded, before any were left out"),
     "timesteps of data": (_result("data_timesteps"), "of these episodes"),
     "varied": (_varied, "what differs between seeds: initial weights, batches, data, evaluation episodes"),
-    "updates": (_setting("train.updates"), "of training"),
+    "updates": (_budget, "of training"),
     "window": (_setting("train.window"), "timesteps of a training window; – is whole episodes"),
     "evaluation episodes": (_setting("eval.episodes"), "reported ones"),
     "selection episodes": (_setting("eval.selection_episodes"), "disjoint from the reported ones"),

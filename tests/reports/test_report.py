@@ -294,6 +294,17 @@ def test_learning_curves_are_means_over_seeds_of_the_journal(tmp_path: Path) -> 
     assert curves[1][500].score == pytest.approx(0.7)
 
 
+def test_a_training_of_seconds_is_told_as_one_and_has_no_curve_by_updates(tmp_path: Path) -> None:
+    note = "trained for 60 CPU seconds"
+    seeds(tmp_path, "s4", "umbrella", [0.9, 0.7], settings={"train.seconds": 60.0}, result={"budget_note": note})
+    report = build(tmp_path, {}).report
+    (row,) = table(report, "protocol").rows
+    assert "those of 60 s" in [cell.text for cell in row]
+    assert f"Budget: {note}." in table(report, "umbrella").notes
+    (task,) = tasks_of(read_groups(tmp_path), {})
+    assert [Journals().curve(run, "return_mean") for run in task.contestants[0].runs] == [{}, {}]
+
+
 def test_the_front_is_what_no_other_beats_in_both() -> None:
     generator = np.random.default_rng(0)
     places = generator.uniform(size=(40, 2))
