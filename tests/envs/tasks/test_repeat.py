@@ -200,7 +200,8 @@ def test_no_answer_to_card_and_time_does_better_than_the_stated_memoryless_share
 
 
 @pytest.mark.parametrize(("name", "options"), [
-    ("repeat-previous", {"k": 2}), ("repeat-previous", {"k": 155}), ("repeat-first", {"cards": 3}), ("repeat-first", {"cards": 80}),
+    ("repeat-previous", {"k": 2}), ("repeat-previous", {"k": 155}),
+    ("repeat-first", {"cards": 3}), ("repeat-first", {"cards": 80}),
 ], ids=str)  # fmt: skip
 def test_every_game_has_the_same_references(name: str, options: dict[str, int]) -> None:
     spec = get_spec(name, **options)
