@@ -169,7 +169,21 @@ def test_neither_the_card_on_top_nor_the_last_action_tells_an_earlier_card(
     table = np.zeros((4, 4, 4))
     np.add.at(table, (episodes.observations[counts], np.roll(episodes.actions, 1)[counts], answers[counts]), 1)
     assert 0.25 < table.max(2).sum() / table.sum() < 0.27 < spec.foot
-    assert spec.needs_memory
+
+
+@pytest.mark.parametrize(("k", "share"), [(2, 1 / 3), (3, 2 / 9), (4, 7 / 27), (64, 1 / 4)])
+def test_a_last_action_that_avoided_the_card_on_top_gives_it_away_only_with_a_lag_of_two(k: int, share: float) -> None:
+    """Uniformly one of the suits that neither the card on top nor the last answer has: 1/3 to be right, then (1 - p) / 3."""
+    spec, rows, generator, right = get_spec("repeat-previous", k=k), 2_000, np.random.default_rng(0), []
+    env, last = spec.vector(range(rows)), np.zeros(rows, np.int64)
+    for _ in range(spec.horizon):
+        left = generator.random((rows, 4))
+        left[np.arange(rows), env.observations] = left[np.arange(rows), last] = 0
+        last = left.argmax(1)
+        right.append(env.step(last)[1] > 0)
+    found = np.mean(right[k - 1 :])
+    assert found == pytest.approx(share, abs=0.01)
+    assert spec.needs_memory == (k != 2) == (found < spec.foot)
 
 
 @pytest.mark.parametrize("cards", [3, 8, 52, 104])
