@@ -114,6 +114,7 @@ class EnvSpec:
         minimum, maximum: between which the success measure lies; None where it has no such end. A failed run counts as the
             minimum.
         chance: the success measure of one who guesses, where that has a value.
+        memoryless: that of the best policy of the present timestep alone, where that is known to be more than chance.
         random, optimal: the uniform policy and the best one, which may look at hidden state; None where none is known.
         target: the rule for the return to ask for.
         recipes: offline data on offer, by name.
@@ -149,6 +150,7 @@ class EnvSpec:
     minimum: float | None = None
     maximum: float | None = None
     chance: float | None = None
+    memoryless: float | None = None
     random_play: float | None = None
     target: TargetRule = Quantile()  # noqa: RUF009  frozen, without state
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
@@ -185,12 +187,13 @@ class EnvSpec:
         """The success measure up to which a control without memory has found nothing.
 
         A tenth of the way from chance to the best, where chance has a value, else half of the way from random play; None
-        where neither is known.
+        where neither is known. Where it is stated what the present alone gives, the tenth is counted from that.
         """
         if self.best is None:
             return None
         if self.chance is not None:
-            return self.chance + FOOT * (self.best - self.chance)
+            least = self.chance if self.memoryless is None else self.memoryless
+            return least + FOOT * (self.best - least)
         return (self.uniform_return + self.best) / 2 if self.success_metric == "return" else None
 
     @property

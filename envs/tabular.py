@@ -49,14 +49,12 @@ class TabularClone:
         counts = np.zeros((len(keys) + 1, n_actions), np.int64)  # the last row: never seen
         np.add.at(counts, (index, episodes.actions), 1)
         self.counts: NDArray[np.int64] = counts
-        self._row = {key.tobytes(): row for row, key in enumerate(keys)}
+        self._keys = keys  # sorted, row by row those of `counts`
 
     def __call__(self, env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> NDArray[np.int64]:
         """(rows,) actions; see `dsbench.envs.spec.Behaviour`."""
         times = np.full(len(draws), timestep)
-        unseen = len(self.counts) - 1
-        rows = [self._row.get(key.tobytes(), unseen) for key in _keys(env.observations, self._times(times))]
-        counts = self.counts[rows]
+        counts = self.counts[self._rows(_keys(env.observations, self._times(times)))]
         if env.action_mask is not None:
             counts = counts * env.action_mask
         known = counts.sum(1)
@@ -65,6 +63,12 @@ class TabularClone:
         else:
             chosen = (np.cumsum(counts, 1) <= (draws[:, 0] * known)[:, None]).sum(1)
         return np.where(known > 0, chosen, uniform_actions(draws[:, 1], self.n_actions, env.action_mask))
+
+    def _rows(self, keys: np.ndarray) -> NDArray[np.int64]:
+        """(rows,) where each key stands among those of the data, or the row of what was never seen."""
+        unseen = len(self._keys)
+        rows = np.minimum(np.searchsorted(self._keys, keys), unseen - 1)
+        return np.where(self._keys[rows] == keys, rows, unseen)
 
     def _times(self, times: np.ndarray) -> np.ndarray:
         return times if self.by_timestep else np.zeros_like(times)

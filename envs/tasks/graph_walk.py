@@ -29,6 +29,11 @@ starts: evaluation begins on these alone, and data walks that have stood on one 
 next step could arrive. So no trajectory of the data reaches the goal from a test start, while others show a shortest path from
 each of its neighbours. The data's best return there would ask for a miss; the target is the shortest path's return.
 
+``test_share`` says which share of the nodes besides the goal become test starts, rounded down to whole nodes: the first so many
+of one order, so that those of a smaller share are among those of a larger one. A graph gives as many as no shortest path needs
+(3 to 8 of 19 nodes with the default's edges, 23 to 29 of 49 with nodes=50): more are refused. With 0 none is cut and every node
+is evaluated, asked for its shortest path as the others are.
+
 ``split="uniform"`` is the illustration as it was: walks from every node, and evaluation from every node. A table from (node,
 return-to-go) to action then has nearly all shortest paths from 1,000 random walks (``hindsight_bound``), so that nothing is
 stitched: it counts as credit assignment.
@@ -50,8 +55,9 @@ from dsbench.envs.behaviour import noisy_recipes, uniform, uniform_actions
 from dsbench.envs.draws import episode_seed, uniforms
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import BestFromStart, TargetRule
-from dsbench.envs.tasks.graph_walk_graphs import GOAL, Walks, picture, walks_of
+from dsbench.envs.tasks.graph_walk_graphs import GOAL, picture
 from dsbench.envs.tasks.graph_walk_scores import ShortestFromStart, hindsight_bounds, score, start_of
+from dsbench.envs.tasks.graph_walk_split import Walks, walks_of
 from dsbench.episodes import Observations
 
 MEDIUM = 0.65  # share of random edges; about half-way between random and shortest in return (a test recomputes it)
@@ -70,10 +76,11 @@ class GraphWalkEnv(gym.Env[np.integer[Any], np.integer[Any]]):
         walk_length: int = 10,
         graph_seed: int = 0,
         split: str = "stitch",
+        test_share: float | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.render_mode = render_mode
-        self.walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split)
+        self.walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split, test_share)
         self.observation_space = gym.spaces.Discrete(nodes)
         self.action_space = gym.spaces.Discrete(nodes)
 
@@ -135,7 +142,12 @@ class GraphWalkEpisodes:
 
 
 def graph_walk(
-    nodes: int = 20, edge_probability: float = 0.1, walk_length: int = 10, graph_seed: int = 0, split: str = "stitch"
+    nodes: int = 20,
+    edge_probability: float = 0.1,
+    walk_length: int = 10,
+    graph_seed: int = 0,
+    split: str = "stitch",
+    test_share: float | None = None,
 ) -> EnvSpec:
     """Shortest paths in a random graph.
 
@@ -145,8 +157,11 @@ def graph_walk(
         walk_length: steps after which a walk that has not arrived is a miss.
         graph_seed: which graph.
         split: ``stitch``, evaluation from nodes whose walks never arrive in the data; ``uniform``, from every node.
+        test_share: of the nodes besides the goal, those that evaluation begins on; where nothing is said a quarter, or as
+            many as there are.
     """
-    walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split)
+    walks = walks_of(nodes, edge_probability, walk_length, graph_seed, split, test_share)
+    stitches = bool(walks.cut.any())
     graph, everywhere, nowhere = walks.graph, np.arange(1, nodes), np.zeros(nodes, bool)
     best = -graph.distances.astype(np.float64)
     target: TargetRule = BestFromStart(nodes, start_of) if split == "uniform" else ShortestFromStart(best, walks.starts)
@@ -156,12 +171,13 @@ def graph_walk(
         "walk_length": walk_length,
         "graph_seed": graph_seed,
         "split": split,
+        **({} if test_share is None else {"test_share": float(test_share)}),
     }
     return EnvSpec(
         id="graph-walk-v1",
         name="graph-walk",
         summary="shortest paths in a random graph from nodes whose walks never arrive in the data"
-        if split == "stitch"
+        if stitches
         else "shortest paths in a random graph, from walks that mostly took others",
         options=options,
         make=lambda render_mode=None: GraphWalkEnv(**options, render_mode=render_mode),  # type: ignore[arg-type]
@@ -176,7 +192,7 @@ def graph_walk(
         random_return=graph.mean_return(1.0, walk_length, walks.starts),
         optimal_return=graph.mean_return(0.0, walk_length, walks.starts),
         references="exact, by dynamic programming over the remaining steps, for evaluation's starts",
-        tests=("stitching",) if split == "stitch" else ("credit",),
+        tests=("stitching",) if stitches else ("credit",),
         needs_memory=False,
         random=uniform(nodes),
         optimal=shortest_path,

@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsbench import seeds
-from dsbench.envs.options import check_choice, check_integer
+from dsbench.envs.options import check_integer
 from dsbench.errors import UsageError
 
 GOAL = 0
 MAX_DRAWS = 10_000
 MAX_NODES = 500
 MAX_WALK_LENGTH = 10_000
-SPLITS = ("uniform", "stitch")
-TEST_SHARE = 0.25  # of the nodes besides the goal, at most; "stitch" alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,36 +68,6 @@ class Graph:
         return float(share[starts].mean())
 
 
-@dataclass(frozen=True)
-class Walks:
-    """What the options come to.
-
-    Attributes:
-        starts: nodes on which evaluated episodes begin.
-        cut: (n,) bool, test starts, after which data walks may not arrive; all False without a split.
-    """
-
-    graph: Graph
-    walk_length: int
-    starts: NDArray[np.int64]
-    cut: NDArray[np.bool_]
-
-
-def walks_of(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> Walks:
-    """The graph and the starts behind these options; `UsageError` for options that cannot be."""
-    _check_options(nodes, edge_probability, walk_length, graph_seed, split)
-    graph = draw_graph(nodes, float(edge_probability), walk_length, graph_seed)
-    if split == "uniform":
-        return Walks(graph, walk_length, np.arange(1, nodes), np.zeros(nodes, bool))
-    starts = separable_starts(graph, TEST_SHARE, graph_seed)
-    if not len(starts):
-        raise UsageError(
-            f"env.split is 'stitch' and the graph of env.graph_seed={graph_seed} has no node that could be a test start; "
-            "take another seed, more nodes or env.split=uniform"
-        )
-    return Walks(graph, walk_length, starts, np.isin(np.arange(nodes), starts))
-
-
 def distances(edges: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(n,) least number of edges from each node to the goal; n where there is no way."""
     nodes = len(edges)
@@ -138,31 +106,13 @@ def draw_graph(nodes: int, edge_probability: float, walk_length: int, seed: int)
     )
 
 
-def separable_starts(graph: Graph, share: float, seed: int) -> NDArray[np.int64]:
-    """Nodes, up to `share` of those besides the goal, that no shortest path of any node needs to pass through.
-
-    So if the walks through them are kept from arriving, the others still show the best way from every neighbour of theirs.
-    Each of them has a wrong turn and lies at least two steps from the goal, as one step cannot be put together.
-    """
-    wanted = int(share * (graph.nodes - 1))
-    chosen = np.zeros(graph.nodes, bool)
-    far = (graph.distances >= 2) & (graph.edges != graph.shortest).any(1)
-    for node in seeds.stream(seed, "test starts").permutation(np.flatnonzero(far)):
-        if chosen.sum() >= wanted:
-            break
-        chosen[node] = True
-        if (distances(graph.edges & ~chosen[None, :]) != graph.distances).any():
-            chosen[node] = False
-    return np.flatnonzero(chosen)
-
-
-def _check_options(nodes: int, edge_probability: float, walk_length: int, graph_seed: int, split: str) -> None:
+def check_graph_options(nodes: int, edge_probability: float, walk_length: int, graph_seed: int) -> None:
+    """`UsageError` for what makes no graph."""
     check_integer("nodes", nodes, 3, MAX_NODES)
     if type(edge_probability) not in (int, float) or not 0 < edge_probability <= 1:
         raise UsageError(f"env.edge_probability is {edge_probability!r}; expected a number above 0, at most 1")
     check_integer("walk_length", walk_length, 1, MAX_WALK_LENGTH)
     check_integer("graph_seed", graph_seed, 0)
-    check_choice("split", split, SPLITS)
 
 
 def picture(graph: Graph, path: Sequence[int]) -> NDArray[np.uint8]:

@@ -15,6 +15,9 @@ NAMES = [name for name in ENVS.names() if name not in LONG]
 OTHER_SIZES = [
     ("graph-walk", {"split": "uniform"}), ("graph-walk", {"graph_seed": 3, "nodes": 30}), ("repeat-first", {"level": "hard"}),
     ("memory-size", {"num_bits": 6}), ("key-to-door", {"apples": True}), ("cartpole", {"max_steps": 300}),
+    ("repeat-first", {"cards": 16}), ("repeat-previous", {"k": 64}), ("cartpole-noisy", {"noise": 0.4}),
+    ("graph-walk", {"nodes": 50, "test_share": 0.4}), ("graph-walk", {"test_share": 0}), ("memory-size", {"num_bits": 40}),
+    ("umbrella", {"chain_length": 160}), ("key-to-door", {"distractor_length": 300}), ("memory-len", {"memory_length": 640}),
 ]  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +17,8 @@ from dsbench.envs import get_spec
 from dsbench.envs.data import generate
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.tasks.graph_walk import GraphWalkEnv
-from dsbench.envs.tasks.graph_walk_graphs import GOAL, Graph, distances, draw_graph, separable_starts
+from dsbench.envs.tasks.graph_walk_graphs import GOAL, Graph, distances, draw_graph
+from dsbench.envs.tasks.graph_walk_split import separable_starts
 from dsbench.envs.vector import LoopedEpisodes
 from dsbench.episodes import Episodes
 from dsbench.errors import UsageError
@@ -46,16 +49,16 @@ def shortest_by_powers(edges: np.ndarray) -> np.ndarray:
 @given(
     nodes=st.integers(3, 12),
     walk_length=st.integers(3, 6),
-    split=st.sampled_from(["uniform", "stitch"]),
+    split=st.sampled_from([{"split": "uniform"}, {"split": "stitch"}, {"test_share": 0}]),
     graph_seed=st.integers(0, 5),
     action_seed=st.integers(0, 99),
 )
 def test_the_batched_twin_equals_the_gymnasium_environment(
-    nodes: int, walk_length: int, split: str, graph_seed: int, action_seed: int
+    nodes: int, walk_length: int, split: dict[str, object], graph_seed: int, action_seed: int
 ) -> None:
     options = {"nodes": nodes, "edge_probability": 0.4, "walk_length": walk_length, "graph_seed": graph_seed}
     try:
-        spec = get_spec("graph-walk", split=split, **options)
+        spec = get_spec("graph-walk", **split, **options)
     except UsageError:
         return  # the graph has no test start; what the message says is tested below
     twin, loop = spec.vector(SEEDS), LoopedEpisodes(spec.make, SEEDS)
@@ -278,6 +281,89 @@ def test_test_starts_are_on_no_shortest_path_that_another_node_needs(seed: int) 
     assert not graph.edges[starts, GOAL].any()
 
 
+# ---------------------------------------------------------------------- the share of test starts
+
+LARGE = {"nodes": 50, "edge_probability": 0.1}
+
+
+def starts_at(share: float, **options: object) -> list[int]:
+    return list(get_spec("graph-walk", test_share=share, **options).stored["starts"])
+
+
+@pytest.mark.parametrize("graph_seed", range(4))
+def test_a_larger_share_keeps_the_test_starts_of_a_smaller_one(graph_seed: int) -> None:
+    shares = (0.1, 0.25, 0.4, 0.46)
+    found = [set(starts_at(share, graph_seed=graph_seed, **LARGE)) for share in shares]
+    assert [len(starts) for starts in found] == [4, 12, 19, 22]
+    assert all(smaller < larger for smaller, larger in itertools.pairwise(found))
+    default = get_spec("graph-walk", graph_seed=graph_seed, **LARGE)
+    assert set(default.stored["starts"]) == found[1] and "test_share" not in default.options
+
+
+@settings(max_examples=15, deadline=None)
+@given(graph_seed=st.integers(0, 500), nodes=st.integers(8, 40))
+def test_a_share_that_a_graph_cannot_give_is_refused_with_one_that_it_can(graph_seed: int, nodes: int) -> None:
+    options = {"nodes": nodes, "edge_probability": 0.25, "graph_seed": graph_seed}
+    with pytest.raises(UsageError) as refused:
+        get_spec("graph-walk", test_share=1.0, **options)
+    offer = re.search(r"gives (\d+) test starts; expected at most ([\d.]+)", str(refused.value))
+    if offer is None:
+        assert "no node that could be a test start" in str(refused.value)
+        return
+    given, most = offer.groups()
+    starts = starts_at(float(most), **options)
+    assert len(starts) == int(given) < nodes - 1
+    with pytest.raises(UsageError, match=f"gives {given} test starts"):
+        get_spec("graph-walk", test_share=(int(given) + 1) / (nodes - 1), **options)
+    graph = draw_graph(nodes, 0.25, 10, graph_seed)
+    around = graph.edges.copy()
+    around[:, starts] = False
+    assert np.array_equal(shortest_by_powers(around), graph.distances)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.55])
+def test_every_share_has_exact_references_and_yardsticks(share: float) -> None:
+    spec = get_spec("graph-walk", test_share=share, **LARGE)
+    steps, starts = shortest_by_powers(edges_of(spec)), np.array(spec.stored["starts"])
+    assert spec.optimal_return == pytest.approx(-steps[starts].mean())
+    as_evaluated = replace(spec, data_vector=None)
+    returns = {recipe: generate(as_evaluated, recipe, 4_000, seed=1) for recipe in ("random", "expert")}
+    assert spec.score(returns["expert"])["optimal"].all()
+    optimal, random = spec.score(returns["random"])["optimal"], returns["random"].returns()
+    assert abs(random.mean() - spec.random_return) < 4 * random.std() / np.sqrt(4_000)
+    assert spec.chance is not None
+    assert abs(optimal.mean() - spec.chance) < 4 * np.sqrt(spec.chance / 4_000)
+    target = spec.target(returns["random"], 0.95, 0.05)["target"]
+    assert np.array_equal(target.of(starts, len(starts)), -steps[starts])
+    data = generate(spec, "random", 10_000, seed=1)
+    assert spec.yardsticks(data)["hindsight_bound"] == (share == 0)
+    seen = np.zeros_like(edges_of(spec))
+    seen[data.observations, data.actions] = True
+    assert np.array_equal(distances(seen)[starts], steps[starts])  # so that the data holds what is to be put together
+
+
+def test_without_test_starts_data_and_evaluation_are_those_of_every_node() -> None:
+    spec = get_spec("graph-walk", test_share=0)
+    assert spec.options["test_share"] == 0.0 and spec.tests == ("credit",)
+    assert spec.stored["starts"] == list(range(1, 20))
+    episodes, uncut = (
+        generate(replace(one, options={}, id="the same streams"), "random", 500, seed=0)
+        for one in (spec, get_spec("graph-walk", **UNIFORM))
+    )
+    assert np.array_equal(episodes.observations, uncut.observations) and np.array_equal(episodes.rewards, uncut.rewards)
+
+
+@pytest.mark.parametrize(("options", "digest"), [({}, "5608613b51881025"), (UNIFORM, "6b3a779ffe4341dc")], ids=str)
+def test_without_a_share_streams_and_data_are_what_they_always_were(options: dict[str, str], digest: str) -> None:
+    """Figures of the version without `test_share`."""
+    spec = get_spec("graph-walk", **options)
+    assert set(spec.options) == {"nodes", "edge_probability", "walk_length", "graph_seed", "split"}
+    episodes, seen = generate(spec, "mixed", 50, seed=3), hashlib.sha256()
+    for part in (episodes.observations, episodes.actions, episodes.rewards, episodes.starts):
+        seen.update(np.ascontiguousarray(part).tobytes())
+    assert seen.hexdigest()[:16] == digest
+
+
 # ---------------------------------------------------------------------- pictures and options
 
 
@@ -303,6 +389,12 @@ def test_the_picture_changes_with_every_step() -> None:
         ({"split": "both"}, "env.split is 'both'; expected one of uniform, stitch"),
         ({"edge_probability": 0.001}, "lets every node reach the goal within"),
         ({"nodes": 3, "edge_probability": 0.9, "split": "stitch"}, "no node that could be a test start"),
+        ({"test_share": 0.02}, "env.test_share is 0.02; expected 0, or .* a share from 0.053 to 1"),
+        ({"test_share": 1.5}, "env.test_share is 1.5"),
+        ({"test_share": True}, "env.test_share is True"),
+        ({"test_share": float("nan")}, "env.test_share is nan"),
+        ({"test_share": 0.5}, "9 of 19 nodes, and the graph of env.graph_seed=0 gives 3 test starts; .* at most 0.158"),
+        ({"test_share": 0.1, "split": "uniform"}, "env.split is 'uniform', without test starts; leave out one"),
         ({"node": 5}, "Did you mean 'nodes'"),
     ],
 )
