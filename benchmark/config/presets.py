@@ -71,6 +71,8 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
         "data": {"episodes": 2_000},
         "train": {"batch_size": 32, "updates": 2_000, "eval_every": 500},  # attention learns to look back late
     },
+    "state-tracking": {"train": {"batch_size": 64, "updates": 1_000, "eval_every": 250}},
+    "t-maze": {"train": {"batch_size": 64, "eval_every": 125}},
     "door-key": {**LONG_EPISODES, "data": {"episodes": 1_000}},
     "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
     "cartpole": {**LONG_EPISODES, "train": {"batch_size": 4, "eval_every": 250}},  # twice as long as its variants
