@@ -32,8 +32,9 @@ measure ``reached`` tells these apart; of those who reached the junction ``succe
 is in a corridor of `corridor` cells, as RATE learns from up to 150 and acts in up to 9,600. The flag says when to turn, so
 nothing but the hint is to be kept; a backbone that is told the time (``wrapper.time``) sees times there that it has not seen.
 
-Recipes: the expert walks right, then turns where the hint said. Any other step loses, whatever follows, so random actions at
-every timestep leave hardly an episode that arrives: `medium` and a third of `mixed` walk right and turn either way.
+Recipes: the expert walks right, then turns where the hint said; who has lost a step walks on, which tells nothing of the hint.
+Since one lost step loses, random actions at every timestep leave hardly an episode that arrives: `medium` and a third of
+`mixed` walk right and turn either way.
 
 Seeding: ``reset(seed=s)`` takes from ``RandomState(s mod 2**32)`` a uniform number for the goal, one for the length that an
 episode of data has under `trained`, then the noise.
