@@ -50,7 +50,7 @@ variance:
 
 # What the labels of the tasks stand on, and key-to-door, graph-walk and the memory probe.
 STUDY = $(DSBENCH) sweep --results results/reference/studies --seeds 5
-MEMORY = memory-len,memory-size,repeat-first,repeat-previous,cartpole-position,cartpole-noisy,key-to-apples
+MEMORY = memory-len,memory-size,repeat-first,repeat-previous,recall,state-tracking,t-maze,cartpole-position,cartpole-noisy,key-to-apples
 LONGER = --set data.episodes=10000 --set train.batch_size=64 --set train.updates=1500 --set train.eval_every=500
 
 studies:

@@ -60,6 +60,24 @@ ENVS = Catalogue(
             libraries=("popgym",),
         ),
         Entry(
+            "recall",
+            "memory: pairs of a key and a value go by, then the value of one key is asked for",
+            "associative recall (Ba et al. 2016, arXiv:1610.06258; Arora et al. 2023, arXiv:2312.04927), made a task here",
+            "dsbench.envs.tasks.recall:recall",
+        ),
+        Entry(
+            "state-tracking",
+            "memory: items change places by one permutation after another, and the place of one is named",
+            "the word problem of S2, S3 and S5 (Merrill et al. 2024, arXiv:2404.08819), made a task here",
+            "dsbench.envs.tasks.state_tracking:state_tracking",
+        ),
+        Entry(
+            "t-maze",
+            "memory: a hint at the start of a corridor says which way to turn at its end",
+            "Bakker 2001; Ni et al. 2023 (arXiv:2307.03864), seen as in RATE (Cherepanov et al. 2023, arXiv:2306.09459)",
+            "dsbench.envs.tasks.t_maze:t_maze",
+        ),
+        Entry(
             "door-key",
             "credit assignment: fetch the key, open the door, walk to the goal; only the goal pays",
             "minigrid DoorKey (Chevalier-Boisvert et al. 2023, arXiv:2306.13831)",

@@ -30,6 +30,10 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     # An expert's last answer is the answer to come: who sees it copies and remembers nothing.
     "repeat-first": {"data": {"recipe": "mixed"}, "wrapper": {"previous_action": False}},
     "repeat-previous": {"data": {"recipe": "mixed"}},
+    "recall": {"data": {"recipe": "expert"}},
+    # Here too; and where the last answer alone counts, the others are a sheet to take notes on.
+    "state-tracking": {"data": {"recipe": "expert"}, "wrapper": {"previous_action": False}},
+    "t-maze": {"data": {"recipe": "expert"}},
     **{name: {**CONTINUOUS, "data": {"recipe": "medium"}} for name in WALKERS},
     # No recipe has this name: who gives no file is told where data comes from, rather than taught by random walks.
     **{name: {**CONTINUOUS, "data": {"recipe": "d4rl"}} for name in MAZES},
@@ -67,6 +71,8 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
         "data": {"episodes": 2_000},
         "train": {"batch_size": 32, "updates": 2_000, "eval_every": 500},  # attention learns to look back late
     },
+    "state-tracking": {"train": {"batch_size": 64, "updates": 1_000, "eval_every": 250}},
+    "t-maze": {"train": {"batch_size": 64, "eval_every": 125}},
     "door-key": {**LONG_EPISODES, "data": {"episodes": 1_000}},
     "graph-walk": {"data": {"episodes": 1_000}, "train": {"batch_size": 64}},
     "cartpole": {**LONG_EPISODES, "train": {"batch_size": 4, "eval_every": 250}},  # twice as long as its variants
