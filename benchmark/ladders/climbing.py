@@ -46,7 +46,7 @@ def climb(plan: Plan, run_all: RunAll, tell: Callable[[str], None]) -> Climbed:
         outcomes += found
         if any(one.status in STOPPED for one in found):
             return Climbed(outcomes, False)
-        up = {run_id(config) for config, one in zip(runs, found, strict=True) if passed(one, plan.ladder.mark)}
+        up = {run_id(config) for config, one in zip(runs, found, strict=True) if passed(one, plan.ladder.marks[number])}
         for name in climbing:
             own = {run_id(config) for config in plan.runs_at(number, [name])}
             failed[name] = 0 if own & up else failed[name] + 1

@@ -67,7 +67,9 @@ def open_contestants(plan: Plan, before: Callable[[RunConfig], Outcome | None]) 
             if any(one is None for one in outcomes):
                 found.append(Open(name, rung, failed))
                 break
-            failed = 0 if any(one is not None and passed(one, plan.ladder.mark) for one in outcomes) else failed + 1
+            failed = (
+                0 if any(one is not None and passed(one, plan.ladder.marks[rung]) for one in outcomes) else failed + 1
+            )
             if failed == ENOUGH:
                 break
     return found, done

@@ -30,7 +30,7 @@ from dsbench.config.errors import problems, usage_error
 from dsbench.config.presets import DEFAULT
 from dsbench.config.settings import LEARNED, Section
 from dsbench.config.sources import read_config_file
-from dsbench.errors import UnknownName, UsageError
+from dsbench.errors import UnknownName, UsageError, suggestion
 from dsbench.studies.study_file import Settings, of_a_file
 
 FOLDER = Path(__file__).parent
@@ -85,6 +85,7 @@ class LadderFile(Section):
     mark: float = Field(alias="pass")
     doubling: Doubling | None = None
     rungs: dict[str, Settings] | None = Field(default=None, min_length=2, max_length=MOST_RUNGS)
+    marks: dict[str, float] = Field(default={})  # label -> its own, where tasks have other best scores rung by rung
     scale: str = "rung"
     preset: str = DEFAULT
     seeds: int = Field(default=5, ge=1, le=1000)
@@ -97,6 +98,11 @@ class LadderFile(Section):
     def _fits(self) -> LadderFile:
         if (self.rungs is None) == (self.doubling is None):
             raise ValueError("expected either doubling or rungs, and one of them")
+        for label in self.marks:
+            if label not in self._labels():
+                raise ValueError(
+                    f"marks has {label!r}, which is no rung. {suggestion(label, self._labels()) or ''}".rstrip()
+                )
         for name in self.controls:
             if name not in CONTROLS or "policy" in CONTROLS[name].settings:
                 learned = [one for one, control in CONTROLS.items() if "policy" not in control.settings]
@@ -119,10 +125,7 @@ class LadderFile(Section):
         Raises:
             UsageError: there is no such rung.
         """
-        if self.doubling is not None:
-            rungs: dict[str, Settings] = {_label(one): {self.doubling.setting: one} for one in self.doubling.values()}
-        else:
-            rungs = dict(self.rungs or {})
+        rungs = self._every_rung()
         last = to or (self.farthest if self.doubling is None else _label(self.doubling.last))
         named = next((label for label in rungs if label.replace(",", "") == last.replace(",", "")), None)
         if named is None:
@@ -133,9 +136,15 @@ class LadderFile(Section):
     @property
     def farthest(self) -> str:
         """The label of the last rung on offer."""
+        return self._labels()[-1]
+
+    def _every_rung(self) -> dict[str, Settings]:
         if self.doubling is None:
-            return list(self.rungs or {})[-1]
-        return _label(self.doubling.values()[-1])
+            return dict(self.rungs or {})
+        return {_label(one): {self.doubling.setting: one} for one in self.doubling.values()}
+
+    def _labels(self) -> list[str]:
+        return list(self._every_rung())
 
 
 def _label(value: float) -> str:

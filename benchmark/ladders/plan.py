@@ -155,7 +155,7 @@ def _ladder(
             if config.backbone.name in file.of_backbone
         }
         settings = {path: any_of.get(path) for path in steps[label]}
-        rungs.append(Rung(label, settings, of_backbone, _value(file, label)))
+        rungs.append(Rung(label, settings, of_backbone, _value(file, label), file.marks.get(label)))
     first = flat(to_dict(next(iter(next(iter(settled.values())).values()))))
     chosen = {path for rung in steps.values() for path in rung}
     kept = [path for path in file.set if path.startswith(_OF_THE_LADDER) and path not in chosen]

@@ -32,7 +32,7 @@ class Climber:
         is_control: one of those that every comparison is read against; no rival.
         scores: rung -> seed -> score, None where the seed failed; rungs count from 1, unfinished seeds are absent.
         runs: rung -> the runs behind it.
-        mark: from which score on a rung is passed.
+        marks: of every rung, from which score on it is passed.
         top: the highest rung of the climb.
     """
 
@@ -40,7 +40,7 @@ class Climber:
     is_control: bool
     scores: Mapping[int, Mapping[int, float | None]]
     runs: Mapping[int, Sequence[Run]]
-    mark: float
+    marks: Sequence[float]
     top: int
 
     @cached_property
@@ -53,7 +53,7 @@ class Climber:
         if seed not in own:
             return None
         score = own[seed]
-        return score is not None and score >= self.mark
+        return score is not None and score >= self.marks[rung - 1]
 
     def reach_of(self, seed: int) -> int | None:
         """The highest rung that the seed passed with none failed below; None while that is open."""
@@ -181,7 +181,7 @@ def _climber(ladder: Ladder, name: str, placed: Sequence[_Placed], top: int) -> 
         failed = sample.failed if sample is not None else frozenset()
         scores[one.rung] = {seed: None if seed in failed else score for seed, score in found.items()}
         runs[one.rung] = list(one.group.runs)
-    return Climber(name, _control(placed[0]) is not None, scores, runs, ladder.mark, top)
+    return Climber(name, _control(placed[0]) is not None, scores, runs, ladder.marks, top)
 
 
 def _control(placed: _Placed) -> str | None:

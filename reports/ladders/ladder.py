@@ -19,12 +19,14 @@ class Rung:
         settings: that make it.
         of_backbone: backbone -> what the ladder sets for it alone on this rung, such as a window as long as the episode.
         value: where it lies on the scale; None where the scale has no numbers.
+        mark: the success measure from which on it is passed, where that is not the ladder's.
     """
 
     label: str
     settings: Columns
     of_backbone: Mapping[str, Columns] = field(default_factory=dict)
     value: float | None = None
+    mark: float | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Ladder:
         name: of its file.
         skill: in a few words, for a sentence.
         scale: what the labels of the rungs count.
-        mark: the success measure from which on a seed has passed a rung.
+        mark: the success measure from which on a seed has passed a rung that says nothing else.
         settings: of all rungs, but for those of the training, which are the budget of a climb.
         rungs: the easiest first.
         takes_memory: whether controls without memory must stay below the first rung.
@@ -60,6 +62,11 @@ class Ladder:
             if _has(settings, rung.settings) and _has(settings, rung.of_backbone.get(backbone, {})):
                 return number
         return None
+
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """Of every rung."""
+        return tuple(self.mark if rung.mark is None else rung.mark for rung in self.rungs)
 
     def chosen(self, backbone: str) -> set[str]:
         """Columns that the ladder decides for a backbone, on whatever rung."""

@@ -14,6 +14,7 @@ from dsbench.reports.contention import TRAINING, contention_notes
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
 from dsbench.reports.ladders.climbs import Climb, Climber
+from dsbench.reports.ladders.ladder import Ladder
 from dsbench.reports.ladders.pictures import profile_figure, reach_figure
 from dsbench.reports.ladders.reach import Judged
 from dsbench.reports.ladders.sentences import budget, caution, listed, sentence
@@ -81,10 +82,10 @@ def method_text(judged: Sequence[Judged]) -> list[str]:
         ladder, conditions = one.climb.ladder, one.climb.conditions
         rate = conditions.get("train.lr")
         told.append(
-            f"{ladder.skill.capitalize()}: {ladder.env}, passed at {ladder.mark:g}, {budget(one.climb)} of "
+            f"{ladder.skill.capitalize()}: {ladder.env}, passed at {_mark(ladder)}, {budget(one.climb)} of "
             f"{conditions.get('train.batch_size', '?')} episodes each, learning rate {rate:g}."
             if isinstance(rate, int | float)
-            else f"{ladder.skill.capitalize()}: {ladder.env}, passed at {ladder.mark:g}, {budget(one.climb)}."
+            else f"{ladder.skill.capitalize()}: {ladder.env}, passed at {_mark(ladder)}, {budget(one.climb)}."
         )
     return told
 
@@ -235,8 +236,13 @@ def _scores_table(name: str, climb: Climb) -> Table:
         Heading("backbone", "or control", numeric=False),
         *(Heading(rung.label, climb.ladder.scale) for rung in climb.ladder.rungs[: climb.top]),
     )
-    note = f"Mean score of the seeds that ended, and how many passed ({climb.ladder.mark:g} or more)."
+    note = f"Mean score of the seeds that ended, and how many passed ({_mark(climb.ladder)} or more)."
     return Table(f"{name}-scores", f"Scores by rung: {climb.ladder.scale}", headings, tuple(rows), (note,))
+
+
+def _mark(ladder: Ladder) -> str:
+    """``0.9``, or ``155, 104, 64, 50`` where rungs have marks of their own."""
+    return ", ".join(f"{mark:g}" for mark in (ladder.marks if len(set(ladder.marks)) > 1 else ladder.marks[:1]))
 
 
 def _foot(climb: Climb) -> list[str]:

@@ -43,7 +43,7 @@ def page(reaches: NDArray[np.int_]) -> list[Climb]:
                 f"backbone{place}", False,
                 {rung: {seed: PASSED if rung <= reach else LOST for seed, reach in enumerate(own)}
                  for rung in range(1, RUNGS + 1)},
-                {}, one.mark, RUNGS,
+                {}, one.marks, RUNGS,
             )
             for place, own in enumerate(of_ladder.tolist())
         ]  # fmt: skip
