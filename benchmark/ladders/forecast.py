@@ -24,6 +24,7 @@ from dsbench.running.worker_process import Outcome, folder_of
 
 UPDATES = 4  # of a rehearsal
 _BETWEEN = 4  # rungs from which on one in the middle is rehearsed too
+_WORTH = 10  # times the updates of a rehearsal, from which on one is made
 _SELECTING = 0.2  # selection episodes beside the reported ones, in evaluations
 
 RunAll = Callable[[Sequence[RunConfig]], list[Outcome]]
@@ -35,7 +36,7 @@ class Forecast:
 
     Attributes:
         done: runs of the climb that are finished.
-        least, most: seconds; None where no rehearsal ended.
+        least, most: seconds; None where no rehearsal ended, or the runs are too short for one.
         runs: that may be to come at most.
         stopped: rehearsals that somebody interrupted, who wants nothing to begin.
     """
@@ -87,6 +88,8 @@ def forecast(plan: Plan, results: Path, scratch: Path, rehearse: RunAll, at_once
     most = sum((len(plan.rungs) - one.rung) * len(plan.seeds) for one in climbing)
     if not climbing:
         return Forecast(done, 0, 0.0, 0.0)
+    if _is_short(plan):
+        return Forecast(done, most)
     asked = {
         (one.name, rung): _rehearsal(plan.rungs[rung][one.name], plan.seeds[0])
         for one in climbing
@@ -122,6 +125,11 @@ def outcome_before(config: RunConfig, results: Path) -> Outcome | None:
     except DsbenchError:  # it is told when the run's turn comes
         return None
     return None if row is None else Outcome(run_id(config), str(row.get("status")), 0, row)
+
+
+def _is_short(plan: Plan) -> bool:
+    """A rehearsal would cost as much as what it tells of."""
+    return all(config.train.updates < _WORTH * UPDATES for config in plan.rungs[-1].values())
 
 
 def _rungs(first: int, count: int) -> list[int]:
@@ -186,7 +194,7 @@ def told(forecast: Forecast, at_once: int) -> str:
         return f"{before}nothing is left to climb"
     many = f"{before}up to {forecast.runs:,} runs to come, {at_once} at once"
     if forecast.least is None or forecast.most is None:
-        return f"{many}; how long they take cannot be told, for a rehearsal did not end well"
+        return f"{many}; how long they take is not known, for no rehearsal was made or one did not end well"
     return (
         f"{many}: about {duration(forecast.least)} if nobody passes another rung, {duration(forecast.most)} if all do"
     )
