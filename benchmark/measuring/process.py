@@ -17,7 +17,7 @@ from typing import Any
 from dsbench.errors import DsbenchError, Internal, UsageError
 from dsbench.measuring.request import Request
 from dsbench.outside.trust import environment, handed_over
-from dsbench.running.pipe import parent_of_workers
+from dsbench.running.pipe import PROGRESS, parent_of_workers
 from dsbench.running.process import process_environment
 from dsbench.running.progress import Display
 from dsbench.running.relay import AGAIN_S, Relay
@@ -67,7 +67,7 @@ def _start(request: Request, asked: Path, stderr: Any) -> tuple[subprocess.Popen
         stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, pass_fds=[writing], process_group=0,
         env={
             **os.environ, **process_environment(request.threads), **parent_of_workers(), **environment(),
-            "DSBENCH_PROGRESS_FD": str(writing),
+            PROGRESS: str(writing),
         },
     )  # fmt: skip
     os.close(writing)

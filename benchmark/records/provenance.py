@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,26 @@ _CODE = ("benchmark", "backbones", "envs", "reports", "pyproject.toml")
 
 def provenance() -> dict[str, Any]:
     """Everything about this process that can change a result; JSON data. Imports torch."""
+    git, packages = loaded_code()
     return {
         "dsbench": dsbench.__version__,
         "result_version": naming.RESULT_VERSION,
-        "git": git_state(),
+        "git": git,
         "python": sys.version.split()[0],
-        "packages": package_versions(),
+        "packages": packages,
         "machine": machine(),
         "torch": torch_state(),
         "environment": relevant_environment(),
     }
+
+
+@cache
+def loaded_code() -> tuple[dict[str, Any], dict[str, str]]:
+    """`git_state` and `package_versions` of the first call, here or in the process that this one is a fork of.
+
+    What lies on the disk may be another version by the time that the last fork begins.
+    """
+    return git_state(), package_versions()
 
 
 def git_state() -> dict[str, Any]:

@@ -22,9 +22,11 @@ from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.records.run_records import RunRecords
 from dsbench.records.store import packed_before
 from dsbench.running.matched import matched
+from dsbench.running.prepared import Workers
 from dsbench.running.progress import Display, Silent
 from dsbench.running.relay import AGAIN_S, Relay
-from dsbench.running.worker_process import WORKER, Outcome, WorkerProcess, folder_of
+from dsbench.running.starting import WORKER
+from dsbench.running.worker_process import Outcome, WorkerProcess, folder_of
 
 NEW = Plan("start", 1)  # what a run asks for that nobody began
 _TICK_S = 0.2
@@ -62,7 +64,7 @@ def run_all(
     force: bool = False,
     at_once: int = 1,
     display: Display | None = None,
-    worker: Sequence[str] = WORKER,
+    worker: str = WORKER,
 ) -> list[Outcome]:
     """Do these runs, finished ones skipped; one outcome a run, in order.
 
@@ -138,11 +140,11 @@ class _Batch:
         force: bool,
         at_once: int,
         display: Display,
-        worker: Sequence[str],
+        worker: str,
     ) -> None:
         self.display = display
         self._configs, self._results, self._force = configs, results, force
-        self._at_once, self._worker = max(1, at_once), worker
+        self._at_once, self._workers = max(1, at_once), Workers(worker, configs)
         self._running: dict[int, WorkerProcess] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._relay = Relay(self._stop, self._leave)
@@ -158,6 +160,7 @@ class _Batch:
         finally:
             for worker in self._running.values():  # only after an error of our own: leave nobody behind
                 worker.stop(signal.SIGTERM)
+            self._workers.close()
             self._selector.close()
         return [self._outcomes[index] for index in range(len(self._configs))]
 
@@ -188,7 +191,8 @@ class _Batch:
             check_version(config, self._results, plan, self._force)
             _check_free(folder)
             _check_writable(self._results)
-            worker = WorkerProcess(config, folder, plan, force=self._force, command=self._worker)
+            self._wait_for_workers(config)
+            worker = WorkerProcess(config, folder, plan, force=self._force, start=self._workers.start)
         except (DsbenchError, OSError) as error:
             known = error if isinstance(error, DsbenchError) else _cannot_start(error)
             status = "held" if isinstance(known, RunHeld) else "refused"
@@ -198,6 +202,12 @@ class _Batch:
         self._selector.register(worker.pipe, selectors.EVENT_READ)
         if self._relay.first is not None:  # the signal came while it was started
             worker.stop(self._relay.first)
+
+    def _wait_for_workers(self, config: RunConfig) -> None:
+        """Until the process is ready that the worker of this run is forked from, if it is; a signal ends the waiting."""
+        while self._relay.first is None and self._workers.loading(config):
+            self._selector.select(_TICK_S)
+            self._attend()
 
     def _attend(self) -> None:
         for index, worker in list(self._running.items()):

@@ -13,6 +13,7 @@ from typing import Any
 from dsbench import stopping
 
 PARENT = "DSBENCH_PARENT"  # process id of the launcher, for its worker
+PROGRESS = "DSBENCH_PROGRESS_FD"  # descriptor that a worker reports on
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MIN_REPORT_SECONDS = 0.1  # between two progress lines of one phase
 
@@ -26,7 +27,7 @@ class ProgressPipe:
 
     @classmethod
     def from_environment(cls) -> ProgressPipe:
-        number = os.environ.get("DSBENCH_PROGRESS_FD")
+        number = os.environ.get(PROGRESS)
         return cls(int(number) if number else None)
 
     def __call__(self, phase: str, done: int, total: int, message: str = "") -> None:
@@ -48,8 +49,9 @@ class ProgressPipe:
 
 def end_with_parent() -> None:
     """Have the kernel send a stop when the launcher dies, so that no orphan holds the run (Linux; elsewhere nothing)."""
-    heard = [number for number in (signal.SIGTERM, *stopping.STOPPING) if number in stopping.not_ignored()]
     if sys.platform == "linux":
+        ways, blocked = (signal.SIGTERM, *stopping.STOPPING), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        heard = [number for number in stopping.not_ignored(ways) if number not in blocked]
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, next(iter(heard), signal.SIGKILL))
     parent = os.environ.pop(PARENT, None)  # what this process starts has another
     if parent is not None and os.getppid() != int(parent):  # it died before the kernel knew

@@ -1,7 +1,8 @@
 """The worker process of one run: claims the folder, runs the experiment, writes the final row.
 
-Started by the launcher, through `dsbench.running.start`, with ``--results DIR --request FILE``. It alone writes the journal.
-Progress goes as JSON lines to the file descriptor named by ``DSBENCH_PROGRESS_FD``.
+Started by the launcher, through `dsbench.running.start` or as a fork of `dsbench.running.forking`, with ``--results DIR
+--request FILE``. It alone writes the journal. Progress goes as JSON lines to the file descriptor named by
+``DSBENCH_PROGRESS_FD``.
 
 Exit codes: 0 final row with status ok, 1 final row with another status, 2 bad input (nothing written), 73 the machine does not
 let it write (resumable), 75 held by another process, 128 and the number of a signal that interrupted it (resumable).
@@ -10,6 +11,7 @@ let it write (resumable), 75 held by another process, 128 and the number of a si
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -28,7 +30,7 @@ from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import read_json, replace_file
 from dsbench.outside.trust import using
 from dsbench.records.code import store_code
-from dsbench.records.provenance import provenance
+from dsbench.records.provenance import loaded_code, provenance
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
 from dsbench.running.causes import is_machine_fault, is_out_of_memory
@@ -42,6 +44,8 @@ from dsbench.running.scripted import ScriptedExperiment
 from dsbench.stopping import Interrupted
 from dsbench.text import complain
 from dsbench.train import Diverged
+
+_SPOILT = 2  # something here has asked for CUDA: what a fork would be told of it is wrong
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,6 +68,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         pipe.send({"error": str(known), "exit_code": known.exit_code})
         complain(*f"Error: {known}".split("\n"))
         return known.exit_code
+
+
+def prepare() -> list[str]:
+    """Import what every run imports at its first update; the settings of ``device`` whose runs this process may fork.
+
+    Whether ``auto`` is CUDA is asked in a fork, since no fork of a process that has asked can use CUDA.
+    """
+    importlib.import_module("torch._dynamo")
+    loaded_code()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(_SPOILT if torch.cuda._is_in_bad_fork() else int(torch.cuda.is_available()))
+        finally:
+            os._exit(_SPOILT)
+    found = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return {0: ["cpu", "auto"], 1: ["cpu"]}.get(found, [])
 
 
 def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> int:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,12 @@ from dsbench.outside import trust
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.running.causes import CRASHES, says_out_of_memory
 from dsbench.running.cgroup import memory_kills
-from dsbench.running.pipe import parent_of_workers
 from dsbench.running.process import process_environment
 from dsbench.running.request import WorkerRequest
 from dsbench.running.rows import identity_columns, sources_entry
+from dsbench.running.starting import Launch, Process
 from dsbench.stopping import STOPPING
 
-# -P: a file in the current folder must not shadow a library
-WORKER = ("-P", "-m", "dsbench.running.start", "dsbench.running.worker")
 GRACE_S = 20.0  # between the time limit's SIGTERM and SIGKILL; a checkpoint fits in
 _TAIL = 64 * 1024  # bytes of the worker's stderr that are kept
 
@@ -55,11 +51,17 @@ class WorkerProcess:
         folder: its folder.
         plan: what the folder says is to be done.
         force: begin the next attempt whatever came out before.
-        command: the worker as arguments of this Python; tests put another in place.
+        start: begins the process.
     """
 
     def __init__(
-        self, config: RunConfig, folder: RunFolder, plan: Plan, *, force: bool, command: Sequence[str] = WORKER
+        self,
+        config: RunConfig,
+        folder: RunFolder,
+        plan: Plan,
+        *,
+        force: bool,
+        start: Callable[[RunConfig, Launch], Process],
     ) -> None:
         self.config, self.folder, self.attempt = config, folder, plan.attempt
         self._sources = sources_entry(config)  # of now, whatever lies there when the worker has died
@@ -74,26 +76,18 @@ class WorkerProcess:
         self._phase = "start"
         self._began = self._last_word = time.monotonic()
         self._unread, self.at_end = b"", False
-        self.pipe = self._start(force, command)
+        self.pipe = self._start(force, start)
 
-    def _start(self, force: bool, command: Sequence[str]) -> int:
+    def _start(self, force: bool, start: Callable[[RunConfig, Launch], Process]) -> int:
         asked = Path(self._files.name) / "request.json"
         asked.write_text(json.dumps(WorkerRequest.of(self.config).to_json()))
         arguments = ["--results", str(self.folder.path.parent.parent), "--request", str(asked)]
+        arguments += ["--force"] if force else []
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
         environment = {**os.environ, **process_environment(self.config.threads), **trust.environment()}
-        environment |= parent_of_workers() | {"DSBENCH_PROGRESS_FD": str(write_end)}
-        with self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, *command, *arguments, *(["--force"] if force else [])],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,  # nothing a library prints may end up in the parent's output
-                stderr=stderr,
-                env=environment,
-                pass_fds=[write_end],
-                process_group=0,
-            )
+        with self._stderr.open("wb") as output:
+            self.process = start(self.config, Launch(arguments, environment, output, write_end))
         os.close(write_end)
         return read_end
 
@@ -239,9 +233,7 @@ class WorkerProcess:
 
     def _signal(self, number: int) -> None:
         # The worker alone: what it started would die before it, and it would take that for a failure.
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+        self.process.send_signal(number)
 
 
 def folder_of(config: RunConfig, results: Path) -> RunFolder:

@@ -18,7 +18,7 @@ from dsbench.config import resolve, run_id, to_dict
 from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher
 
-WORKER = (str(Path(__file__).parents[1] / "running" / "fake_worker.py"),)
+WORKERS = Path(__file__).parents[1] / "running"
 COMMANDS = ("run", "sweep", "bench", "list", "check", "report", "export", "export-model", "doctor")
 
 
@@ -38,7 +38,8 @@ def results(tmp_path: Path) -> Path:
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """`launcher.run_all` as the commands call it, with the fake worker in place."""
     real = launcher.run_all
-    monkeypatch.setattr(launcher, "run_all", lambda *args, **kwargs: real(*args, **kwargs, worker=WORKER))
+    monkeypatch.setattr(launcher, "run_all", lambda *args, **kwargs: real(*args, **kwargs, worker="fake_worker"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(WORKERS), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("FAKE_WORKER", "ok")
 
 

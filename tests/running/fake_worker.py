@@ -2,7 +2,7 @@
 
 ``FAKE_WORKER`` is ``ok``, ``raise``, ``crash``, ``kill``, ``memory``, ``exit`` (without a word), ``usage``, ``hang`` (ends at a
 signal, as after a checkpoint), ``deaf`` (ignores signals), ``full`` (the disk is) or ``removed`` (the folder is, then it dies).
-Each start adds a line to RESULTS/starts.
+Each start adds a line to RESULTS/starts. The folder of this file is to be in ``PYTHONPATH``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from dsbench.config import from_dict, run_id, to_dict
@@ -21,12 +22,16 @@ from dsbench.records.run_folder import RunFolder
 from dsbench.stopping import STOPPING, not_ignored
 
 
-def main() -> int:
+def prepare() -> list[str]:
+    return ["cpu", "auto"]
+
+
+def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path)
     parser.add_argument("--request", type=Path)
     parser.add_argument("--force", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     config = from_dict(json.loads(arguments.request.read_text())["config"])
     behaviour = os.environ["FAKE_WORKER"].split(",")
     behaviour = behaviour[config.seed % len(behaviour)]
@@ -42,7 +47,8 @@ def main() -> int:
     with folder.claim(force=arguments.force) as plan:
         send(attempt=plan.attempt, folder=folder.identity())
         with (arguments.results / "starts").open("a") as file:
-            file.write(f"{folder.run_id} {os.environ['OMP_WAIT_POLICY']} {os.environ['OMP_NUM_THREADS']}\n")
+            way = "forked" if "dsbench.running.forking" in sys.modules else "fresh"
+            file.write(f"{folder.run_id} {way} {os.environ['OMP_WAIT_POLICY']} {os.environ['OMP_NUM_THREADS']}\n")
         if behaviour == "hang":
             for number in not_ignored():
                 signal.signal(number, lambda got, _frame: sys.exit(128 + got))
@@ -78,7 +84,3 @@ def main() -> int:
             {**row, "success_metric": "accuracy", "accuracy": 0.97, "parameters_total": 12345, "state_bytes": 2048},
         )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,12 +26,12 @@ import dsbench.measuring.decision
 import dsbench.running.probe
 import dsbench.running.worker
 from dsbench.config import from_dict
-from dsbench.running import launcher, start, worker_process
+from dsbench.running import launcher, start, starting
 from dsbench.running.outcomes import exit_code_of
 
 
 class ForkedWorker:
-    """What `WorkerProcess` needs of a `subprocess.Popen`, of a fork of this process."""
+    """What `dsbench.running.starting.Process` asks for, of a fork of this process."""
 
     def __init__(self, arguments: Sequence[str], *, env: dict[str, str], pass_fds: Sequence[int], **files: Any) -> None:
         self.returncode: int | None = None
@@ -61,11 +61,15 @@ class ForkedWorker:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
 
 def main() -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)  # imports half of torch
-    worker_process.subprocess = SimpleNamespace(Popen=ForkedWorker, DEVNULL=subprocess.DEVNULL)  # type: ignore[attr-defined]
+    starting.subprocess = SimpleNamespace(Popen=ForkedWorker, DEVNULL=subprocess.DEVNULL)  # type: ignore[attr-defined]
     known = False
     for line in sys.stdin:
         asked = json.loads(line)

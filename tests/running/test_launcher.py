@@ -1,4 +1,7 @@
-"""The parent: what each end of a worker becomes, how signals and the time limit travel, what is skipped."""
+"""The parent: what each end of a worker becomes, how signals and the time limit travel, what is skipped.
+
+All of it with fresh workers and with forked ones.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +18,31 @@ import pytest
 from dsbench.config import RunConfig, naming, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
-from dsbench.running import launcher, relay
+from dsbench.running import launcher, prepared, relay
 from dsbench.running.outcomes import exit_code_of, held_sentence
 from dsbench.running.progress import Silent
 from dsbench.running.worker_process import Outcome
 from dsbench.stopping import STOPPING
 
-WORKER = (str(Path(__file__).with_name("fake_worker.py")),)
+WORKER = "fake_worker"
 DRIVER = """
 import sys
 from pathlib import Path
-from dsbench.running import launcher, relay
+from dsbench.running import launcher, prepared, relay
 from dsbench.config import resolve
-relay.AGAIN_S = float(sys.argv[4])
+relay.AGAIN_S, prepared.FEWEST = float(sys.argv[3]), int(sys.argv[4])
 configs = [resolve(backbone="s4", env="umbrella", seed=seed) for seed in range(int(sys.argv[2]))]
-outcomes = launcher.run_all(configs, Path(sys.argv[1]), worker=[sys.argv[3]])
+outcomes = launcher.run_all(configs, Path(sys.argv[1]), worker="fake_worker")
 print([(one.status, one.exit_code) for one in outcomes])
 """
+
+
+@pytest.fixture(autouse=True, params=["fresh", "forked"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How workers begin in this test."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setattr(prepared, "FEWEST", 1 if request.param == "forked" else sys.maxsize)
+    return str(request.param)
 
 
 def config(*overrides: str, seed: int = 0) -> RunConfig:
@@ -56,7 +67,7 @@ def stored(results: Path) -> dict[str, object]:
     return RunFolder.open(results, run_id(config())).latest_result() or {}
 
 
-def test_a_finished_run_is_not_run_again(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+def test_a_finished_run_is_not_run_again(tmp_path: Path, behave, way: str) -> None:  # type: ignore[no-untyped-def]
     behave("ok")
     first, second = once(tmp_path), once(tmp_path)
     assert first == second
@@ -65,13 +76,13 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path, behave) -> None:  # typ
     assert first.row["accuracy"] == 0.97
     assert len(starts(tmp_path)) == 1
     once(tmp_path, force=True)
-    assert len(starts(tmp_path)) == 2
+    assert [line.split()[1] for line in starts(tmp_path)] == [way, way]
 
 
 def test_the_worker_gets_threads_and_passive_waiting(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
     behave("ok")
     once(tmp_path, "threads=3")
-    assert starts(tmp_path)[0].split()[1:] == ["PASSIVE", "3"]
+    assert starts(tmp_path)[0].split()[1:] == ["fresh", "PASSIVE", "3"]
 
 
 @pytest.mark.parametrize(
@@ -342,7 +353,8 @@ def driver(
     results: Path, runs: int, before: tuple[str, ...] = (), again_s: float = relay.AGAIN_S
 ) -> subprocess.Popen[str]:
     """`run_all` in a process of its own, its first worker under way."""
-    command = [*before, sys.executable, "-c", DRIVER, str(results), str(runs), *WORKER, str(again_s)]
+    arguments = [str(results), str(runs), str(again_s), str(prepared.FEWEST)]
+    command = [*before, sys.executable, "-c", DRIVER, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for((results / "starts").exists)
     time.sleep(0.1)  # the fake worker sets its handlers just after
