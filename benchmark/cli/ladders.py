@@ -39,7 +39,7 @@ def ladder(
     match: Match = None,
     preset: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--preset", help="In the place of the ladder's; see dsbench list presets."),
+        typer.Option("--preset", help="With its budget in the place of the ladder's; see dsbench list presets."),
     ] = None,
     set_: Overrides = None,
     jobs: Annotated[

@@ -24,6 +24,7 @@ class Wishes:
 
     Attributes:
         to: label of the last rung.
+        preset: whose budget stands in the place of the file's.
         overrides: ``a.b=value`` texts.
         match: size that chooses the width of each backbone.
         twice: twice the updates (or seconds of training).
@@ -93,13 +94,16 @@ def _settled(
     lengths: Mapping[str, int],
 ) -> dict[str, dict[str, RunConfig]]:
     """Label -> contestant -> its run of seed 0."""
+    chosen = file.set
+    if wishes.preset is not None:  # it brings a budget of its own
+        chosen = {path: value for path, value in file.set.items() if path.startswith(_OF_THE_LADDER)}
     places = [(label, name) for label in steps for name in who]
     asked = []
     for label, name in places:
         backbone = str(who[name].get("backbone", name))
         own = _with_length(file.of_backbone.get(backbone, {}), lengths.get(label))
         actor = {**who[name], "match": wishes.match}
-        asked.append(Asked(file.env, actor, ({"preset": wishes.preset or file.preset}, file.set, steps[label], own)))
+        asked.append(Asked(file.env, actor, ({"preset": wishes.preset or file.preset}, chosen, steps[label], own)))
     found: dict[str, dict[str, RunConfig]] = {label: {} for label in steps}
     for (label, name), config in zip(
         places, configured(asked, wishes.overrides, trust_code=wishes.trust_code), strict=True
