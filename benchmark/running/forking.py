@@ -11,18 +11,22 @@ Signals that mean stop are for the workers: this process lives until its parent 
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -52,7 +56,12 @@ def main(arguments: Sequence[str]) -> int:
     resident.touch()
     signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     end_with_parent()
-    code: int = worker.main(sys.argv[2:])
+    try:
+        code: int = worker.main(sys.argv[2:])
+        if threading.active_count() == 1:  # the interpreter knows best how to wait for others
+            _leave(code)
+    finally:
+        gc.unfreeze()  # for an end that is the interpreter's
     return code
 
 
@@ -104,7 +113,8 @@ class _Forks:
             return False
         os.setpgid(pid, pid)
         handle = os.pidfd_open(pid)
-        socket.send_fds(own, [str(pid).encode()], [handle])
+        with suppress(OSError):  # the parent does not wait any more: the fork will find nothing asked
+            socket.send_fds(own, [str(pid).encode()], [handle])
         self._living[handle] = (pid, own)
         return False
 
@@ -128,3 +138,15 @@ def _become(asked: _Asked, parent: Mapping[str, str]) -> list[str]:
     np.random.set_state(np.random.RandomState().get_state())  # Python's own generator begins anew by itself
     arguments: list[str] = told["arguments"]
     return arguments
+
+
+def _leave(code: int) -> NoReturn:
+    """End as the interpreter would, but for taking apart what was imported before the fork: that would copy all of it."""
+    atexit._run_exitfuncs()
+    gc.collect()
+    left_open = [one for one in gc.get_objects() if issubclass(type(one), io.IOBase)]  # those of before are frozen
+    for file in (*left_open, sys.stdout, sys.stderr):
+        with suppress(Exception):
+            file.flush()
+    ctypes.CDLL(None).fflush(None)
+    os._exit(code)

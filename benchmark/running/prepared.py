@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -24,6 +25,8 @@ from dsbench.running.process import process_environment
 from dsbench.running.starting import BEGIN, Launch, Process, fresh
 
 FEWEST = 2  # runs that a process is prepared for; for one alone it would be a detour
+LOADING_S = 300.0  # so long it may import, from a slow disk; what hangs here must not hold up the runs
+ANSWER_S = 60.0  # so long it may take to fork, on a machine that swaps
 
 
 class Workers:
@@ -69,6 +72,7 @@ class Prepared:
     def __init__(self, module: str) -> None:
         self._line, theirs = socket.socketpair()
         self._devices: list[str] | None = None  # settings of `device` that it forks runs for; None while it imports
+        self._began = time.monotonic()
         with theirs:
             self._process = subprocess.Popen(
                 [*BEGIN, "dsbench.running.forking", str(theirs.fileno()), module],
@@ -82,8 +86,11 @@ class Prepared:
 
     def loading(self) -> bool:
         """Whether it still imports; returns at once."""
-        if self._devices is None and wait([self._line], 0):
-            self._devices = json.loads(_text(self._line) or "[]")  # of one that has died, none
+        if self._devices is None:
+            if wait([self._line], 0):
+                self._devices = json.loads(_text(self._line) or "[]")  # of one that has died, none
+            elif time.monotonic() - self._began >= LOADING_S:
+                self._devices = []
         return self._devices is None
 
     def fork(self, device: str, launch: Launch) -> Process | None:
@@ -91,6 +98,7 @@ class Prepared:
         if device not in (self._devices or ()):
             return None
         told, theirs = socket.socketpair()
+        told.settimeout(ANSWER_S)
         with suppress(OSError), theirs:
             socket.send_fds(self._line, [b"!"], [theirs.fileno(), launch.output.fileno(), launch.progress])
         with suppress(OSError):
@@ -144,7 +152,7 @@ class Forked:
 
 
 def _text(line: socket.socket) -> str:
-    """What was said in one piece; nothing where the other side is gone."""
-    with suppress(ConnectionError):
+    """What was said in one piece; nothing where the other side is gone or does not answer."""
+    with suppress(OSError):
         return line.recv(256).decode()
     return ""

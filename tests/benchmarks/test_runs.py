@@ -19,8 +19,8 @@ import pytest
 from dsbench.config import RunConfig, resolve
 from dsbench.running import launcher, prepared
 
-pytestmark = pytest.mark.benchmark_suite
-RUNS, ROUNDS = 12, 3
+pytestmark = [pytest.mark.benchmark_suite, pytest.mark.timeout(1800)]
+RUNS, ROUNDS = 12, 2
 WORK = """
 import sys, time
 from pathlib import Path

@@ -1,12 +1,13 @@
 """A worker that does no run: it writes what it finds around it, as JSON, into RESULTS/told.
 
 ``TELLING_PREPARE`` is what goes wrong before the forks: ``thread`` (one is begun), ``raise``, ``exit``, ``none`` (no device may
-be served) or ``slow``. The folder of this file is to be in ``PYTHONPATH``.
+be served) or ``slow``. ``TELLING_END=thread`` leaves a thread behind. The folder of this file is to be in ``PYTHONPATH``.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import ctypes
 import gc
 import json
@@ -21,9 +22,10 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PR_GET_PDEATHSIG = 2  # linux/prctl.h
+OPEN: list[IO[str]] = []
 
 
 def prepare() -> list[str]:
@@ -47,7 +49,23 @@ def main(argv: Sequence[str]) -> int:
     arguments.results.mkdir(exist_ok=True)
     with (arguments.results / "told").open("a") as file:
         file.write(json.dumps({"forked": "dsbench.running.forking" in sys.modules, **surroundings()}) + "\n")
+    leave_things_behind(arguments.results)
     return 0
+
+
+def leave_things_behind(results: Path) -> None:
+    """What the end of a process brings to its end: a file that is open, a function to be called, a thread."""
+
+    def add(word: str, seconds: float = 0) -> None:
+        time.sleep(seconds)
+        with (results / "left").open("a") as file:
+            file.write(f"{word}\n")
+
+    OPEN.append((results / "open").open("a"))
+    OPEN[0].write("not flushed\n")
+    atexit.register(add, "at exit")
+    if os.environ.get("TELLING_END") == "thread":
+        threading.Thread(target=add, args=("thread", 0.3)).start()
 
 
 def surroundings() -> dict[str, Any]:

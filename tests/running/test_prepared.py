@@ -100,12 +100,30 @@ def test_a_fork_begins_with_all_that_a_fresh_process_begins_with(
     assert len({number for one in [*fresh, *forked] for number in one["own"]}) == 8
 
 
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_fork_brings_to_its_end_what_its_code_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thread: bool
+) -> None:
+    monkeypatch.setenv("TELLING_END", "thread" if thread else "")
+
+    def work(way: str) -> list[str]:
+        launcher.run_all(runs(2), tmp_path / way, worker="telling_worker")
+        assert [one["forked"] for one in told(tmp_path / way)] == [way == "forked"] * 2
+        return [(tmp_path / way / name).read_text() for name in ("open", "left")]
+
+    fresh, forked = both_ways(work, monkeypatch)
+    assert fresh == forked == ["not flushed\n" * 2, ("thread\n" * thread + "at exit\n") * 2]
+
+
 def test_results_are_equal_bit_for_bit_and_memory_counts_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configs = [tiny("train.updates=150", backbone="gpt"), tiny("wrapper.embedding_dropout=0.1", backbone="s4")]
     configs.append(resolve(policy="random", env="memory-len", preset="smoke"))
 
     def work(way: str) -> list[RunFolder]:
-        outcomes = launcher.run_all(configs, tmp_path / way)
+        forks: list[int] = []
+        counting = Doing(lambda: forks.append(sum(len(one.children()) for one in prepared_processes())), "train")
+        outcomes = launcher.run_all(configs, tmp_path / way, display=counting)
+        assert forks == [0 if way == "fresh" else 1]
         assert [outcome.status for outcome in outcomes] == ["ok"] * len(configs)
         return [RunFolder.open(tmp_path / way, outcome.run_id) for outcome in outcomes]
 
@@ -164,7 +182,7 @@ def test_a_fork_has_the_pages_of_files_that_its_parent_had() -> None:
 # ------------------------------------------------------------------------------------------------ fresh ones instead
 
 
-def outcomes_of(configs: list[RunConfig], results: Path) -> list[bool]:
+def forked(configs: list[RunConfig], results: Path) -> list[bool]:
     """Whether each worker was forked."""
     launcher.run_all(configs, results, worker="telling_worker")
     return [one["forked"] for one in told(results)]
@@ -175,12 +193,20 @@ def test_where_nothing_can_be_forked_workers_are_fresh_without_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fault: str
 ) -> None:
     monkeypatch.setenv("TELLING_PREPARE", fault)
-    assert outcomes_of(runs(2), tmp_path) == [False, False]
+    assert forked(runs(2), tmp_path) == [False, False]
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_process_that_hangs_while_it_imports_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELLING_PREPARE", "slow")
+    monkeypatch.setattr(prepared, "LOADING_S", 0.5)
+    assert forked(runs(2), tmp_path) == [False, False]
+
+
 def test_a_run_alone_is_fresh(tmp_path: Path) -> None:
-    assert outcomes_of(runs(1), tmp_path) == [False]
+    assert forked(runs(1), tmp_path) == [False]
 
 
 @pytest.mark.parametrize(("setting", "forked"), [("device=cpu", True), ("device=auto", True), ("device=cuda:1", False)])
@@ -189,7 +215,7 @@ def test_a_run_on_cuda_is_fresh(setting: str, forked: bool) -> None:
 
 
 def test_a_run_with_several_threads_is_fresh(tmp_path: Path) -> None:
-    assert outcomes_of([*runs(2), *runs(2, "threads=2")], tmp_path) == [True, True, False, False]
+    assert forked([*runs(2), *runs(2, "threads=2")], tmp_path) == [True, True, False, False]
 
 
 @pytest.mark.parametrize(
