@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks variance studies questions mujoco bench bench-full gallery speed
+.PHONY: setup test lint reference tasks variance studies questions mujoco ladders bench bench-full gallery speed
 
 setup:
 	python3 -m venv .venv
@@ -70,6 +70,17 @@ questions:
 	for name in $(QUESTIONS); do $(DSBENCH) study $$name --size quick --results results/reference/questions || exit 1; done
 	$(DSBENCH) pack results/reference/questions --out results/reference/questions/questions.dsb --command "make questions"
 	rm -rf results/reference/questions/runs results/reference/questions/bench
+
+# Every ladder, at its budget and at twice that, a pack each; resumable, many hours of two cores.
+# The seeds are those of no pilot (results/reference/pilots).
+LADDERS = memory-span memory-capacity recall selection copy-back state-tracking credit-noise credit-delay stitching partial-control beyond-training little-data small-model
+CLIMBERS = gpt,s4d,s5,mamba,mamba2,lstm,gru
+
+ladders:
+	for name in $(LADDERS); do \
+	  $(DSBENCH) ladder $$name --backbone $(CLIMBERS) --twice --seeds 20,21,22,23,24 --results results/reference/ladders/$$name || exit 1; \
+	  $(DSBENCH) pack results/reference/ladders/$$name --only runs --out results/reference/ladders/$$name/$$name.dsb --command "make ladders" || exit 1; \
+	  rm -rf results/reference/ladders/$$name/runs; done
 
 # Three simulated bodies, two recipes: 240 runs of a minute or two.
 MUJOCO = $(DSBENCH) sweep --backbone gpt,s4d,mamba,lstm --control mlp,copier,window,bc --env hopper,halfcheetah,walker2d --seeds 5 --results results/reference/mujoco

@@ -140,8 +140,6 @@ def _rungs(first: int, count: int) -> list[int]:
 def _rehearsal(config: RunConfig, seed: int) -> RunConfig:
     train = config.train.model_copy(
         update={"updates": UPDATES, "warmup": min(config.train.warmup, UPDATES), "eval_every": UPDATES, "seconds": None}
-        if hasattr(config.train, "seconds")
-        else {"updates": UPDATES, "warmup": min(config.train.warmup, UPDATES), "eval_every": UPDATES}
     )
     return config.model_copy(update={"seed": seed, "train": train})
 
@@ -162,7 +160,7 @@ def _seconds(folder: RunFolder, config: RunConfig) -> float | None:
     rest = max(0.0, whole - data - training)
     last = len(config.eval.decode) + 1  # the opposite target too
     evaluations = _evaluations(config) * (1 + _SELECTING)
-    budget = getattr(config.train, "seconds", None) or training * config.train.updates / UPDATES
+    budget = config.train.seconds or training * config.train.updates / UPDATES
     return float(data + budget + rest * (evaluations + last) / (1 + _SELECTING + last))
 
 

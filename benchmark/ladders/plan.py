@@ -124,8 +124,7 @@ def _with_length(settings: Settings, length: int | None) -> Settings:
 def _doubled(config: RunConfig) -> RunConfig:
     """The same with twice the updates, or twice the seconds where those are the budget."""
     train = config.train
-    seconds = getattr(train, "seconds", None)
-    update = {"updates": 2 * train.updates} if seconds is None else {"seconds": 2 * seconds}
+    update = {"updates": 2 * train.updates} if train.seconds is None else {"seconds": 2 * train.seconds}
     return config.model_copy(update={"train": train.model_copy(update=update)})
 
 
