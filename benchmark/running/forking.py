@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -56,13 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     resident.touch()
     signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     end_with_parent()
-    try:
-        code: int = worker.main(sys.argv[2:])
-        if threading.active_count() == 1:  # the interpreter knows best how to wait for others
-            _leave(code)
-    finally:
-        gc.unfreeze()  # for an end that is the interpreter's
-    return code
+    return _work(worker, sys.argv[2:])
 
 
 class _Asked(NamedTuple):
@@ -128,16 +123,26 @@ class _Forks:
 
 def _become(asked: _Asked, parent: Mapping[str, str]) -> list[str]:
     """Make of a fork what a fresh worker is; its arguments."""
-    with asked.own, asked.own.makefile() as file:
-        told = json.load(file)
     for number in (1, 2):
         os.dup2(asked.output, number)
     os.close(asked.output)
+    with asked.own, asked.own.makefile() as file:
+        told = json.load(file)
     os.environ.clear()
     os.environ.update({**told["environment"], **parent, PROGRESS: str(asked.progress)})
     np.random.set_state(np.random.RandomState().get_state())  # Python's own generator begins anew by itself
     arguments: list[str] = told["arguments"]
     return arguments
+
+
+def _work(worker: ModuleType, arguments: Sequence[str]) -> int:
+    try:
+        code: int = worker.main(arguments)
+        if threading.active_count() == 1:  # the interpreter knows best how to wait for others
+            _leave(code)
+    finally:
+        gc.unfreeze()  # for an end that is the interpreter's
+    return code
 
 
 def _leave(code: int) -> NoReturn:
