@@ -29,6 +29,8 @@ from dsbench.running.worker_process import Outcome
 from dsbench.studies.writing import write
 from dsbench.text import say
 
+WIDTH = "backbone.d_model"
+
 
 def run_ladders(
     name: str | None,
@@ -79,7 +81,14 @@ def _asked(name: str | None, every: bool) -> dict[str, LadderFile]:
 def _plans(files: dict[str, LadderFile], wishes: Wishes, twice: bool) -> list[Plan]:
     """Of each ladder its climb, and after it the one with twice the budget where that is asked for."""
     plans = []
+    if wishes.to is not None and len(files) > 1:
+        raise UsageError(f"--to is {wishes.to!r} and --all climbs ladders of different rungs; give it with one of them")
     for name, file in files.items():
+        if wishes.match is not None and WIDTH in file.turned:
+            if len(files) == 1:
+                raise UsageError(f"{name} turns the width, which --match would choose; leave out --match")
+            say(f"Ladder  {name} is left out: it turns the width, which --match chooses")
+            continue
         for doubled in (False, True) if twice else (False,):
             plans.append(plan_of(name, file, replace(wishes, twice=doubled)))
             check_rungs(plans[-1])

@@ -134,6 +134,11 @@ class LadderFile(Section):
         return {label: rungs[label] for label in labels[: labels.index(named) + 1]}
 
     @property
+    def turned(self) -> frozenset[str]:
+        """The settings by which rungs differ."""
+        return frozenset(path for settings in self._every_rung().values() for path in settings)
+
+    @property
     def farthest(self) -> str:
         """The label of the last rung on offer."""
         return self._labels()[-1]

@@ -31,13 +31,29 @@ def sentence(one: Judged) -> str:
     if len(one.climb.rivals) < 2:
         return f"{skill}: fewer than two contestants have finished climbing."
     if not one.verdicts:
-        return f"{skill}: {NONE} ({budget(one.climb)})."
+        return f"{skill}: {NONE} ({carried(one.climb)})."
     told = [
         f"{_pairs([verdict for verdict in one.verdicts if verdict.holds is holds])} ({_how(one, holds)})"
         for holds in Holds
         if any(verdict.holds is holds for verdict in one.verdicts)
     ]
     return f"{skill}: {'; '.join(told)}."
+
+
+def carried(climb: Climb) -> str:
+    """What a verdict stands on: ``500 updates at learning rate 0.003, 52,034 to 101,954 parameters``."""
+    rate = climb.conditions.get("train.lr")
+    told = [budget(climb) + (f" at learning rate {rate:g}" if isinstance(rate, int | float) else "")]
+    sizes = {
+        int(size)
+        for one in climb.rivals
+        for run in one.runs.get(1, ())
+        if isinstance(size := run.result.get("parameters_total"), int)
+    }
+    if sizes:
+        least, most = min(sizes), max(sizes)
+        told.append(f"{least:,} parameters" if least == most else f"{least:,} to {most:,} parameters")
+    return ", ".join(told)
 
 
 def budget(climb: Climb) -> str:
@@ -64,7 +80,7 @@ def caution(judged: Sequence[Judged], family: int) -> str | None:
 
 
 def _how(one: Judged, holds: Holds) -> str:
-    return f"{budget(one.climb)}; {holds.value}" if holds is not Holds.NO else holds.value
+    return f"{carried(one.climb)}; {holds.value}" if holds is not Holds.NO else holds.value
 
 
 def _pairs(verdicts: Sequence[Verdict]) -> str:

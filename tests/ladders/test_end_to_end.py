@@ -87,6 +87,8 @@ def test_a_single_rung_and_unknown_names_are_refused(tmp_path: Path, capsys: pyt
         (["memory-span", "--control", "random"], "scripted"),
         (["memory-span", "--backbone", "gtp"], "gpt"),
         (["memory-span", "--seeds", "none"], "--seeds"),
+        (["--all", "--to", "20"], "--to"),
+        (["small-model", "--match", "params=100k"], "--match"),
     ):
         assert main(["ladder", *arguments, "--results", str(tmp_path)]) == 2
         said = capsys.readouterr().err
