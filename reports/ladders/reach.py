@@ -14,7 +14,7 @@ from enum import Enum
 
 from scipy.special import stdtrit
 
-from dsbench.reports.claims import ERROR_RATE, FEWEST, Claims, Contest
+from dsbench.reports.claims import ALONE, ERROR_RATE, FEWEST, Claims, Contest
 from dsbench.reports.ladders.climbs import Climb
 from dsbench.reports.outcomes import Sample
 from dsbench.reports.spread import Spread
@@ -88,7 +88,7 @@ def least_gap(seeds: int, contestants: int, family: int) -> int:
         seeds: of each contestant.
         family: pairs that are compared on the page.
     """
-    if seeds < FEWEST or contestants < 2:
+    if contestants < 2 or seeds < (FEWEST if contestants > 2 else ALONE):
         return 0
     freedom = contestants * (seeds - 1)
     least = float(stdtrit(freedom, 1 - ERROR_RATE / (2 * max(1, family)))) * STEP * math.sqrt(2 / seeds)

@@ -61,7 +61,7 @@ def ladder_section(one: Judged, claims: Claims, several: int) -> Section:
         several: climbs of the same ladder on the page; with more than one, each is told by its conditions.
     """
     climb, name = one.climb, slug(f"ladder-{one.climb.ladder.name}" + (f"-{budget(one.climb)}" if several > 1 else ""))
-    few = None if claims.family == 0 else caution([one], claims.family)
+    few = caution([one], claims.family)
     told = [climb.ladder.question, sentence(one), *([few] if few else []), *_foot(climb), *_unfinished(climb)]
     title = f"Ladder: {climb.ladder.skill}" + (f", {budget(climb)}" if several > 1 else "")
     return Section(

@@ -109,7 +109,8 @@ def test_the_least_gap_that_can_be_told_shrinks_with_seeds_and_grows_with_the_fa
     assert all(more <= fewer for fewer, more in pairwise(gaps))
     assert gaps[0] >= 4  # three seeds part nothing under four rungs of a whole profile
     assert least_gap(5, 4, 6) < least_gap(5, 4, 600)
-    assert least_gap(2, 7, 250) == 0
+    assert least_gap(2, 7, 250) == least_gap(3, 2, 1) == 0
+    assert least_gap(4, 2, 1) > 0
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
