@@ -97,9 +97,22 @@ def _env_line(name: str) -> dict[str, Any]:
         "optimal": spec.optimal_return,
         "target": spec.target.text,
         "recipes": list(spec.recipes),
+        "parts at": _parting(name),
         "summary": spec.summary,
         "source": "your own file or module" if ENVS.is_reference(name) else ENVS.entry(name).source,
     }
+
+
+def _parting(env: str) -> str:
+    """Where the reference climbs of ladders on this environment saw backbones begin to part: ``memory_length=20``."""
+    from dsbench.ladders.ladder_file import load_ladder, shipped
+
+    told = []
+    for _, file in map(load_ladder, shipped()):
+        if file.env == env and file.parts is not None:
+            rung = file.steps(file.parts)[file.parts]
+            told += [f"{path.removeprefix('env.')}={value}" for path, value in rung.items()]
+    return "; ".join(dict.fromkeys(told))
 
 
 def _ladder_line(name: str) -> dict[str, Any]:
@@ -107,7 +120,13 @@ def _ladder_line(name: str) -> dict[str, Any]:
 
     file = load_ladder(name)[1]
     rungs = list(file.steps())
-    return {"name": name, "env": file.env, "rungs": f"{rungs[0]} … {rungs[-1]} ({len(rungs)})", "summary": file.title}
+    return {
+        "name": name,
+        "env": file.env,
+        "rungs": f"{rungs[0]} … {rungs[-1]} ({len(rungs)})",
+        "parts at": file.parts or "",
+        "summary": file.title,
+    }
 
 
 def _cell(value: Any) -> str:

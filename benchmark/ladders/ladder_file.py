@@ -85,6 +85,7 @@ class LadderFile(Section):
     mark: float = Field(alias="pass")
     doubling: Doubling | None = None
     rungs: dict[str, Settings] | None = Field(default=None, min_length=2, max_length=MOST_RUNGS)
+    parts: str | None = None  # the rung at which backbones began to part in the reference climb
     marks: dict[str, float] = Field(default={})  # label -> its own, where tasks have other best scores rung by rung
     scale: str = "rung"
     preset: str = DEFAULT
@@ -98,11 +99,11 @@ class LadderFile(Section):
     def _fits(self) -> LadderFile:
         if (self.rungs is None) == (self.doubling is None):
             raise ValueError("expected either doubling or rungs, and one of them")
-        for label in self.marks:
-            if label not in self._labels():
-                raise ValueError(
-                    f"marks has {label!r}, which is no rung. {suggestion(label, self._labels()) or ''}".rstrip()
-                )
+        for name, labels in (("marks", self.marks), ("parts", [self.parts] if self.parts is not None else [])):
+            for label in labels:
+                if label not in self._labels():
+                    hint = suggestion(label, self._labels()) or ""
+                    raise ValueError(f"{name} has {label!r}, which is no rung. {hint}".rstrip())
         for name in self.controls:
             if name not in CONTROLS or "policy" in CONTROLS[name].settings:
                 learned = [one for one, control in CONTROLS.items() if "policy" not in control.settings]

@@ -109,6 +109,20 @@ class Climb:
     def runs(self) -> list[Run]:
         return [run for one in self.climbers for own in one.runs.values() for run in own]
 
+    @property
+    def parts_at(self) -> str | None:
+        """The easiest rung that some rival passes with all of its seeds and another with none; None where there is none."""
+        for number in range(1, self.top + 1):
+            shares = [
+                sum(bool(one.passed(number, seed)) for seed in one.seeds) / len(one.seeds)
+                for one in self.rivals
+                if number in one.scores
+            ]
+            fallen = any(number not in one.scores for one in self.rivals)
+            if shares and max(shares) == 1 and (fallen or min(shares) == 0):
+                return self.ladder.rungs[number - 1].label
+        return None
+
     def is_twice(self, other: Climb) -> bool:
         """Whether this is the other climb with twice the updates (or seconds) and equal in all else."""
         name = SECONDS if other.conditions.get(SECONDS) is not None else UPDATES

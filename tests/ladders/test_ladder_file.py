@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from dsbench.ladders.known import remember, remembered, shipped_ladders
 from dsbench.ladders.ladder_file import FOLDER, Doubling, load_ladder, shipped
 from dsbench.ladders.plan import Wishes, plan_of
 
+ROOT = Path(__file__).parents[2]
 TEN_LINES = """\
 format: 1
 title: How long is a bit kept?
@@ -142,6 +145,16 @@ def test_a_ladder_of_one_s_own_is_remembered_beside_its_runs(tmp_path: Path) -> 
     for number, text in enumerate(["", "[]", "{" * 5_000, '{"name": "x"}', "\xff"]):
         (tmp_path / "ladders" / f"odd{number}.ladder.json").write_text(text)
     assert remembered([tmp_path, tmp_path / "nothing"]) == [ladder]
+
+
+def test_a_ladder_says_where_its_reference_climb_saw_backbones_part() -> None:
+    """Held against the packs, as soon as there are any."""
+    sys.path.insert(0, str(ROOT / "results"))
+    try:
+        parting = importlib.import_module("ladders_table").parting()
+    finally:
+        sys.path.remove(str(ROOT / "results"))
+    assert {name: load_ladder(name)[1].parts for name in parting} == parting
 
 
 def test_a_report_knows_all_that_ship_or_those_of_some_environments_alone() -> None:

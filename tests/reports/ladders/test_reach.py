@@ -124,6 +124,15 @@ def test_the_least_gap_is_where_claims_begin(seeds: int) -> None:
         assert decide(contests_of(climbs)).above(climbs[0].key, "a", "b") is claimed
 
 
+def test_backbones_part_on_the_first_rung_that_one_always_passes_and_another_never() -> None:
+    one = ladder()
+    planted = {"s4d": [7] * 5, "lstm": [2, 3, 2, 3, 2], "gru": [4, 5, 4, 4, 4], "gpt": [5, 1, 5, 4, 5]}
+    (climb,) = climbs_of(groups_of(runs_of(one, planted)), [one])
+    assert climb.parts_at == "80"  # no seed of lstm passes the fourth rung, all of s4d's do
+    (same,) = climbs_of(groups_of(runs_of(one, {"s4d": [8] * 5, "lstm": [8] * 5})), [one])
+    assert same.parts_at is None
+
+
 def test_a_scale_tells_what_lies_between_two_rungs() -> None:
     one = ladder()
     assert one.at(0.4, 8) == "< 10"
