@@ -17,7 +17,6 @@ from dsbench.reports.ladders.reach import Judged, contests_of, judged
 from dsbench.reports.ladders.sections import ladder_sections, method_text
 from dsbench.reports.ladders.sentences import headline
 from dsbench.reports.machines import made_on
-from dsbench.reports.outcomes import RULE
 
 
 def report_of(ladders: Sequence[Ladder], groups: Sequence[Group], command: str) -> Report:
@@ -32,7 +31,7 @@ def report_of(ladders: Sequence[Ladder], groups: Sequence[Group], command: str) 
     sections = [
         *ladder_sections(found, claims),
         *_missing(groups, found),
-        _method(found, command, [*method_text(found), claims.text(), RULE]),
+        _method(found, command, [*method_text(found), claims.text()]),
         citing(uses_of([group for group in groups if _climbs(group, found)]), set(), pooled=False),
     ]
     title = ladders[0].title if len(ladders) == 1 else "How far does each backbone reach?"

@@ -29,7 +29,7 @@ from dsbench.reports.ladders.climbs import Climb, climbs_of
 from dsbench.reports.ladders.ladder import Ladder
 from dsbench.reports.ladders.reach import contests_of
 from dsbench.reports.ladders.reach import judged as ladders_judged
-from dsbench.reports.ladders.sections import ladder_sections
+from dsbench.reports.ladders.sections import climbing, ladder_sections
 from dsbench.reports.ladders.sentences import headline as ladder_headline
 
 Finder: TypeAlias = Callable[[Iterable[str]], Iterable[Ladder]]
@@ -67,6 +67,7 @@ def build(results: Places, families: Mapping[str, str], ladders: Finder = lambda
         *(task_section(task, judged.claims, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
         costs(bench, stored.title),
+        climbing(climbed),
         printed,
         *([gaps(groups, tasks), method(judged), provenance(groups)] if groups else []),
         citing(_uses(bench, groups), shown, pooled is not None),

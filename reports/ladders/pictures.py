@@ -31,8 +31,8 @@ def reach_figure(name: str, one: Judged) -> Figure:
         )
     ticks = ["none", *(rung.label for rung in climb.ladder.rungs[: climb.top])]
     caption = (
-        f"{climb.ladder.title} The highest rung passed with none failed below, at {budget(climb)}: dots are seeds, marks their "
-        f"means with 95 % intervals."
+        f"The highest rung passed with none failed below, at {budget(climb)}: dots are seeds, marks their means with 95 % "
+        "intervals."
     )
     if any(row.uncertain for row in drawn):
         caption += UNCALIBRATED

@@ -37,7 +37,7 @@ def ladder_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
     counts = Counter(one.climb.ladder.name for one in judged)
     return [
         *profile_sections(judged, claims),
-        *(ladder_section(one, claims, counts[one.climb.ladder.name]) for one in judged),
+        *(ladder_section(one, claims, counts[one.climb.ladder.name], len(counts) < 2) for one in judged),
     ]
 
 
@@ -54,19 +54,25 @@ def profile_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
     ]
 
 
-def ladder_section(one: Judged, claims: Claims, several: int) -> Section:
+def ladder_section(one: Judged, claims: Claims, several: int, alone: bool) -> Section:
     """One climb: what it says, its picture, reach with costs, and the scores behind it.
 
     Args:
         several: climbs of the same ladder on the page; with more than one, each is told by its conditions.
+        alone: whether there is no profile, which would say what so few seeds can tell.
     """
     climb, name = one.climb, slug(f"ladder-{one.climb.ladder.name}" + (f"-{budget(one.climb)}" if several > 1 else ""))
-    few = caution([one], claims.family)
+    few = caution([one], claims.family) if alone else None
     told = [climb.ladder.question, sentence(one), *([few] if few else []), *_foot(climb), *_unfinished(climb)]
     title = f"Ladder: {climb.ladder.skill}" + (f", {budget(climb)}" if several > 1 else "")
     return Section(
         name, title, tuple(told), (_reach_table(name, one), _scores_table(name, climb)), (reach_figure(name, one),)
     )
+
+
+def climbing(judged: Sequence[Judged]) -> Section | None:
+    """How reach is counted, for a page that shows more than climbs; None without any."""
+    return Section("climbing", "How ladders were climbed", tuple(method_text(judged))) if judged else None
 
 
 def method_text(judged: Sequence[Judged]) -> list[str]:
@@ -75,7 +81,8 @@ def method_text(judged: Sequence[Judged]) -> list[str]:
         return []
     told = [
         "Reach: a seed passes a rung when its score there is at the ladder's mark; the reach of a seed is the highest rung "
-        "passed with none failed below, that of a contestant the mean over its seeds. Intervals and claims take no "
+        "passed with none failed below, that of a contestant the mean over its seeds. A run that failed or diverged "
+        "has not passed. Intervals and claims take no "
         "spread between seeds to be less than one rung. Controls climb along and are compared with nobody."
     ]
     for one in judged:
