@@ -16,10 +16,10 @@ from dsbench.errors import UsageError
 from dsbench.files import stays_inside
 from dsbench.ladders.climbing import Climbed, climb, folder_of_pages
 from dsbench.ladders.forecast import forecast, told
-from dsbench.ladders.known import remember
+from dsbench.ladders.known import remember, whole
 from dsbench.ladders.ladder_file import LadderFile, load_ladder, shipped
 from dsbench.ladders.page import groups_in, report_of
-from dsbench.ladders.plan import Plan, Wishes, check_rungs, plan_of
+from dsbench.ladders.plan import Plan, Wishes, plan_of
 from dsbench.outside.trust import using
 from dsbench.running import launcher
 from dsbench.running.outcomes import exit_code_of
@@ -55,7 +55,7 @@ def run_ladders(
                 outcomes += stopped
                 break
             if name is not None and name not in shipped():
-                remember(plan.ladder, results)
+                remember(whole(plan.ladder.name, files[plan.ladder.name], wishes), results)
             climbed = _climb(plan, results, jobs)
             outcomes += climbed.outcomes
             say()
@@ -66,7 +66,7 @@ def run_ladders(
     report = report_of(ladders, groups_in(results), _command(name, wishes, twice, results))
     page = write(report, page_folder, "ladder")
     for section in report.sections:
-        if section.name == "verdicts" or (len(ladders) == 1 and section.name.startswith("ladder-")):
+        if section.name.startswith("verdicts") or (len(ladders) == 1 and section.name.startswith("ladder-")):
             show_table(section.tables[0])
     say(*report.headline, "", f"Saved   {page}")
     return exit_code_of(outcomes)
@@ -91,7 +91,6 @@ def _plans(files: dict[str, LadderFile], wishes: Wishes, twice: bool) -> list[Pl
             continue
         for doubled in (False, True) if twice else (False,):
             plans.append(plan_of(name, file, replace(wishes, twice=doubled)))
-            check_rungs(plans[-1])
     return plans
 
 

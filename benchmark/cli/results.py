@@ -60,7 +60,7 @@ def report(
 def _whole_report(results: list[Path], out: Path) -> int:
     """Write the report into the folder `out`; prints its first screen and where it is."""
     from dsbench.errors import UsageError
-    from dsbench.ladders.known import remembered, shipped_ladders
+    from dsbench.ladders.known import ladders_in
     from dsbench.reports.content.build import build
     from dsbench.reports.write import write
 
@@ -68,7 +68,7 @@ def _whole_report(results: list[Path], out: Path) -> int:
         raise UsageError(
             f"--out {out} is a file; expected a folder for the whole report, or FILE.md for the table alone"
         )
-    built = build(results, families(), lambda envs: [*shipped_ladders(envs), *remembered(results)])
+    built = build(results, families(), lambda envs: ladders_in(results, envs))
     saved = write(built.report, built.groups, out)
     say(*built.report.headline, "", *(f"Saved   {path}" for path in saved))
     return 0

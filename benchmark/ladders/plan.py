@@ -75,6 +75,8 @@ def plan_of(name: str, file: LadderFile, wishes: Wishes) -> Plan:
     """
     who = actors(file, wishes.backbones, wishes.controls)
     steps = file.steps(wishes.to)
+    if len(steps) < 2:
+        raise UsageError(f"{name} would have a single rung; expected two or more: give a later one with --to")
     scratch = _settled(file, wishes, steps, {"mlp": {"backbone": "mlp"}}, {})
     specs = {label: spec_of(one["mlp"].env.name, one["mlp"].env.options) for label, one in scratch.items()}
     lengths = {label: specs[label].horizon * _tokens(one["mlp"]) for label, one in scratch.items()}
@@ -171,11 +173,3 @@ def _ladder(
 
 def _value(file: LadderFile, label: str) -> float | None:
     return float(label.replace(",", "")) if file.doubling is not None else None
-
-
-def check_rungs(plan: Plan) -> None:
-    """`UsageError` for a climb of a single rung."""
-    if len(plan.rungs) < 2:
-        raise UsageError(
-            f"{plan.ladder.name} would have a single rung; expected two or more: give a later one with --to"
-        )

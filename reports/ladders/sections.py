@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from dsbench.reports.claims import Claims
 from dsbench.reports.columns import COLUMNS, Column, choice_of, estimate_of
 from dsbench.reports.conditions import choices_note
 from dsbench.reports.content.cells import measured, whole, words
+from dsbench.reports.content.contest import listed as listed_settings
 from dsbench.reports.contention import TRAINING, contention_notes
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
@@ -23,6 +23,7 @@ from dsbench.text import slug
 _COLUMNS = {column.key: column for column in COLUMNS}
 _TRAINING = Column("train_seconds", "training s ↓", ",.1f", lambda run: run.result.get("train_seconds"), mark=TRAINING)
 _STATE = Column("state_bytes", "state bytes ↓", ",.0f", lambda run: _state(run), exact=True)
+MATCH = "match"  # the size that chose the width of every backbone
 COSTS = (_TRAINING, _COLUMNS["latency_p50_us"], _STATE, _COLUMNS["parameters_total"])
 
 
@@ -34,39 +35,69 @@ def _state(run: Run) -> float | None:
 
 def ladder_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
     """The profile, where there are several ladders, and a section for each climb."""
-    counts = Counter(one.climb.ladder.name for one in judged)
+    of_ladder: dict[str, list[Judged]] = {}
+    for one in judged:
+        of_ladder.setdefault(one.climb.ladder.name, []).append(one)
     return [
         *profile_sections(judged, claims),
-        *(ladder_section(one, claims, counts[one.climb.ladder.name], len(counts) < 2) for one in judged),
+        *(
+            ladder_section(one, claims, place, told, alone=len(of_ladder) < 2)
+            for climbs in of_ladder.values()
+            for place, (one, told) in enumerate(zip(climbs, told_apart(climbs), strict=True))
+        ),
     ]
+
+
+def told_apart(climbs: Sequence[Judged]) -> list[str]:
+    """Of several climbs of one ladder the conditions in which they differ; nothing of one alone."""
+    conditions = [one.climb.conditions for one in climbs]
+    names = sorted({name for own in conditions for name in own})
+    differing = [name for name in names if len({str(own.get(name)) for own in conditions}) > 1]
+    return [listed_settings({name: own[name] for name in differing if name in own}) for own in conditions]
 
 
 def profile_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
-    """Skills by backbones as a picture, then a sentence a skill and the table; none with a single ladder."""
-    shown = first_of_each(judged)
-    if len(shown) < 2:
-        return []
+    """Skills by backbones as a picture, then a sentence a skill and the table, of climbs whose models were sized alike; none
+    of a single ladder."""
+    sizes = sorted({one.climb.conditions.get(MATCH) for one in judged}, key=lambda size: (size is not None, str(size)))
+    sections: list[Section] = []
+    for size in sizes:
+        shown = first_of_each([one for one in judged if one.climb.conditions.get(MATCH) == size])
+        if len(shown) > 1:
+            sections += _profile(shown, claims, str(size) if size is not None else None)
+    return sections
+
+
+def _profile(shown: Sequence[Judged], claims: Claims, size: str | None) -> list[Section]:
     names, few = _in_order(shown), caution(shown, claims.family)
     told = (*map(sentence, shown), *([few] if few else []))
+    end, words_of_size = (f"-{slug(size)}", f", matched to {size}") if size else ("", "")
     return [
-        Section("profile", "Profile", figures=(profile_figure("profile", shown, names),)),
-        Section("verdicts", "Who reaches further", told, (_profile_table(shown, names),)),
-    ]
+        Section(f"profile{end}", f"Profile{words_of_size}", figures=(profile_figure(f"profile{end}", shown, names),)),
+        Section(f"verdicts{end}", f"Who reaches further{words_of_size}", told,
+                (_profile_table(f"profile{end}", shown, names),)),
+    ]  # fmt: skip
 
 
-def ladder_section(one: Judged, claims: Claims, several: int, alone: bool) -> Section:
+def ladder_section(one: Judged, claims: Claims, place: int, told: str, *, alone: bool) -> Section:
     """One climb: what it says, its picture, reach with costs, and the scores behind it.
 
     Args:
-        several: climbs of the same ladder on the page; with more than one, each is told by its conditions.
+        place: among the climbs of the same ladder on the page.
+        told: what tells it from them.
         alone: whether there is no profile, which would say what so few seeds can tell.
     """
-    climb, name = one.climb, slug(f"ladder-{one.climb.ladder.name}" + (f"-{budget(one.climb)}" if several > 1 else ""))
+    climb = one.climb
+    name = slug(f"ladder-{climb.ladder.name}") + (f"-{place + 1}" if place else "")
     few = caution([one], claims.family) if alone else None
-    told = [climb.ladder.question, sentence(one), *([few] if few else []), *_foot(climb), *_unfinished(climb)]
-    title = f"Ladder: {climb.ladder.skill}" + (f", {budget(climb)}" if several > 1 else "")
+    paragraphs = [climb.ladder.question, sentence(one), *([few] if few else []), *_foot(climb), *_unfinished(climb)]
+    title = f"Ladder: {climb.ladder.skill}" + (f", {told}" if told else "")
     return Section(
-        name, title, tuple(told), (_reach_table(name, one), _scores_table(name, climb)), (reach_figure(name, one),)
+        name,
+        title,
+        tuple(paragraphs),
+        (_reach_table(name, one), _scores_table(name, climb)),
+        (reach_figure(name, one),),
     )
 
 
@@ -129,20 +160,20 @@ def _mean_ranks(judged: Sequence[Judged]) -> dict[str, float]:
     return {name: float(mean) for name, mean in zip(order, ranks.mean(axis=0), strict=True)}
 
 
-def _profile_table(judged: Sequence[Judged], names: Sequence[str]) -> Table:
+def _profile_table(name: str, judged: Sequence[Judged], names: Sequence[str]) -> Table:
     mean = _mean_ranks(judged)
     rows = []
-    for name in names:
-        cells = [_reach_cell(one, name) for one in judged]
-        rank = Cell(f"{mean[name]:.1f}", mean[name]) if name in mean else Cell(MISSING)
-        rows.append((words(name), rank, *cells))
+    for who in names:
+        cells = [_reach_cell(one, who) for one in judged]
+        rank = Cell(f"{mean[who]:.1f}", mean[who]) if who in mean else Cell(MISSING)
+        rows.append((words(who), rank, *cells))
     headings = (
         Heading("backbone", "or control", numeric=False),
         Heading("mean rank ↓", "1 reaches furthest; over the ladders that all have climbed, the only mean over scales"),
         *(Heading(f"{one.climb.ladder.skill} ↑", f"{one.climb.ladder.scale}; {budget(one.climb)}") for one in judged),
     )
     note = "Reach on each ladder's own scale, with the 95 % interval over seeds in rungs."
-    return Table("profile", "How far does each backbone reach?", headings, tuple(rows), (note,))
+    return Table(name, "How far does each backbone reach?", headings, tuple(rows), (note,))
 
 
 def _reach_cell(one: Judged, name: str) -> Cell:

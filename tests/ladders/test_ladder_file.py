@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsbench.errors import UnknownName, UsageError
-from dsbench.ladders.known import remember, remembered, shipped_ladders
+from dsbench.ladders.known import ladders_in, remember, remembered, shipped_ladders, whole
 from dsbench.ladders.ladder_file import FOLDER, Doubling, load_ladder, shipped
 from dsbench.ladders.plan import Wishes, plan_of
 
@@ -139,9 +139,12 @@ def test_a_stranger_s_code_does_not_run_for_being_named_in_a_ladder(tmp_path: Pa
 
 def test_a_ladder_of_one_s_own_is_remembered_beside_its_runs(tmp_path: Path) -> None:
     name, file = load_ladder(written(tmp_path, TEN_LINES))
-    ladder = plan_of(name, file, Wishes()).ladder
+    ladder = whole(name, file, Wishes(backbones=["lstm"], to="20"))
+    assert ladder == plan_of(name, file, Wishes()).ladder, "all of it, whoever climbs how far now"
+    remember(whole(name, file, Wishes(overrides=("data.episodes=50",))), tmp_path)
     remember(ladder, tmp_path)
     assert remembered([tmp_path]) == [ladder]
+    assert ladder in ladders_in([tmp_path], ["memory-len"])
     for number, text in enumerate(["", "[]", "{" * 5_000, '{"name": "x"}', "\xff"]):
         (tmp_path / "ladders" / f"odd{number}.ladder.json").write_text(text)
     assert remembered([tmp_path, tmp_path / "nothing"]) == [ladder]

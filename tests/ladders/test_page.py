@@ -60,6 +60,23 @@ def test_reaches_stand_on_the_ladder_s_own_scale_beside_their_costs() -> None:
     assert "training s ↓" in [heading.text for heading in found.headings]
 
 
+def test_climbs_of_one_ladder_under_other_conditions_stand_apart_under_names_of_their_own() -> None:
+    ladders = [ladder(name) for name in NAMES]
+    runs = [
+        run
+        for one in ladders
+        for conditions in ({}, {"match": "params=100k"}, {"train.lr": 0.001})
+        for run in runs_of(one, PLANTED, **conditions)
+    ]
+    report = report_of(ladders, groups_of(runs), "dsbench ladder --all")
+    names = [section.name for section in report.sections]
+    tables = [one.name for section in report.sections for one in section.tables]
+    assert len(names) == len(set(names)) and len(tables) == len(set(tables))
+    assert [name for name in names if name.startswith("profile")] == ["profile", "profile-params-100k"]
+    titles = [section.title for section in report.sections if section.name.startswith("ladder-recall")]
+    assert len(set(titles)) == 3 and any("lr=0.001" in title for title in titles)
+
+
 def test_a_profile_of_ties_says_that_it_tells_nothing_apart() -> None:
     report = built(*NAMES, planted={name: [8] * 5 for name in ("s4d", "lstm", "gru", "gpt")})
     assert all("does not tell them apart" in sentence for sentence in report.sections[1].paragraphs[: len(NAMES)])

@@ -26,11 +26,16 @@ def ladder(name: str = "span", rungs: int = 8, **changes: Any) -> Ladder:
 
 
 def runs_of(
-    one: Ladder, reaches: Mapping[str, Sequence[int]], updates: int = 500, rng: np.random.Generator | None = None
+    one: Ladder,
+    reaches: Mapping[str, Sequence[int]],
+    updates: int = 500,
+    rng: np.random.Generator | None = None,
+    **columns: Any,
 ) -> list[Run]:
     """The runs of a climb in which the seeds of each contestant have these reaches.
 
     Args:
+        columns: further settings of all runs.
         rng: where given, seeds pass rungs above their first failure by chance, as real ones do.
     """
     found = []
@@ -40,7 +45,10 @@ def runs_of(
             passed = [
                 number <= reach or (rng is not None and number > reach + 1 and rng.random() < 0.2) for reach in own
             ]
-            found += [run(one, rung, backbone, seed, updates, PASSED if up else LOST) for seed, up in enumerate(passed)]
+            found += [
+                run(one, rung, backbone, seed, updates, PASSED if up else LOST, **columns)
+                for seed, up in enumerate(passed)
+            ]
             lost = 0 if any(passed) else lost + 1
             if lost == ENOUGH:
                 break
@@ -60,7 +68,7 @@ def run(one: Ladder, rung: Rung, backbone: str, seed: int, updates: int, score: 
     if score is not None:
         result["correct"] = score
     return Run(
-        run_id=f"{backbone}-{one.name}-{rung.label}-{updates}-s{seed}", backbone=backbone, env=one.env, seed=seed,
+        run_id=f"{backbone}-{one.name}-{rung.label}-{updates}-{columns}-s{seed}", backbone=backbone, env=one.env, seed=seed,
         status="ok" if score is not None else "diverged", reason=None if score is not None else "loss nan", attempt=1,
         preset="quick", settings=settings, result=result, provenance={"dsbench": "0"},
     )  # fmt: skip
