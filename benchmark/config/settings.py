@@ -32,6 +32,7 @@ Role: TypeAlias = Literal["init", "batches", "data", "eval"]
 ROLES: tuple[Role, ...] = ("init", "batches", "data", "eval")
 
 DEVICE = "(auto|cpu|cuda(:[0-9]{1,4})?)"  # as a regular expression
+_EVALUATIONS = 10  # while a training goes on, where nothing is said
 _DEEPEST, _LARGEST = 8, 2**63 - 1  # of an option: lists in lists, and a whole number of either sign
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
@@ -194,6 +195,11 @@ class TrainConfig(Section):
     log_every: Count = Field(default=20, description="updates between recorded losses")
     eval_every: Count | None = Field(default=None, description="updates between evaluations; null: ten in all")
     checkpoint_every: Count = Field(default=200, description="updates between checkpoints")
+
+    @property
+    def evaluated_every(self) -> int:
+        """Updates between evaluations: as asked for, or ten in all."""
+        return self.eval_every or max(1, self.updates // _EVALUATIONS)
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> TrainConfig:

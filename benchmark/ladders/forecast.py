@@ -159,15 +159,9 @@ def _seconds(folder: RunFolder, config: RunConfig) -> float | None:
     training = float(row["train_seconds"])
     rest = max(0.0, whole - data - training)
     last = len(config.eval.decode) + 1  # the opposite target too
-    evaluations = _evaluations(config) * (1 + _SELECTING)
+    evaluations = max(1, config.train.updates // config.train.evaluated_every) * (1 + _SELECTING)
     budget = config.train.seconds or training * config.train.updates / UPDATES
     return float(data + budget + rest * (evaluations + last) / (1 + _SELECTING + last))
-
-
-def _evaluations(config: RunConfig) -> int:
-    """While training; ten in all where nothing is said."""
-    every = config.train.eval_every
-    return 10 if every is None else max(1, config.train.updates // every)
 
 
 def _along(known: Mapping[int, float], count: int) -> list[float]:

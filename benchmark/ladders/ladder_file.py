@@ -23,15 +23,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from dsbench.config.controls import CONTROLS
-from dsbench.config.errors import problems, usage_error
 from dsbench.config.presets import DEFAULT
 from dsbench.config.settings import LEARNED, Section
-from dsbench.config.sources import read_config_file
 from dsbench.errors import UnknownName, UsageError, suggestion
-from dsbench.studies.study_file import Settings, of_a_file
+from dsbench.studies.study_file import Settings, load_file
 
 FOLDER = Path(__file__).parent
 EPISODE = "episode"  # in the place of a number of timesteps: those of the longest episode of the rung
@@ -169,20 +167,7 @@ def load_ladder(name: str | Path) -> tuple[str, LadderFile]:
         UnknownName: no such ladder ships.
         UsageError: the file cannot be read, or naming all that is wrong in it.
     """
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        files = shipped()
-        if str(name) not in files:
-            raise UnknownName(
-                "ladder", str(name), files, where="dsbench list ladders; or give the path of a .yaml file"
-            )
-        path = files[str(name)]
-    content, lines = read_config_file(path)
-    try:
-        ladder = LadderFile.model_validate(content)
-    except ValidationError as error:
-        raise usage_error([of_a_file(text, path) for text in problems(error, LadderFile, lines)]) from None
-    return path.stem, ladder
+    return load_file("ladder", name, shipped(), LadderFile)
 
 
 def actors(ladder: LadderFile, backbones: list[str] | None, controls: list[str] | None) -> dict[str, Mapping[str, Any]]:

@@ -24,8 +24,6 @@ import torch
 from dsbench.config import TrainConfig
 from dsbench.running.training import Progress
 
-EVALUATIONS = 10  # during training, when train.eval_every leaves it open
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -58,7 +56,7 @@ class Budget:
 
     def asks_for_evaluation(self, before: float, after: float) -> bool:
         """Whether an evaluation is due after an update that led from one place to another; always after the last."""
-        every = self.settings.eval_every or max(1, self.settings.updates // EVALUATIONS)
+        every = self.settings.evaluated_every
         return after // every > before // every or after >= self.settings.updates
 
     def shown(self, updates_done: int, progress: Progress) -> tuple[int, int]:

@@ -22,9 +22,9 @@ A study in short::
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -40,6 +40,7 @@ BACKBONE, ENV = "backbone", "env"  # axes that every grid has
 MOST_ROUNDS = 1_000_000  # of a timing
 SIZES = ("smoke", "quick", "full")
 
+M = TypeVar("M", bound=Section)
 Settings: TypeAlias = dict[str, Any]  # setting -> value, as --set takes them
 Axes: TypeAlias = dict[str, dict[str, Settings]]  # name -> label -> settings
 
@@ -177,20 +178,29 @@ def load_study(name: str | Path) -> tuple[str, Study]:
         UnknownName: no such study ships.
         UsageError: the file cannot be read, or naming all that is wrong in it.
     """
+    stem, study = load_file("study", name, shipped(), Study)
+    _check_published(study)
+    return stem, study
+
+
+def load_file(kind: str, name: str | Path, files: Mapping[str, Path], model: type[M]) -> tuple[str, M]:
+    """A shipped file of a kind by its name, or one of the user's own by its path, held against the model; its name too.
+
+    Raises:
+        UnknownName: no such file ships.
+        UsageError: the file cannot be read, or naming all that is wrong in it.
+    """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        files = shipped()
         if str(name) not in files:
-            raise UnknownName("study", str(name), files, where="dsbench list studies; or give the path of a .yaml file")
+            where = f"dsbench list {'studies' if kind == 'study' else f'{kind}s'}; or give the path of a .yaml file"
+            raise UnknownName(kind, str(name), files, where=where)
         path = files[str(name)]
     content, lines = read_config_file(path)
     try:
-        study = Study.model_validate(content)
+        return path.stem, model.model_validate(content)
     except ValidationError as error:
-        texts = problems(error, Study, lines)
-        raise usage_error([of_a_file(text, path) for text in texts]) from None
-    _check_published(study)
-    return path.stem, study
+        raise usage_error([_of_a_file(text, kind, path) for text in problems(error, model, lines)]) from None
 
 
 def _check_published(study: Study) -> None:
@@ -200,9 +210,9 @@ def _check_published(study: Study) -> None:
         published().table(table_id)
 
 
-def of_a_file(text: str, path: Path) -> str:
-    """Settings of a run are given by --set; a study's stand in its file, which is named where no line is."""
-    text = re.sub(r" is missing; give .*", " is missing; every study has it", text)
+def _of_a_file(text: str, kind: str, path: Path) -> str:
+    """Settings of a run are given by --set; those of a file stand in it, which is named where no line is."""
+    text = re.sub(r" is missing; give .*", f" is missing; every {kind} has it", text)
     return text if text.startswith(str(path)) else f"{path}: {text}"
 
 
