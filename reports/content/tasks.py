@@ -103,7 +103,7 @@ def _numbers(task: Task, column: Column) -> list[Cell]:
     ]
     form = form_of(_means(estimates)) if column.key == "return" else column.form
     cells = [measured(estimate, form, exact=column.exact) for estimate in estimates]
-    return [marked(cell, one, column) for cell, one in zip(cells, task.contestants, strict=True)]
+    return [marked(cell, one.ok, column) for cell, one in zip(cells, task.contestants, strict=True)]
 
 
 def _score_form(task: Task) -> str:

@@ -22,9 +22,9 @@ def choices(contestants: Sequence[Contestant], column: Column) -> dict[str, Choi
     return {name: choice for name, choice in found.items() if choice is not None}
 
 
-def marked(cell: Cell, one: Contestant, column: Column) -> Cell:
+def marked(cell: Cell, runs: Sequence[Run], column: Column) -> Cell:
     """The cell with the mark of a time that is not known to be that of a core of one's own."""
-    choice = choice_of(one.ok, column)
+    choice = choice_of(runs, column)
     return cell if choice is None or cell.value is None else replace(cell, text=cell.text + choice.core.value)
 
 

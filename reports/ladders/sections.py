@@ -10,6 +10,7 @@ from dsbench.reports.columns import COLUMNS, Column, choice_of, estimate_of
 from dsbench.reports.conditions import choices_note
 from dsbench.reports.content.cells import measured, whole, words
 from dsbench.reports.content.contest import listed as listed_settings
+from dsbench.reports.content.timing import marked
 from dsbench.reports.contention import TRAINING, contention_notes
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
 from dsbench.reports.groups import Run
@@ -232,11 +233,7 @@ def _dearest(climber: Climber) -> int:
 
 
 def _cost(runs: Sequence[Run], column: Column) -> Cell:
-    cell = measured(estimate_of(runs, column), column.form, exact=column.exact)
-    choice = choice_of(runs, column)
-    if choice is None or cell.value is None:
-        return cell
-    return Cell(cell.text + choice.core.value, cell.value, False, cell.low, cell.high, cell.n)
+    return marked(measured(estimate_of(runs, column), column.form, exact=column.exact), runs, column)
 
 
 def _whole_climb(climber: Climber) -> Cell:
