@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Self
 
+from dsbench.installation import extra_line
 from dsbench.text import message_line
 
 _LISTED = 50  # lines of one message
@@ -62,7 +63,7 @@ class MissingExtra(UsageError):
 
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
-        super().__init__(f"{what} needs the {extra!r} extra, which is not installed: pip install 'dsbench[{extra}]'")
+        super().__init__(f"{what} needs the {extra!r} extra, which is not installed: {extra_line(extra)}")
 
 
 class DatasetError(UsageError):

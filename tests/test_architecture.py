@@ -24,7 +24,8 @@ VARYING = "dsbench.config.varying"  # which roles a seed moves: one rule for a r
 FOUNDATION = {
     f"dsbench.{name}"
     for name in (
-        "errors", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "outside", "reading", "text",
+        "errors", "installation", "registry", "seeds", "files", "stopping", "temporaries", "episodes", "outside",
+        "reading", "text",
     )
 }  # fmt: skip
 

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dsbench.installation import reinstall_line
+
 # How many sizes (besides the rows [begin, end)) and how many arrays a function takes.
 _FUNCTIONS = {
     "selective_forward": (3, 10),
@@ -38,10 +40,6 @@ _FUNCTIONS = {
 }
 _PRECISIONS = {torch.float32: "f32", torch.float64: "f64"}
 _WORTH_A_THREAD = 1 << 16  # multiplications and exponentials below which waking a thread costs more than it saves
-
-INSTALL = (
-    "install a C compiler (gcc or clang), then, in the clone of dsbench: pip install --force-reinstall --no-deps ."
-)
 
 
 class Library:
@@ -119,7 +117,7 @@ def unavailable() -> str | None:
     try:
         library()
     except (OSError, AttributeError) as error:
-        return f"{error}; {INSTALL}"
+        return f"{error}; install a C compiler (gcc or clang), then: {reinstall_line()}"
     return None
 
 

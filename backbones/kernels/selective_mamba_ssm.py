@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from dsbench.backbones.kernels.selective_triton import selective_scan_triton
 from dsbench.errors import UsageError
 
-INSTALL = "pip install --no-build-isolation -r requirements-cuda.txt"
+INSTALL = "pip install --no-build-isolation 'causal-conv1d>=1.4' 'mamba-ssm>=2.2'"  # requirements-cuda.txt
 
 
 def unavailable() -> str | None:

@@ -14,13 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dsbench
+from dsbench.installation import extra_line, reinstall_line
 from dsbench.running.process import available_cores, process_environment
 
 if TYPE_CHECKING:
     from dsbench.backbones.kernels.choice import Operation, Route
 
 _EXTRAS = {  # extra -> the module that it brings
-    "hf": "transformers", "popgym": "popgym", "d4rl": "h5py", "minari": "minari", "parquet": "pyarrow",
+    "hf": "transformers", "popgym": "popgym", "d4rl": "h5py", "minari": "minari", "mujoco": "mujoco", "parquet": "pyarrow",
     "onnx": "onnxruntime", "robotics": "gymnasium_robotics",
 }  # fmt: skip
 _ENOUGH_BYTES = 1 << 30
@@ -29,7 +31,7 @@ _ENOUGH_BYTES = 1 << 30
 def examine(results: Path) -> list[dict[str, Any]]:
     """One dictionary a finding: ``what``, ``found``, ``ok`` and, when not ok, ``way_out``."""
     findings = [
-        _finding("dsbench", f"{version('dsbench')} in {Path(__file__).parent}"),
+        _finding("dsbench", f"{dsbench.__version__} in {Path(__file__).parent}"),
         _finding("python", f"{platform.python_version()} ({sys.executable})"),
         _finding("cores", f"{available_cores()} usable"),
     ]
@@ -47,7 +49,7 @@ def _safely(probe: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
             _finding(
                 name,
                 f"{type(error).__name__}: {error}",
-                way_out="reinstall, in the clone of dsbench: pip install --force-reinstall .",
+                way_out=f"reinstall: {reinstall_line()}",
             )
         ]
 
@@ -140,7 +142,7 @@ def _extras() -> list[dict[str, Any]]:
         if importlib.util.find_spec(module):
             findings.append(_finding(f"extra {extra}", f"{module} {version(module)}"))
         else:
-            findings.append(_finding(f"extra {extra}", "not installed", way_out=f"pip install 'dsbench[{extra}]'"))
+            findings.append(_finding(f"extra {extra}", "not installed", way_out=extra_line(extra)))
     return findings
 
 

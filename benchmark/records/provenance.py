@@ -5,7 +5,6 @@ The name of the host is left out on purpose: results are published, machines' na
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -19,6 +18,7 @@ import psutil
 
 import dsbench
 from dsbench.config import naming
+from dsbench.installation import installed_commit
 
 PACKAGES = (
     "torch", "numpy", "scipy", "pandas", "gymnasium", "bsuite", "dm-env", "minigrid", "safetensors", "transformers",
@@ -144,11 +144,8 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _installed_commit() -> dict[str, Any]:
-    """The commit that pip noted when it installed from a git address."""
-    try:
-        noted = json.loads(metadata.distribution("dsbench").read_text("direct_url.json") or "{}")
-        commit = noted["vcs_info"]["commit_id"]
-    except (metadata.PackageNotFoundError, ValueError, KeyError):
+    commit = installed_commit()
+    if commit is None:
         return {"commit": None, "dirty": None, "reason": "installed from a release, not from a git checkout"}
     return {"commit": commit, "dirty": False, "reason": None}
 

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+import dsbench
 from dsbench.envs import EnvSpec, get_spec
 from dsbench.envs.spec import Behaviour
 from dsbench.envs.tabular import play
@@ -40,7 +41,7 @@ MEASURED_EPISODES = {"path": 100, "medium": 500, "expert": 500, "random": 500}
 BEST, PATH = 5, 12
 SEEDS = {"snapshots": 1, "best": 2, "measured": 3}  # of the episodes of each comparison
 STORED = np.float16
-PACKAGES = ("dsbench", "gymnasium", "mujoco", "numpy")
+PACKAGES = ("gymnasium", "mujoco", "numpy")
 
 
 def playing(actors: Actors, actor: int) -> Behaviour:
@@ -114,7 +115,7 @@ def select(env: str, training: Path) -> tuple[Actors, dict[str, Any]]:
         "snapshots": [list(pair) for pair in zip(timesteps, returns, strict=True)],
         "best": {str(timesteps[snapshot]): value for snapshot, value in again.items()},
         "training": snapshots.header.get("training"),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {"dsbench": dsbench.__version__, **{name: importlib.metadata.version(name) for name in PACKAGES}},
     }
     return actors.select([snapshot for snapshot, _ in chosen]), header
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, TypeAdapter
 
+import dsbench
 from dsbench.envs.data.archive import array_sha256, pack, unpack
 from dsbench.envs.data.faults import DEFAULT_MAX_BYTES, check_file, fault, file_sha256, make_anew, read_foreign_json
 from dsbench.envs.data.report import return_quantiles
@@ -31,7 +32,7 @@ from dsbench.temporaries import discard_leftovers, temporary_beside
 
 FORMAT = 2
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
-LIBRARIES = ("bsuite", "dsbench", "gymnasium", "minigrid", "mujoco", "numpy", "popgym")
+LIBRARIES = ("bsuite", "gymnasium", "minigrid", "mujoco", "numpy", "popgym")
 
 
 class Manifest(Document):
@@ -216,11 +217,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _versions() -> list[tuple[str, str]]:
-    found = []
+    found = [("dsbench", dsbench.__version__)]
     for name in LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):
             found.append((name, version(name)))
-    return found
+    return sorted(found)
 
 
 def _json(value: Any, path: Path) -> bytes:

@@ -177,7 +177,7 @@ def test_a_compiled_stepper_names_its_implementation(lstm: Backbone) -> None:
 
 def test_without_onnxruntime_the_message_is_the_install_line(lstm: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"pip install 'dsbench\[onnx\]'"):
+    with pytest.raises(MissingExtra, match=r"install .*\[onnx\]"):
         lstm.make_stepper(1, compiled=True)
 
 

@@ -143,7 +143,7 @@ def test_parquet_is_the_same_table_and_needs_its_extra(tmp_path: Path, monkeypat
     paths = export(tmp_path, tmp_path / "tables", "parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(paths[1]), long_table(tmp_path), check_dtype=False)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(MissingExtra, match=r"dsbench\[parquet\]"):
+    with pytest.raises(MissingExtra, match=r"\[parquet\]"):
         export(tmp_path, tmp_path / "tables", "parquet")
 
 

@@ -227,5 +227,5 @@ def test_without_h5py_the_install_line_is_shown(
 ) -> None:
     path = write_d4rl(tmp_path / "x.hdf5", arrays)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'dsbench\[d4rl\]'"):
+    with pytest.raises(MissingExtra, match=r"install .*\[d4rl\]"):
         read_d4rl(path)

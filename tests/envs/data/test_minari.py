@@ -211,7 +211,7 @@ def test_links_are_not_followed(link: Any) -> None:
 
 def test_without_minari_the_install_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "minari", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'dsbench\[minari\]'"):
+    with pytest.raises(MissingExtra, match=r"install .*\[minari\]"):
         exported(toy(), toy_episodes(toy()))
 
 

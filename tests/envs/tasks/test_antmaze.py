@@ -40,7 +40,7 @@ def test_nobody_knows_the_optimal_policy_and_asking_for_it_says_so() -> None:
 def test_without_gymnasium_robotics_the_install_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gymnasium_robotics", None)
     spec = get_spec("antmaze-umaze")  # can be listed all the same
-    with pytest.raises(MissingExtra, match=r"pip install 'dsbench\[robotics\]'"):
+    with pytest.raises(MissingExtra, match=r"install .*\[robotics\]"):
         spec.make()
 
 

@@ -192,5 +192,5 @@ def test_without_mujoco_the_task_is_described_and_playing_names_the_extra(monkey
     mujoco_module()._simulation.cache_clear()
     spec = get_spec("hopper")
     for played in (spec.make, lambda: spec.vector([0])):
-        with pytest.raises(MissingExtra, match=r"Hopper-v5 needs the 'mujoco' extra.*dsbench\[mujoco\]"):
+        with pytest.raises(MissingExtra, match=r"Hopper-v5 needs the 'mujoco' extra.*\[mujoco\]"):
             played()

@@ -257,7 +257,7 @@ def test_without_popgym_data_are_made_and_the_environment_names_the_extra(
     monkeypatch.setitem(sys.modules, "popgym.envs.repeat_first", None)
     spec = get_spec(name)
     assert len(generate(spec, "mixed", 3, seed=0)) == 3
-    with pytest.raises(MissingExtra, match=rf"{name} needs the 'popgym' extra.*dsbench\[popgym\]"):
+    with pytest.raises(MissingExtra, match=rf"{name} needs the 'popgym' extra.*\[popgym\]"):
         spec.make()
 
 
