@@ -42,7 +42,13 @@ def setup(app: Any) -> None:
     """Make the pages that are read off the code before any page is read."""
     making.write_all(HERE / "generated")
     app.connect("source-read", _relink)
+    app.connect("autodoc-process-docstring", _escape)
 
 
 def _relink(app: Any, page: str, source: list[str]) -> None:
     source[0] = making.relinked(source[0])
+
+
+def _escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """The star of a shape such as (*, D) begins no emphasis."""
+    lines[:] = [line.replace("(*", "(\\*") for line in lines]

@@ -1,4 +1,4 @@
-"""What the scripts beside this one share: cells and rows of Markdown out of a table of runs, and their place in the documents."""
+"""What the scripts beside this one share: cells and rows of Markdown out of a table of runs, and their place on a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README and the pages of ``docs`` tell the truth: commands run, programs are what they say, tables are what records say."""
+"""The README and the pages of ``docs`` tell the truth: commands run, tables are what the records say."""
 
 from __future__ import annotations
 

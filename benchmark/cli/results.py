@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -107,34 +108,49 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option("--out", parser=a_path, metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="csv|parquet")] = "csv",
+    format_: Annotated[str, typer.Option("--format", "--to", metavar="csv|parquet|tensorboard")] = "csv",
 ) -> int:
-    """Write two tidy tables: runs (a row a run) and long (a row a number).
+    """Write two tidy tables, runs (a row a run) and long (a row a number), or what TensorBoard reads.
 
     Examples:
 
     dsbench export results --out tables
 
     dsbench export results --format parquet
-    """
-    from dsbench.files import stays_inside
-    from dsbench.records.tables import export as write_tables
 
+    dsbench export results --to tensorboard
+    """
+    from dsbench.errors import UnknownName
+    from dsbench.files import stays_inside
+    from dsbench.records.tables import FORMATS
+    from dsbench.records.tables import export as write_tables
+    from dsbench.records.tensorboard import export_tensorboard
+
+    if format_ not in (*FORMATS, "tensorboard"):
+        raise UnknownName("format", format_, (*FORMATS, "tensorboard"))
     found = places(results)
-    folder = out or _tables_of(found)
+    to_tensorboard = format_ == "tensorboard"
+    folder = out or _folder_in(found, "tensorboard" if to_tensorboard else "tables")
     for place in found:
         stays_inside(folder, place)
+    if to_tensorboard:
+        say(
+            f"Saved   {export_tensorboard(found, folder)}",
+            "",
+            f"Next    tensorboard --logdir {shlex.quote(str(folder))}",
+        )
+        return 0
     for path in write_tables(found, folder, format_):
         say(f"Saved   {path}")
     return 0
 
 
-def _tables_of(results: list[Path]) -> Path:
-    """Where tables go when nothing is said: into the folder that they come from."""
+def _folder_in(results: list[Path], name: str) -> Path:
+    """Where files go when nothing is said: into the folder that they come from."""
     from dsbench.errors import UsageError
 
     if len(results) == 1 and not results[0].is_file():
-        return results[0] / "tables"
+        return results[0] / name
     raise UsageError(
         f"tables of {', '.join(map(str, results))} have no folder of their own; say where they go with --out DIR"
     )

@@ -13,6 +13,7 @@ from dsbench.text import say
 
 if TYPE_CHECKING:
     from dsbench.config import RunConfig
+    from dsbench.running.progress import Display
 
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
@@ -49,6 +50,10 @@ Vary = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 runs.")]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run code from outside that a file names, and not you.")]
+Log = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--log", metavar="tensorboard", help="Follow the runs in RESULTS/tensorboard (extra tensorboard)."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Make the run again even if it is finished.")]
 
 
@@ -67,6 +72,7 @@ def run(
     set_: Overrides = None,
     config: ConfigFile = None,
     results: Results = Path("results"),
+    log: Log = None,
     force: Force = False,
     trust_code: TrustCode = False,
 ) -> int:
@@ -97,10 +103,10 @@ def run(
         seed=seed, match=match, trust_code=trust_code,
     )  # fmt: skip
     with using(sources_of([settings])):
-        return _run(settings, results, force)
+        return _run(settings, results, log, force)
 
 
-def _run(settings: RunConfig, results: Path, force: bool) -> int:
+def _run(settings: RunConfig, results: Path, log: str | None, force: bool) -> int:
     """Do the run and print its row."""
     from dsbench.cli.summary import print_pairs, run_table
     from dsbench.running import launcher
@@ -108,6 +114,7 @@ def _run(settings: RunConfig, results: Path, force: bool) -> int:
     from dsbench.running.progress import display
     from dsbench.running.worker_process import folder_of
 
+    shown = _logged(display(), results, log)
     (settings,) = matched([settings])
     folder = folder_of(settings, results)
     state = launcher.state_of(settings, results, force)
@@ -119,11 +126,25 @@ def _run(settings: RunConfig, results: Path, force: bool) -> int:
         ]
     )
     say()
-    (outcome,) = launcher.run_all([settings], results, force=force, display=display())
+    (outcome,) = launcher.run_all([settings], results, force=force, display=shown)
     if outcome.row is None or outcome.status != "ok":
         raise launcher.error_of(outcome, folder.path)
     print_pairs(run_table(outcome.row, folder.path, settings))
     return outcome.exit_code
+
+
+def _logged(display: Display, results: Path, log: str | None) -> Display:
+    """The display, which logs besides what a user asks for."""
+    from dsbench.errors import UnknownName
+    from dsbench.records.tensorboard import require_tensorboard
+    from dsbench.running.logged import Logged
+
+    if log is None:
+        return display
+    if log != "tensorboard":
+        raise UnknownName("--log", log, ["tensorboard"])
+    require_tensorboard()
+    return Logged(display, results)
 
 
 def _overrides(set_: list[str] | None, data: str | None, vary: str | None) -> list[str]:
@@ -151,6 +172,7 @@ def sweep(
     set_: Overrides = None,
     config: ConfigFile = None,
     results: Results = Path("results"),
+    log: Log = None,
     force: Force = False,
     yes: Yes = False,
     trust_code: TrustCode = False,
@@ -174,13 +196,14 @@ def sweep(
     from dsbench.running.progress import display
     from dsbench.running.sweep import default_jobs, expand
 
+    shown = _logged(display(several=True), results, log)
     configs = expand(
         backbone, env, seeds, controls=control, preset=preset, config_file=config, overrides=_overrides(set_, data, vary),
         match=match, check=ask_if_many(yes), trust_code=trust_code,
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     say(f"Sweep   {len(configs)} runs, {at_once} at once, into {results}")
-    outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=display(several=True))
+    outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=shown)
     say()
     print_sweep(outcomes, results)
     say("", f"Next    dsbench report {results}")

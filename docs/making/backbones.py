@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 
-from making.text import from_docstring, table
-
 from dsbench.backbones.catalogue import BACKBONES
+from making.text import from_docstring, table
 
 
 def pages() -> dict[str, str]:
@@ -24,8 +23,8 @@ def pages() -> dict[str, str]:
         if one.name not in BACKBONES.names()
     ]
     found["backbones/index.md"] = (
-        "# Backbones\n\nAll are compared in one block, with the same tokens, encoders and head: a backbone differs from another in "
-        "its sequence map alone.\n\n" + table(("backbone", "what it is", "source"), [*rows, *families])
+        "# Backbones\n\nAll are compared in one block, with the same tokens, encoders and head: a backbone differs from "
+        "another in its sequence map alone.\n\n" + table(("backbone", "what it is", "source"), [*rows, *families])
         + f"\n\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
     )  # fmt: skip
     return found

@@ -11,12 +11,15 @@ from making.text import table
 
 from dsbench.cli.app import app
 
+_EXIT_CODES = (
+    "Exit codes: 0 all is well, 1 some runs or checks failed, 2 bad input, 70 internal error, 73 cannot write, 75 held by "
+    "another process, 128 + signal interrupted."
+)
+
 
 def pages() -> dict[str, str]:
     """``command-line.md``."""
-    lines = ["# Command line", "", "Every command shows the same with `--help`. Exit codes: 0 all is well, 1 some runs or checks "
-             "failed, 2 bad input, 70 internal error, 73 cannot write, 75 held by another process, 128 + signal interrupted.",
-             ""]  # fmt: skip
+    lines = ["# Command line", "", f"Every command shows the same with `--help`. {_EXIT_CODES}", ""]
     for path, command in _commands("dsbench", typer.main.get_command(app)):
         lines += [f"## `{path}`", "", *_described(command), *_options(command)]
     return {"command-line.md": "\n".join(lines)}

@@ -7,7 +7,6 @@ import io
 import os
 
 import numpy as np
-from making.text import from_docstring, table
 from PIL import Image
 
 from dsbench.envs.catalogue import ENVS, get_spec
@@ -15,6 +14,7 @@ from dsbench.envs.closing import close_quietly
 from dsbench.envs.drawing import picture_of
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import DsbenchError
+from making.text import from_docstring, table
 
 
 def pages() -> dict[str, str | bytes]:
@@ -27,7 +27,15 @@ def pages() -> dict[str, str | bytes]:
         if picture is not None:
             found[f"tasks/{name}.png"] = picture
         found[f"tasks/{name}.md"] = _page(name, spec, picture is not None)
-        rows.append((f"[{name}]({name}.md)", ", ".join(spec.tests), "yes" if spec.needs_memory else "no", spec.horizon, spec.summary))
+        rows.append(
+            (
+                f"[{name}]({name}.md)",
+                ", ".join(spec.tests),
+                "yes" if spec.needs_memory else "no",
+                spec.horizon,
+                spec.summary,
+            )
+        )
     names = "\n".join(ENVS.names())
     found["tasks/index.md"] = (
         "# Tasks\n\n" + table(("task", "takes", "memory", "timesteps", "what happens"), rows)
