@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from making.text import table
 
 from dsbench.cli.app import app
+from making.text import table
 
 _EXIT_CODES = (
     "Exit codes: 0 all is well, 1 some runs or checks failed, 2 bad input, 70 internal error, 73 cannot write, 75 held by "
