@@ -210,6 +210,15 @@ def spec_of(name: str, options: Mapping[str, Any]) -> EnvSpec:
     return replace(spec, origin=_origin_of(name, options, source))
 
 
+def families() -> dict[str, str]:
+    """Environment -> its family: those of one module belong together."""
+    return {
+        entry.name: entry.target.partition(":")[0].rpartition(".")[2].replace("_", "-")
+        for entry in ENVS
+        if entry.target.startswith("dsbench.")
+    }
+
+
 def _is_ours(make: Any) -> bool:
     """Whether a user's module passes on one of the catalogue's own functions."""
     target = f"{getattr(make, '__module__', '')}:{getattr(make, '__qualname__', '')}"

@@ -106,6 +106,24 @@ def test_the_python_of_a_page_is_python(page: Path) -> None:
         compile(text, str(page), "exec")
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "\nimport dsbench\n" in page.read_text()], ids=lambda page: page.stem
+)
+def test_the_python_that_imports_dsbench_runs(page: Path, folder: Path) -> None:
+    for text in blocks(page, "python"):
+        if text.startswith("import dsbench\n"):
+            run(folder, [sys.executable, "-c", text])
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install '.[test]'")
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("DSBENCH_DATA", str(tmp_path / "data"))
+    notebook = nbformat.read(ROOT / "docs" / "first-comparison.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert (tmp_path / "report" / "report.html").exists()
+
+
 def test_the_readme_fits_on_a_screen_and_a_bit() -> None:
     assert len(README.read_bytes()) <= 8_000
 

@@ -60,6 +60,7 @@ def report(
 
 def _whole_report(results: list[Path], out: Path) -> int:
     """Write the report into the folder `out`; prints its first screen and where it is."""
+    from dsbench.envs.catalogue import families
     from dsbench.errors import UsageError
     from dsbench.ladders.known import ladders_in
     from dsbench.reports.content.build import build
@@ -75,17 +76,6 @@ def _whole_report(results: list[Path], out: Path) -> int:
     return 0
 
 
-def families() -> dict[str, str]:
-    """Environment -> its family: those of one module belong together."""
-    from dsbench.envs.catalogue import ENVS
-
-    return {
-        entry.name: entry.target.partition(":")[0].rpartition(".")[2].replace("_", "-")
-        for entry in ENVS
-        if entry.target.startswith("dsbench.")
-    }
-
-
 def cite(results: Places = None) -> int:
     """BibTeX of what the runs really used: backbones, environments, data and dsbench.
 
@@ -93,6 +83,7 @@ def cite(results: Places = None) -> int:
 
     dsbench cite results > references.bib
     """
+    from dsbench.envs.catalogue import families
     from dsbench.reports.content.build import cited
 
     text, unknown = cited(places(results), families())

@@ -13,11 +13,11 @@ from dsbench.config import RunConfig, to_dict
 from dsbench.config.presets import DEFAULT
 from dsbench.config.resolution import settle
 from dsbench.config.settings import LEARNED
+from dsbench.config.sources import as_overrides
 from dsbench.reports.contention import LATENCY, LEGEND, TRAINING, core
 from dsbench.reports.scale import ends
 from dsbench.running.outcomes import held_sentence
 from dsbench.running.worker_process import Outcome
-from dsbench.studies.grid import texts
 from dsbench.text import complain, drawn, printable, say, show
 
 _MISSING = "-"
@@ -129,7 +129,7 @@ def _chosen(config: RunConfig, other: str) -> list[str]:
     acts = config.backbone.name if config.policy == LEARNED else other
     plain = _flat(to_dict(settle(preset=config.preset, backbone=acts, env=config.env.name)))
     own = _flat(to_dict(config))
-    return texts(
+    return as_overrides(
         {
             path: value
             for path, value in own.items()

@@ -92,6 +92,20 @@ def parse_override(text: str) -> tuple[str, Any]:
     return key, _parse_value(value.strip(), place)
 
 
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Settings by dotted name as the texts that `parse_override` reads."""
+    return [f"{path}={_word(value)}" for path, value in settings.items()]
+
+
+def _word(value: Any) -> str:
+    """Text in quotes, so that it stays text."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_word(one) for one in value)}]"
+    if isinstance(value, str):
+        return f"'{value}'"
+    return "null" if value is None else str(value).lower()
+
+
 def _parse_value(value: str, place: str, depth: int = 0) -> Any:
     if value.startswith("["):
         if depth >= _DEEPEST:

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, naming, run_id
-from dsbench.config.outside_code import name_all, sources_of
+from dsbench.config.outside_code import sources_of
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
 from dsbench.outside.trust import using
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.records.run_records import RunRecords
 from dsbench.records.store import packed_before
-from dsbench.running.matched import matched
 from dsbench.running.prepared import Workers
 from dsbench.running.progress import Display, Silent
 from dsbench.running.relay import AGAIN_S, Relay
@@ -30,31 +29,6 @@ from dsbench.running.worker_process import Outcome, WorkerProcess, folder_of
 
 NEW = Plan("start", 1)  # what a run asks for that nobody began
 _TICK_S = 0.2
-
-
-def run(
-    config: RunConfig, results: Path | str = "results", *, force: bool = False, trust_code: bool = False
-) -> dict[str, Any]:
-    """Do one run in a worker process, or return what it gave before.
-
-    Args:
-        trust_code: code from outside that the configuration names may run, wherever the configuration comes from.
-
-    Returns:
-        The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
-        ``interrupted``.
-
-    Raises:
-        UsageError: something in the configuration cannot be used.
-        RunHeld: another live process works on the same run.
-    """
-    if trust_code:
-        name_all([config])
-    with using(sources_of([config])):
-        (outcome,) = run_all(matched([config]), Path(results), force=force)
-    if outcome.row is None:
-        raise error_of(outcome)
-    return dict(outcome.row)
 
 
 def run_all(
