@@ -15,7 +15,7 @@ from dsbench.envs.origin import Origin, requirements
 from dsbench.envs.spec import EnvSpec
 from dsbench.errors import UsageError, suggestion
 from dsbench.outside.source import Source
-from dsbench.registry import Catalogue, Entry
+from dsbench.registry import Catalogue, Entry, OpenFamily
 
 _ALWAYS = ("numpy", "gymnasium")  # what every environment's data is made with
 
@@ -168,6 +168,15 @@ ENVS = Catalogue(
         ),
     ],
     group="dsbench.envs",
+    open_families=[
+        OpenFamily(
+            "gym",
+            "id",
+            "an environment of gymnasium by its id, such as gym:Acrobot-v1; --set env.OPTION goes to it",
+            "gymnasium and what is installed for it",
+            "dsbench.envs.gym_ids",
+        )
+    ],
 )
 
 
@@ -175,7 +184,7 @@ def get_spec(name: str, **options: Any) -> EnvSpec:
     """The environment called `name` under these options, for a name that the user gives: code from outside may run.
 
     Args:
-        name: of the catalogue, ``package.module:attribute`` or ``path/file.py:attribute``.
+        name: of the catalogue, ``gym:<id>``, ``package.module:attribute`` or ``path/file.py:attribute``.
 
     Raises:
         UsageError: an unknown option, with the closest one, or something that makes no environment.

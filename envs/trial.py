@@ -123,9 +123,11 @@ def _check_settings(spec: EnvSpec) -> None:
             raise UsageError(f"env {spec.id} has {name}={value!r}; expected a whole number of at least 1")
     references = (spec.random_return, spec.optimal_return)
     for name, value in zip(("random_return", "optimal_return"), references, strict=True):
+        if value is None:
+            continue
         if isinstance(value, (str, complex)) or not _is_finite(value):
             raise UsageError(f"env {spec.id} has {name}={value!r}; expected a finite number")
-    if references[0] == references[1]:
+    if references[0] is not None and references[0] == references[1]:
         raise UsageError(
             f"env {spec.id} has random_return={references[0]!r} and the same optimal_return; scores are normalised between "
             "the two, so they must differ"

@@ -94,7 +94,7 @@ def _env_line(name: str) -> dict[str, Any]:
         "tests": list(spec.tests),
         "horizon": spec.horizon,
         "random": spec.uniform_return,
-        "optimal": spec.optimal_return,
+        "optimal": spec.reference_optimal,
         "target": spec.target.text,
         "recipes": list(spec.recipes),
         "parts at": _parting(name),
@@ -133,6 +133,8 @@ def _cell(value: Any) -> str:
     """A value as a table shows it."""
     if isinstance(value, list):
         return ", ".join(value)
+    if value is None:
+        return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
