@@ -105,7 +105,8 @@ class Catalogue:
 
     def lines(self) -> list[Entry]:
         """What a listing shows: every entry, and one line for each family."""
-        return [*self, *(family.line() for family in (*self._families.values(), *self._open.values()))]
+        closed = [family.line() for family in self._families.values()]
+        return [*self, *closed, *(family.line() for family in self._open.values())]
 
     def is_reference(self, name: str) -> bool:
         """True for ``package.module:attribute`` and ``path/file.py:attribute``, False for a name of this catalogue."""

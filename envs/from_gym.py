@@ -1,7 +1,7 @@
 """An `EnvSpec` from an environment of gymnasium and the little that cannot be read off it: `EnvSpec.from_gym`.
 
-Nothing is stated twice: what an environment shows and takes is read off one that is made, what random play and an expert earn is
-measured when it is first asked for (`dsbench.envs.measured`), and the recipes are mixtures of the two.
+Nothing is stated twice: what an environment shows and takes is read off one that is made, what random play and an expert earn
+is measured when it is first asked for (`dsbench.envs.measured`), and the recipes are mixtures of the two.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class _Callable:
 
     def __init__(self, make: Callable[..., gym.Env[Any, Any]], options: Mapping[str, Any]) -> None:
         if not callable(make):
-            raise UsageError(f"make is {make!r}; expected an id of gymnasium, or a class or function that makes one environment")
+            raise UsageError(
+                f"make is {make!r}; expected an id of gymnasium, or a class or function that makes one environment"
+            )
         self.make, self.options = make, options
         plain = make.func if isinstance(make, partial) else make
         self.name = str(getattr(plain, "__name__", "task")).replace("<lambda>", "task")

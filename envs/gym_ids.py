@@ -1,8 +1,8 @@
 """Ids of gymnasium: environments made by theirs, and the catalogue's family ``gym:<id>``.
 
-A package registers its ids when it is imported, so what stands in the registry depends on what ran before. ``gym:<id>`` is an id
-of an installed package that is there without anything being imported for it; ``gym:<package>:<id>`` names the package as well,
-which is code from outside: it is imported only for who names it on the command line or in Python.
+A package registers its ids when it is imported, so what stands in the registry depends on what ran before. ``gym:<id>`` is an
+id that gymnasium brings itself, or by a plug-in; ``gym:<package>:<id>`` names the package as well, which is code from outside: it
+is imported only for who names it on the command line or in Python.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Registered:
         import gymnasium as gym
 
         limit = {} if self.limit is None else {"max_episode_steps": self.limit}
-        return gym.make(self.name, render_mode=render_mode, disable_env_checker=True, **limit, **self.options)  # type: ignore[arg-type]
+        return gym.make(self.name, render_mode=render_mode, disable_env_checker=True, **limit, **self.options)
 
 
 def registered(name: str) -> Any:
@@ -144,7 +144,9 @@ def _unknown(kind: str, prefix: str, name: str, known: list[str], where: str = "
     plain = name.partition("-v")[0].lower()
     same = [one for one in known if one.partition("-v")[0].lower() == plain]
     hint = suggestion(f"{prefix}{name}", [f"{prefix}{one}" for one in same[-1:] or known])
-    return UsageError(f"unknown {kind} {prefix + name!r}. {hint or f'There are {len(known)}, such as {prefix}CartPole-v1.'}{where}")
+    return UsageError(
+        f"unknown {kind} {prefix + name!r}. {hint or f'There are {len(known)}, such as {prefix}CartPole-v1.'}{where}"
+    )
 
 
 def _module(spec: Any) -> str:

@@ -33,7 +33,9 @@ def _of_observations(space: gym.Space[Any], whole: gym.Space[Any]) -> str:
     if _flat(whole):
         return "gymnasium.wrappers.FlattenObservation(env) makes one Box of it"
     if space is not whole and isinstance(whole, gym.spaces.Dict):
-        kept = [key for key, part in sorted(whole.spaces.items()) if part is not space and unsupported(part, part) is None]
+        kept = [
+            key for key, part in sorted(whole.spaces.items()) if part is not space and unsupported(part, part) is None
+        ]
         return f"gymnasium.wrappers.FilterObservation(env, {kept}) leaves it out"
     return "gymnasium.wrappers.TransformObservation(env, function, space) makes numbers of it"
 
