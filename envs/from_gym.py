@@ -93,7 +93,7 @@ def spec_from_gym(
     return EnvSpec(
         id=called_as,
         name=name or make_one.name,
-        summary=summary or f"{make_one.name} of gymnasium",
+        summary=summary or f"{make_one.name}, an environment of gymnasium",
         options=given,
         make=make_one,
         vector=partial(LoopedEpisodes, make_one),

@@ -1,8 +1,8 @@
 """Ids of gymnasium: environments made by theirs, and the catalogue's family ``gym:<id>``.
 
 A package registers its ids when it is imported, so what stands in the registry depends on what ran before. ``gym:<id>`` is an
-id that gymnasium brings itself, or by a plug-in; ``gym:<package>:<id>`` names the package as well, which is code from outside: it
-is imported only for who names it on the command line or in Python.
+id that gymnasium brings itself, or by a plug-in; ``gym:<package>:<id>`` names the package as well, which is code from outside:
+it is imported only for who names it on the command line or in Python.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from dsbench.envs.casting import rows_where
 from dsbench.envs.closing import close_quietly
 from dsbench.envs.wrapping import unsupported
 from dsbench.errors import DsbenchError, UsageError
+from dsbench.outside.blame import told
 
 if TYPE_CHECKING:
     from dsbench.envs.spec import EnvSpec
@@ -74,8 +75,7 @@ def called(call: Callable[[], Any], what: str, when: str) -> Any:
     except (DsbenchError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
-        raise UsageError(f"{what} raised {type(error).__name__} {when}: {text}") from error
+        raise UsageError(f"{what} raised {told(error, when)}") from error
 
 
 def trailing_shape(space: gym.Space[Any]) -> tuple[int, ...]:

@@ -130,8 +130,8 @@ class EnvSpec:
         simulator: name and version of each library that defines the physics, the environment's id for a version of it;
             kept with the data.
         stated_spaces: what the environment shows and takes, where that is known without making one.
-        ends_by_clock: whether an episode ends (``terminated``) at its last timestep because that is the task's own end, whatever
-            happened; where it is merely cut there, it must say ``truncated``.
+        ends_by_clock: whether an episode ends (``terminated``) at its last timestep because that is the task's own end,
+            whatever happened; where it is merely cut there, it must say ``truncated``.
         more_recipes: how to come by the recipes that there are not, as a sentence for who asks for one.
         most_rows: episodes that `vector` steps together at most; None: as `dsbench.envs.rolling.rows_together` says.
         origin: who made it and how it was asked for, set by `get_spec`; data sets are kept under it.

@@ -20,6 +20,7 @@ from dsbench.envs.trial import (
     part_of,
 )
 from dsbench.errors import DsbenchError, UsageError, suggestion
+from dsbench.outside.blame import told
 from dsbench.stopping import Interrupted
 
 Status = Literal["passed", "doubtful", "failed", "skipped"]
@@ -157,8 +158,7 @@ def _run(check: Check, subject: Subject) -> Finding:
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
-        detail, status = f"{subject.name} raised {type(error).__name__}: {text}", "failed"
+        detail, status = f"{subject.name} raised {told(error)}", "failed"
     if status == "passed" and len(subject.doubts) > before:
         detail, status = "; ".join(subject.doubts[before:]), "doubtful"
     return Finding(check.name, status, time.perf_counter() - begun, detail)  # type: ignore[arg-type]
