@@ -105,8 +105,12 @@ class Catalogue:
 
     def lines(self) -> list[Entry]:
         """What a listing shows: every entry, and one line for each family."""
+        return [*self, *self.families()]
+
+    def families(self) -> list[Entry]:
+        """A line for each family."""
         closed = [family.line() for family in self._families.values()]
-        return [*self, *closed, *(family.line() for family in self._open.values())]
+        return [*closed, *(family.line() for family in self._open.values())]
 
     def is_reference(self, name: str) -> bool:
         """True for ``package.module:attribute`` and ``path/file.py:attribute``, False for a name of this catalogue."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from dsbench.cli.arguments import a_path
 from dsbench.text import json_text, say
+
+if TYPE_CHECKING:
+    from dsbench.registry import Entry
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies", "ladders")
@@ -81,7 +84,8 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
             for name, recipe in spec.recipes.items()
         ]
     if kind == "envs":
-        return [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
+        known = [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
+        return known if env is not None else [*known, *map(_family_line, ENVS.families())]
     return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
 
 
@@ -101,6 +105,15 @@ def _env_line(name: str) -> dict[str, Any]:
         "summary": spec.summary,
         "source": "your own file or module" if ENVS.is_reference(name) else ENVS.entry(name).source,
     }
+
+
+def _family_line(entry: Entry) -> dict[str, Any]:
+    """Of names that stand for many environments; what each is shows when it is named."""
+    unknown = dict.fromkeys(("horizon", "random", "optimal", "target"))
+    return {
+        "name": entry.name, "tests": [], **unknown, "recipes": ["random"], "parts at": "", "summary": entry.summary,
+        "source": entry.source,
+    }  # fmt: skip
 
 
 def _parting(env: str) -> str:
