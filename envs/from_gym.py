@@ -75,6 +75,8 @@ def spec_from_gym(
     from dsbench.envs.spec import EnvSpec, Recipe
     from dsbench.envs.vector import LoopedEpisodes
 
+    if horizon is not None and (type(horizon) is not int or horizon < 1):
+        raise UsageError(f"horizon is {horizon!r} for {make!r}; expected a whole number of at least 1")
     given = dict(options or {})
     make_one: Any = Registered.of(make, horizon, given) if isinstance(make, str) else _Callable(make, given)
     called_as = slug(name or make_one.name)
@@ -146,10 +148,7 @@ def _horizon(given: int | None, env: gym.Env[Any, Any], name: str) -> int:
             f"env {name} sets no time limit of its own (max_episode_steps), so nothing says how long an episode may last; give "
             "one: horizon=200 in EnvSpec.from_gym, or with gym:ID on the command line --set env.horizon=200"
         )
-    length = limit if given is None else given
-    if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 1:
-        raise UsageError(f"env {name} has horizon={length!r}; expected a whole number of at least 1")
-    return int(length)
+    return int(limit if given is None else given)
 
 
 def _score(episodes: Episodes, success: Success | None) -> dict[str, np.ndarray]:
