@@ -142,13 +142,13 @@ class _Callable:
 
 
 def _horizon(given: int | None, env: gym.Env[Any, Any], name: str) -> int:
-    limit = getattr(getattr(env, "spec", None), "max_episode_steps", None)
-    if given is None and limit is None:
+    length = getattr(getattr(env, "spec", None), "max_episode_steps", None) if given is None else given
+    if length is None:
         raise UsageError(
             f"env {name} sets no time limit of its own (max_episode_steps), so nothing says how long an episode may last; give "
             "one: horizon=200 in EnvSpec.from_gym, or with gym:ID on the command line --set env.horizon=200"
         )
-    return int(limit if given is None else given)
+    return int(length)
 
 
 def _score(episodes: Episodes, success: Success | None) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from dsbench.envs.data.cache import data_folder, key_of, lock_of
 from dsbench.envs.data.generate import parts_of
 from dsbench.envs.scoring import scores
-from dsbench.envs.spec import EnvSpec
+from dsbench.envs.spec import EXPERT, RANDOM, EnvSpec
 from dsbench.files import locked, to_json, write_atomic
 from dsbench.reading import read_regular
 
@@ -44,6 +44,17 @@ def measured_return(spec: EnvSpec, recipe: str, on_step: Callable[[], None] = la
             known = _measure(spec, recipe, on_step)
             write_atomic(place, to_json({"mean_return": known, "episodes": episodes_measured(spec)}))
     return known
+
+
+def measure(spec: EnvSpec, on_step: Callable[[], None]) -> None:
+    """Measure what the spec leaves to be measured and nobody has measured before, which may take as long as making data.
+
+    Args:
+        on_step: called at every timestep, for progress.
+    """
+    for stated, recipe in ((spec.random_return, RANDOM), (spec.optimal_return, EXPERT)):
+        if stated is None and recipe in spec.recipes and spec.origin.reference:
+            measured_return(spec, recipe, on_step)
 
 
 def episodes_measured(spec: EnvSpec) -> int:
