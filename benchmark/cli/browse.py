@@ -78,11 +78,13 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
         return [_ladder_line(name) for name in ladder_file.shipped()]
     if kind == "recipes":
         specs = [get_spec(name) for name in ([env] if env is not None else ENVS.names())]
-        return [
+        found = [
             {"env": spec.name, "name": name, "summary": recipe.summary}
             for spec in specs
             for name, recipe in spec.recipes.items()
         ]
+        families = ENVS.families() if env is None else []
+        return found + [{"env": one.name, "name": "random", "summary": "uniformly random actions"} for one in families]
     if kind == "envs":
         known = [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
         return known if env is not None else [*known, *map(_family_line, ENVS.families())]
