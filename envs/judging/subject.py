@@ -62,16 +62,20 @@ class Subject:
         """The same of environments that are stepped one by one, each wrapped."""
         return self.play(lambda own: LoopedEpisodes(lambda: wrapped(self.spec.make()), own), env_seeds)
 
+    def random_actions(self, env: Any, timestep: int, generator: np.random.Generator, rows: int) -> np.ndarray:
+        """(rows, ...) of those that ``env.action_mask`` allows."""
+        random, draws = self._uniform
+        return random(env, timestep, generator.random((rows, draws)), np.zeros(rows))
+
     def walk(self, env: gym.Env[Any, Any], seed: int, most: int) -> Iterator[tuple[float, bool, bool]]:
         """(reward, terminated, truncated) of random steps of one environment, after its end too, as it gives them."""
-        random, draws = self._uniform
         generator = seeds.stream(seed, "walk", self.spec.id)
         _, info = forms.reset_result(env.reset(seed=seed))
         for timestep in range(most):
             raise_if_asked()
             mask = forms.action_mask(info, self.spaces.action)
             seen: Any = SimpleNamespace(action_mask=None if mask is None or not mask.any() else mask[None])
-            action = random(seen, timestep, generator.random((1, draws)), np.zeros(1))[0]
+            action = self.random_actions(seen, timestep, generator, 1)[0]
             _, reward, terminated, truncated, info = forms.step_result(env.step(action))
             yield float(reward), terminated, truncated
 

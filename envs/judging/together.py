@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from dsbench import seeds
 from dsbench.envs.checked import Checked
 from dsbench.envs.judging.alone import FEW
 from dsbench.envs.judging.subject import Subject
@@ -50,13 +50,11 @@ def autoreset(subject: Subject) -> str:
 
 def _check_rest(subject: Subject, tried: tuple[int, ...]) -> None:
     """An episode that is over earns nothing while others go on."""
+    generator = seeds.stream(0, "rest", subject.spec.id)
     with Checked(subject.spec, subject.spec.vector, list(tried)) as env:
-        actions = np.stack([subject.spaces.action.sample() * 0 for _ in tried])
         for timestep in range(subject.spec.horizon):
-            if env.action_mask is not None:
-                return  # a fixed action may be forbidden
             alive = env.alive
-            _, rewards, _, _ = env.step(actions)
+            _, rewards, _, _ = env.step(subject.random_actions(env, timestep, generator, len(tried)))
             if rewards[~alive].any():
                 raise UsageError(
                     f"{subject.name}: vector pays {rewards[~alive][rewards[~alive] != 0][0]:g} at timestep {timestep} to an "

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from dsbench.envs import ENVS, get_spec
+from dsbench.envs import ENVS, EnvSpec, get_spec
 from dsbench.envs.judging import CHECKS, judge_env
 from dsbench.errors import MissingExtra, UsageError
 from tests.envs.faulty import Ring, seeing, spec_of
@@ -94,6 +94,18 @@ def test_what_an_environment_raises_later_is_a_finding() -> None:
     judged = judge_env(spec_of(Breaks))
     assert "raised RuntimeError when reset: once only" in " ".join(judged.failures())
     assert "test_judging.py, line" in judged.failures()[0]
+
+
+@pytest.mark.parametrize("space", [gym.spaces.Discrete(3, start=4), gym.spaces.Box(1, 3, (1,), np.float32)])
+def test_actions_need_not_begin_at_nought(space: gym.Space) -> None:  # type: ignore[type-arg]
+    class Shifted(Goal):
+        action_space = space
+
+        def step(self, action):  # type: ignore[no-untyped-def]
+            assert self.action_space.contains(action)
+            return super().step(int(np.ravel(action)[0]) % 3)
+
+    assert judge_env(EnvSpec.from_gym(Shifted, horizon=6)).ok
 
 
 def test_observations_of_integers_are_held_to_theirs() -> None:
