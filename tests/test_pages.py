@@ -27,8 +27,9 @@ SMALL = {
     "sweep": ["--preset", "smoke"],
     "bench": ["--rounds", "2", "--context", "1,3", "--length", "0", "--modes", "recurrent,kv_cache"],
     "study": ["--size", "smoke"],
-    "ladder": ["--preset", "smoke", "--to", "20", "--seeds", "1", "--backbone", "rnn", "--control", "mlp"],
+    "ladder": ["--preset", "smoke", "--seeds", "1", "--backbone", "rnn", "--control", "mlp", "--to"],
 }  # what makes a command one of seconds
+SECOND_RUNGS = {"memory-span": "20", "my_ladder.yaml": "50"}
 ELSEWHERE = ("pytest", "make", "pip")  # what is running now, and what needs a fresh environment
 OF_THE_README = {"run", "sweep", "report", "ladder"}
 
@@ -59,14 +60,14 @@ def dsbench(*arguments: str) -> list[str]:
 
 
 def run(folder: Path, arguments: list[str]) -> str:
-    environment = os.environ | {"DSBENCH_DATA": str(folder / "data"), "COLUMNS": "200"}
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+    own = {"DSBENCH_DATA": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200"}
+    done = subprocess.run(arguments, cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 @cache
-def done(folder: Path, line: str, small: bool = True) -> str:
+def done(folder: Path, line: str) -> str:
     """What a line of a page prints; the same line of another page has been run already."""
     program, *arguments = shlex.split(line, comments=True)
     if program == "python":
@@ -74,7 +75,8 @@ def done(folder: Path, line: str, small: bool = True) -> str:
     assert program == "dsbench", line
     trained = next((folder / "results" / "runs").glob("s4-umbrella-*"))
     arguments = [word.replace("results/runs/RUN_ID", str(trained)) for word in arguments]
-    return run(folder, dsbench(*arguments, *(SMALL.get(arguments[0], []) if small else [])))
+    more = [*SMALL.get(arguments[0], []), *([SECOND_RUNGS[arguments[1]]] if arguments[0] == "ladder" else [])]
+    return run(folder, dsbench(*arguments, *more))
 
 
 def of_users(page: Path) -> list[str]:

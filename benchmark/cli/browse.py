@@ -1,14 +1,17 @@
-"""``dsbench list``, ``dsbench check`` and ``dsbench doctor``: what there is, whether it keeps its word, what works."""
+"""``dsbench list`` and ``dsbench doctor``: what there is, and what works here."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from dsbench.cli.arguments import a_path
 from dsbench.text import json_text, say
+
+if TYPE_CHECKING:
+    from dsbench.registry import Entry
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies", "ladders")
@@ -75,13 +78,16 @@ def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
         return [_ladder_line(name) for name in ladder_file.shipped()]
     if kind == "recipes":
         specs = [get_spec(name) for name in ([env] if env is not None else ENVS.names())]
-        return [
+        found = [
             {"env": spec.name, "name": name, "summary": recipe.summary}
             for spec in specs
             for name, recipe in spec.recipes.items()
         ]
+        families = ENVS.families() if env is None else []
+        return found + [{"env": one.name, "name": "random", "summary": "uniformly random actions"} for one in families]
     if kind == "envs":
-        return [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
+        known = [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
+        return known if env is not None else [*known, *map(_family_line, ENVS.families())]
     return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
 
 
@@ -94,13 +100,22 @@ def _env_line(name: str) -> dict[str, Any]:
         "tests": list(spec.tests),
         "horizon": spec.horizon,
         "random": spec.uniform_return,
-        "optimal": spec.optimal_return,
+        "optimal": spec.reference_optimal,
         "target": spec.target.text,
         "recipes": list(spec.recipes),
         "parts at": _parting(name),
         "summary": spec.summary,
         "source": "your own file or module" if ENVS.is_reference(name) else ENVS.entry(name).source,
     }
+
+
+def _family_line(entry: Entry) -> dict[str, Any]:
+    """Of names that stand for many environments; what each is shows when it is named."""
+    unknown = dict.fromkeys(("horizon", "random", "optimal", "target"))
+    return {
+        "name": entry.name, "tests": [], **unknown, "recipes": ["random"], "parts at": "", "summary": entry.summary,
+        "source": entry.source,
+    }  # fmt: skip
 
 
 def _parting(env: str) -> str:
@@ -133,73 +148,9 @@ def _cell(value: Any) -> str:
     """A value as a table shows it."""
     if isinstance(value, list):
         return ", ".join(value)
+    if value is None:
+        return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def check(
-    backbone: Annotated[str, typer.Argument(metavar="NAME|module:Class|file.py:Class")],
-    set_: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="OPTION=VALUE", help="Option of its constructor. Repeatable."),
-    ] = None,
-    only: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--only", metavar="A,B", help="Run these checks alone, while you mend what they found."),
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Prove that a backbone keeps the contract; exit code 1 when it does not.
-
-    In float64: it is causal, its views are one function, resets leave nothing, rows do not mix, gradients are those of
-    differences through time. In float32 and over 3,000 tokens, the longest episode of any task: what trains is what acts.
-    Takes seconds; a few times longer for a map written as a step alone.
-
-    Examples:
-
-    dsbench check s4
-
-    dsbench check mine.py:MyBackbone --set n_layers=1
-
-    dsbench check mine.py:MyBackbone --only gradients_through_time,float32_over_long_episodes
-    """
-    from pydantic import ValidationError
-
-    from dsbench.backbones.check import CHECKS, CheckResult, check_backbone
-    from dsbench.cli.summary import print_table
-    from dsbench.config.errors import problems, usage_error
-    from dsbench.config.settings import BackboneConfig
-    from dsbench.config.sources import parse_override
-    from dsbench.errors import UsageError
-    from dsbench.running.progress import display
-
-    options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
-    if "name" in options:
-        raise UsageError(f"--set name is given beside {backbone!r}; expected options of the backbone alone")
-    try:
-        asked = BackboneConfig.model_validate({"name": backbone, "d_model": 8, **options})
-    except ValidationError as error:
-        raise usage_error(problems(error, BackboneConfig)) from None
-    chosen = None if only is None else [name.strip() for name in only.split(",")]
-    total, done = len(CHECKS) if chosen is None else len(chosen), 0
-    with display() as shown:
-
-        def on_result(result: CheckResult) -> None:
-            nonlocal done
-            done += 1
-            shown.event(asked.name, {"phase": "check", "done": done, "total": total, "message": result.name})
-
-        report = check_backbone(
-            asked.name, d_model=asked.d_model, options=asked.options, only=chosen, on_result=on_result
-        )
-    if as_json:
-        say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
-        return int(not report.ok)
-    rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
-    print_table(("check", "status", "seconds", "detail"), rows)
-    failed = sum(not one.ok for one in report.results)
-    verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
-    say("", f"{report.backbone}: {verdict}")
-    return int(not report.ok)
 
 
 def doctor(

@@ -62,7 +62,10 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option("--backbone", metavar="NAME", help="Built-in name, package.module:Class or path/file.py:Class."),
     ] = None,
-    env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="Environment.")] = None,  # noqa: UP045
+    env: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--env", metavar="NAME", help="Environment: a name, gym:ID or file.py:task."),
+    ] = None,
     policy: Policy = None,
     data: Data = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Moves all that may vary; see --vary.")] = None,
@@ -89,6 +92,8 @@ def run(
     dsbench run --backbone mamba --env umbrella --match state=16KiB
 
     dsbench run --policy optimal --env key-to-door
+
+    dsbench run --backbone lstm --env gym:Acrobot-v1
 
     dsbench run --backbone lstm --env key-to-door --seed 1 --vary init,batches
 

@@ -102,12 +102,16 @@ def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     if yardsticks:
         lines.append(("yardsticks", ", ".join(f"{value:.3f} ({_words(name)})" for name, value in yardsticks.items())))
     if row.get("return_mean") is not None:
-        scale = _number(row.get("score_normalised"), "{:.1f}")
-        zero, hundred = ends(row)
-        lines.append(
-            ("return", f"{row['return_mean']:.2f} ({_targets(row)}); {scale} where 0 is {zero} and 100 {hundred}")
-        )
+        lines.append(("return", f"{row['return_mean']:.2f} ({_targets(row)}); {_scaled(row)}"))
     return lines
+
+
+def _scaled(row: Mapping[str, Any]) -> str:
+    """The return on the scale of its references; what random play earns where no best return is known."""
+    zero, hundred = ends(row)
+    if row.get("score_normalised") is None:
+        return f"{zero} earns {_number(row.get('reference_random'), '{:.2f}')}, no best return is known"
+    return f"{_number(row['score_normalised'], '{:.1f}')} where 0 is {zero} and 100 {hundred}"
 
 
 def _words(metric: str) -> str:

@@ -14,7 +14,7 @@ class Preset:
     Attributes:
         name, summary: as ``dsbench list presets`` shows them.
         settings: for every run.
-        per_env: name of an environment -> settings on top.
+        per_env: name of an environment -> settings on top; ``gym:`` stands for all of that family.
         per_backbone: name of a backbone -> settings on top of these.
         backbone: the one that is taken where none is asked for; None demands that one is.
     """

@@ -12,7 +12,7 @@ from dsbench.backbones.catalogue import BACKBONES
 from dsbench.config.errors import problems, usage_error
 from dsbench.config.outside_code import name_all
 from dsbench.config.preset import Preset
-from dsbench.config.presets import DEFAULT, TASKS, get_preset
+from dsbench.config.presets import DEFAULT, TASKS, get_preset, of_env
 from dsbench.config.settings import LEARNED, SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.envs import ENVS
@@ -92,9 +92,9 @@ def settle(
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
         asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
     env_name = _name_of(asked.get("env"))
-    settings: Mapping[str, Any] = TASKS.get(env_name, {})
+    settings: Mapping[str, Any] = of_env(TASKS, env_name)
     per_backbone = chosen.per_backbone.get(_name_of(asked.get("backbone")), {})
-    for layer in (chosen.settings, chosen.per_env.get(env_name, {}), per_backbone):
+    for layer in (chosen.settings, of_env(chosen.per_env, env_name), per_backbone):
         settings = _merge(settings, layer)
     settled = _merge(unsaid or {}, _without_nulls(_merge(settings, _with_size(asked)), unsaid or {}))
     return from_dict({**settled, "preset": chosen.name}, lines)

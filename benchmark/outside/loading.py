@@ -18,7 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dsbench.errors import UsageError, suggestion
+from dsbench.errors import DsbenchError, UsageError, suggestion
+from dsbench.outside.blame import told
 from dsbench.outside.locating import in_folder
 from dsbench.outside.source import INIT, Source
 
@@ -68,10 +69,9 @@ def _import_private(source: Source) -> ModuleType:
     except Exception as error:
         for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
             del sys.modules[name]
-        if isinstance(error, ImportError | SyntaxError):
-            line = " ".join(str(error).split())
-            raise UsageError(f"{source.place} cannot be imported: {type(error).__name__}: {line}") from error
-        raise
+        if isinstance(error, DsbenchError | MemoryError):
+            raise
+        raise UsageError(f"{source.place} cannot be imported: {told(error)}") from error
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -58,15 +58,15 @@ def sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert not sign.exists(), "code ran"
 
 
-@pytest.fixture(params=["file", "package", "os"])
+@pytest.fixture(params=["file", "package", "os", "gym"])
 def evil(
     request: pytest.FixtureRequest, tmp_path: Path, sign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, dict[str, str]]:
     """A name that must not run, and options of an environment of that name."""
     reference = canary(tmp_path / "evil", sign)
-    if request.param == "package":
+    if request.param in ("package", "gym"):
         monkeypatch.syspath_prepend(str(tmp_path / "evil"))
-        reference = "evil:Evil"
+        reference = {"package": "evil:Evil", "gym": "gym:evil:Evil-v0"}[request.param]
     return ("os:system", {"command": f"touch {sign}"}) if request.param == "os" else (reference, {})
 
 
