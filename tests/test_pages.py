@@ -195,6 +195,11 @@ def test_the_table_of_actors_is_what_their_files_say() -> None:
     assert shown(module.BEGIN) == module.table()
 
 
+def test_the_page_of_variance_is_what_the_records_say() -> None:
+    module = script("variance_table")
+    assert module.PAGE.read_text() == module.page()
+
+
 @pytest.mark.parametrize("name", ["training", "shared", "steps", "transformers"])
 def test_the_tables_of_speed_are_what_was_measured(name: str) -> None:
     module = script("speed_table")
