@@ -31,6 +31,7 @@ from dsbench.reports.ladders.reach import contests_of
 from dsbench.reports.ladders.reach import judged as ladders_judged
 from dsbench.reports.ladders.sections import climbing, ladder_sections
 from dsbench.reports.ladders.sentences import headline as ladder_headline
+from dsbench.reports.smoke import smoke_sentences
 
 Finder: TypeAlias = Callable[[Iterable[str]], Iterable[Ladder]]
 _FRONTS = 8  # tasks up to which each has its own figures of score against cost
@@ -75,6 +76,7 @@ def build(results: Places, families: Mapping[str, str], ladders: Finder = lambda
     title = f"dsbench report of {stored.title}"
     sentences = (*ladder_headline(climbed), *headline(judged), *newest_headline(bench))
     told = sentences or ("No run of a backbone has ended with a score yet.",)
+    told = (*smoke_sentences([run.preset for group in groups for run in group.runs]), *told)
     return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
 
 

@@ -41,6 +41,7 @@ class Contestant:
         name: `label`, and after it the settings that tell it from others with the same one.
         label: the backbone, or the name of a control.
         settings: those that are not the same for all contestants of the task.
+        told: names of settings that its label tells, as that of a control does.
         learned: False for scripted policies.
         scores: seed -> the measure that counts, None where all runs of the seed failed; unfinished seeds are absent.
     """
@@ -52,6 +53,7 @@ class Contestant:
     learned: bool
     runs: tuple[Run, ...]
     scores: Mapping[int, float | None]
+    told: frozenset[str] = frozenset()
 
     @cached_property
     def outcomes(self) -> list[Outcome]:

@@ -100,7 +100,8 @@ def method(judged: Judged) -> Section:
         *(Heading(text, hint, numeric=False) for text, (_, hint) in _COLUMNS.items()),
         Heading("normalised", "what 0 and 100 are on the task", numeric=False),
     )
-    notes = ("Several values in a cell: they differ between the runs of the task.",)
+    several = any(";" in cell.text for row in rows for cell in row[2:-1])
+    notes = ("Several values in a cell: they differ between the runs of the task.",) if several else ()
     return Section("method", "Method", told, (Table("protocol", "Protocol of each task", headings, rows, notes),))
 
 
@@ -132,7 +133,8 @@ def _several_table(several: Sequence[Made]) -> Table:
         Heading("machine", numeric=False),
         *(Heading(heading) for _, heading, *_ in COSTS),
     )
-    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE, LEGEND))
+    notes = (ELSEWHERE, *([LEGEND] if any(any(one.marks) for one in several) else []))
+    return Table("machines-several", "The same runs on several machines", headings, rows, notes)
 
 
 def _seeds(task: Task) -> str:
