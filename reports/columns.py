@@ -75,6 +75,17 @@ COLUMNS = (
 )
 
 
+def _state(run: Run) -> float | None:
+    value: float | None = None if run.result.get("acting") == "windowed" else run.result.get("state_bytes")
+    return value
+
+
+STATE = Column(
+    "state_bytes", "state bytes ↓", ",.0f", _state, exact=True, cost=True,
+    hint="carried from one decision to the next; nothing is where the last timesteps are encoded anew",
+)  # fmt: skip
+
+
 def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:
     """A column over the seeds that ended ok, None where none has it, or where several ways of acting made a time.
 

@@ -158,7 +158,7 @@ def on_canvas(name: str, height: float = _HEIGHT) -> Iterator[tuple[Canvas, Axes
 def as_figure(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
     """The drawing as SVG and PNG."""
     svg, png = render(canvas, name, title)
-    return Figure(name, title, caption, svg, png)
+    return Figure(name, title, caption, svg, png, canvas)
 
 
 def _numbers(values: Sequence[float | None]) -> Numbers:
@@ -173,6 +173,15 @@ def _look(one: Series, style: Style) -> dict[str, Any]:
         "markerfacecolor": "none" if one.dashed else style.colour,
         "markeredgewidth": 1.1,
     }
+
+
+_MARKED = 25  # points of a curve that all have a mark
+
+
+def _marked(filled: NDArray[np.bool_]) -> list[int]:
+    """Which points have one; of curves of many points some, enough to be known by."""
+    step = max(1, len(filled) // 10) if len(filled) > _MARKED else 1
+    return [int(place) for place in np.flatnonzero(filled) if not place % step]
 
 
 _FINE = {"linewidth": 1.0, "markersize": 3}  # of curves of which there are several a name
@@ -229,7 +238,7 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
     hollow = _hollow(one)
     if hollow.all() and look["marker"]:
         return axes.plot(across, up, linestyle=dashes, **look | _HOLLOW)[0]
-    (drawn,) = axes.plot(across, up, linestyle=dashes, markevery=list(np.flatnonzero(~hollow)), **look)
+    (drawn,) = axes.plot(across, up, linestyle=dashes, markevery=_marked(~hollow), **look)
     if hollow.any() and look["marker"]:
         axes.plot(across[hollow], up[hollow], linestyle="", **look | _HOLLOW)
     return drawn

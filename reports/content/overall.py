@@ -102,11 +102,9 @@ def pool(tasks: Sequence[Task]) -> Pool | None:
     fit = [task for task in normalised if task.design == usual]
     names = sorted({one.name for task in fit for one in task.learned if one.name in task.normalised})
     has = {name: [task for task in fit if name in task.spread.names and name in task.normalised] for name in names}
-    sets = [own for own in has.values() if len(own) > 1]
-    if not sets:
+    shared, within = without_gaps({name: own for name, own in has.items() if len(own) > 1})
+    if not shared:
         return None
-    shared = max(sets, key=lambda own: (len(own) * _covering(own, has), len(own)))
-    within = [name for name in names if all(task in has[name] for task in shared)]
     mean = {name: _mean(name, shared) for name in within}
     order = sorted(within, key=lambda name: (-mean[name], name))
     return Pool(tuple(shared), tuple(order), tuple(_left_out(tasks, normalised, fit, shared, names, within)))
@@ -215,7 +213,7 @@ def _profile(found: Pool) -> Figure:
     for name, one in found.scores.items():
         profile = performance_profile(one, levels, found.how)
         low_end, high_end = (None if ends is None else list(ends) for ends in (profile.low, profile.high))
-        lines.append(Series(name, list(levels), list(profile.share), low_end, high_end, marks=False))
+        lines.append(Series(name, list(levels), list(profile.share), low_end, high_end))
     caption = "The share of runs with a normalised score above each value; higher is better. Bands: 95 % at each point."
     axes = Axis("normalised score"), Axis("share of runs above it", least=0.0, most=1.0)
     return plot("performance-profile", "Performance profile", caption, lines, *axes)
@@ -224,6 +222,16 @@ def _profile(found: Pool) -> Figure:
 def _is_normalised(task: Task) -> bool:
     runs = [run for one in task.learned for run in one.ok]
     return bool(runs) and all(finite(run.result.get(NORMALISED)) for run in runs)
+
+
+def without_gaps(has: Mapping[str, Sequence[Task]]) -> tuple[Sequence[Task], list[str]]:
+    """The largest table of tasks by contestants in which all have all; nothing of nothing.
+
+    Args:
+        has: contestant -> its tasks.
+    """
+    shared = max(has.values(), key=lambda own: (len(own) * _covering(own, has), len(own)), default=())
+    return shared, [name for name, own in has.items() if all(task in own for task in shared)]
 
 
 def _covering(own: Sequence[Task], has: Mapping[str, Sequence[Task]]) -> int:
