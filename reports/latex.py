@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsbench.reports.document import Cell, Heading, Table
-from dsbench.reports.latex_text import latex_text, width
+from dsbench.reports.latex_text import latex_paragraph, latex_text, width
 from dsbench.reports.panels import panels
 
 TEXT_WIDTH, TEXT_HEIGHT = 345.0, 540.0  # points, of LaTeX's article; nearly all others are larger
@@ -46,7 +46,7 @@ def latex(table: Table) -> str:
     parts = _places(widths, size)
     bodies = [_Panel(table, rows, heads, places) for places in parts]
     told = " ".join(_ended(text) for text in (table.title, *table.notes))
-    caption = rf"\caption{{{latex_text(told)}}}"
+    caption = rf"\caption{{{latex_paragraph(told)}}}"
     label = rf"\label{{tab:dsbench-{table.name}}}"
     begin = rf"\{size.name}\setlength{{\tabcolsep}}{{{_GAP / 2:g}pt}}"
     above = _CAPTION[1] * math.ceil(_CAPTION[0] * width(told) / TEXT_WIDTH)

@@ -29,6 +29,7 @@ _ACCENTS = {
     "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030a": "r", "\u030c": "v",
     "\u0327": "c", "\u0304": "=", "\u0307": ".", "\u0306": "u", "\u030b": "H",
 }  # fmt: skip
+_CHUNK = 10  # letters of a long word that stay together
 _WIDE, _NARROW = "mwMW@%±−×≥≤—→", " .,:;'|!()[]ijlt·"
 
 
@@ -36,6 +37,16 @@ def latex_text(text: str) -> str:
     """`text` on one line of LaTeX; what pdfLaTeX has no letter for is shown as ``[U+6A21]``."""
     parts = _JOINED.split(printable(" ".join(text.split())))[::2]
     return "{}".join("".join(map(_letter, part)) for part in parts)
+
+
+def latex_paragraph(text: str) -> str:
+    """The same for running text: a word that may be longer than a line is broken where it has to be."""
+    return " ".join(
+        r"\allowbreak{}".join(latex_text(word[place : place + _CHUNK]) for place in range(0, len(word), _CHUNK))
+        if len(word) > 2 * _CHUNK
+        else latex_text(word)
+        for word in printable(" ".join(text.split())).split(" ")
+    )
 
 
 def width(text: str) -> float:

@@ -13,11 +13,11 @@ from dsbench.text import printable
 
 MARK = "●"  # before what is bold elsewhere
 _GAP = 2
-_NAME, _HEAD, _CELL = 28, 18, 40  # columns of a terminal that they may take before they are broken
+_NAME, _HEAD, _CELL = 28, 18, 30  # columns of a terminal that they may take before they are broken
 
 
 def plain(table: Table, width: int) -> list[str]:
-    """The lines of the table and, below it, of its notes, none wider than `width` (at least 60 or so)."""
+    """The lines of the table and, below it, of its notes, none wider than `width`, which is at least 60."""
     heads = [_broken(heading.text, _HEAD if place else _NAME) for place, heading in enumerate(table.headings)]
     rows = [[_broken(_text(cell), _CELL if place else _NAME) for place, cell in enumerate(row)] for row in table.rows]
     widths = [max(cell_len(line) for row in (heads, *rows) for line in row[place]) for place in range(len(heads))]
@@ -29,7 +29,7 @@ def plain(table: Table, width: int) -> list[str]:
             lines += _row([row[place] for place in places], [widths[place] for place in places],
                           [table.headings[place] for place in places])  # fmt: skip
         lines.append("")
-    return lines + [line for note in table.notes for line in textwrap.wrap(_note(note), width)]
+    return lines + [line for note in table.notes for line in _broken(_note(note), width)]
 
 
 def _text(cell: Cell) -> str:
@@ -37,7 +37,7 @@ def _text(cell: Cell) -> str:
 
 
 def _note(note: str) -> str:
-    return printable(f"{MARK}{note.removeprefix(BOLD)}" if note.startswith(BOLD) else note)
+    return f"{MARK}{note.removeprefix(BOLD)}" if note.startswith(BOLD) else note
 
 
 def _row(cells: Sequence[list[str]], widths: Sequence[int], headings: Sequence[Heading]) -> list[str]:

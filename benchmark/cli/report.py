@@ -85,7 +85,7 @@ def report(
             return _draw(found, kind, out)
     text = _text(found, kind, table)
     if out is None:
-        say(*text.rstrip("\n").split("\n"))
+        say(*text.replace("\r\n", "\n").rstrip("\n").split("\n"))  # lines of CSV end as RFC 4180 has them
     else:
         write_atomic(out, text.encode())
         say(f"Saved   {out}")

@@ -40,7 +40,7 @@ def write_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
 def pdf_of_all(figures: Sequence[Figure]) -> bytes:
     """One PDF, a figure a page."""
     file = io.BytesIO()
-    with PdfPages(file, metadata=_DATELESS) as pages:
+    with matplotlib.rc_context(_EMBEDDED), PdfPages(file, metadata=_DATELESS) as pages:  # fonts are written at the end
         for figure in figures:
             if figure.canvas is not None:
                 with _embedding(figure.name):
