@@ -150,7 +150,7 @@ def _latency(curves: Curves) -> Table:
     headings = (
         Heading("backbone", numeric=False),
         Heading("mode", "how a decision is made", numeric=False),
-        Heading("what is timed", numeric=False),
+        Heading("timed", "the model alone, or the step of the environment with it", numeric=False),
         *([Heading("batch", "rows that decide at once", numeric=False)] if several else []),
         *(Heading(f"t = {context:,} ↓", "median µs a decision with this many before it") for context in contexts),
         Heading("p90 ↓", "µs, at the longest context"),
