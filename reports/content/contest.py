@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from dsbench.reports.columns import COLUMNS, estimate_of
+from dsbench.reports.content.cells import form_of
 from dsbench.reports.groups import LEARNED, Run
 from dsbench.reports.outcomes import (
     NORMALISED,
@@ -162,6 +163,11 @@ class Task:
             return None
         spread = self.spread_in(name) if one.learned else Spread({one.name: samples[one.name]})
         return spread.estimate(one.name, self.bounds if name == self.measure else UNBOUNDED)
+
+    @cached_property
+    def form(self) -> str:
+        """How its scores are printed, in tables as in sentences."""
+        return form_of([score.mean for one in self.contestants if (score := self.estimate(one)) is not None])
 
     def spread_in(self, column: str) -> Spread:
         """Of the learned contestants in a column that failures count in."""

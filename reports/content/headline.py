@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import groupby
 
 from dsbench.reports.claims import Claims
-from dsbench.reports.content.cells import form_of
 from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.content.judging import Judged
 from dsbench.reports.content.overall import ALIKE, Pool
@@ -49,7 +48,7 @@ def _of_task(task: Task, claims: Claims) -> str:
     if not order:
         return "no run has ended with a score"
     first, score = order[0]
-    form = form_of([one.mean for _, one in order])
+    form = task.form
     equals, below = _parted(claims, task.name, _by_name(order), form)
     who = f"{_names([first.name, *equals])} share" if equals else f"{first.name} has"
     cost = _cost([first], first.name if equals else "")
@@ -64,7 +63,7 @@ def _short(task: Task, claims: Claims) -> str:
     if not order:
         return "no score"
     first, score = order[0]
-    form = form_of([one.mean for _, one in order])
+    form = task.form
     equals, below = _parted(claims, task.name, _by_name(order), form)
     open_ = claims.open_to(task.name, first.name, list(below))
     alone = f", which {ALIKE}" if equals else ""
@@ -78,9 +77,8 @@ def _counted(tasks: Sequence[Task], claims: Claims) -> str:
     first, apart = Counter[str](), Counter[str]()
     for task in tasks:
         order = ranked(task)
-        form = form_of([score.mean for _, score in order])
         for one, score in order:
-            first[one.name] += score.mean_text(form) == order[0][1].mean_text(form)
+            first[one.name] += score.mean_text(task.form) == order[0][1].mean_text(task.form)
         winner = claims.winner(task.name)
         if winner is not None:
             apart[winner] += 1

@@ -99,7 +99,7 @@ def _scores(task: Task, claims: Claims) -> list[Cell]:
 
     Costs are none: seeds of one sweep share the machine and its moods, so no rule is known to hold for them.
     """
-    best, form = claims.winner(task.name), _score_form(task)
+    best, form = claims.winner(task.name), task.form
     return [
         measured(task.estimate(one), form, best=one.learned and one.name == best) for one in task.contestants
     ]  # fmt: skip
@@ -109,7 +109,7 @@ def _beside(task: Task, claims: Claims) -> list[tuple[Heading, list[Cell]]]:
     """Columns beside the score: the distance from the best, and the seeds that solved the task."""
     found, order = [], ranked(task)
     if len(order) > 1:
-        first, form = order[0][0].name, _score_form(task)
+        first, form = order[0][0].name, task.form
         cells = [behind(claims, task.name, one.name, first, form) if one.learned else Cell(MISSING)
                  for one in task.contestants]  # fmt: skip
         found.append((behind_heading(first), cells))
@@ -131,10 +131,6 @@ def _numbers(task: Task, column: Column) -> list[Cell]:
     form = form_of(_means(estimates)) if column.key == "return" else column.form
     cells = [measured(estimate, form, exact=column.exact) for estimate in estimates]
     return [marked(cell, one.ok, column) for cell, one in zip(cells, task.contestants, strict=True)]
-
-
-def _score_form(task: Task) -> str:
-    return form_of(_means([task.estimate(one) for one in task.contestants]))
 
 
 def _means(estimates: Sequence[Estimate | None]) -> list[float]:

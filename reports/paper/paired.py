@@ -7,8 +7,7 @@ from itertools import combinations
 
 from dsbench.errors import UsageError
 from dsbench.reports.claims import Claims
-from dsbench.reports.content.cells import form_of, measured, words
-from dsbench.reports.content.contest import Task
+from dsbench.reports.content.cells import measured, words
 from dsbench.reports.content.material import Material
 from dsbench.reports.document import BOLD, MISSING, Cell, Heading, Table
 from dsbench.reports.paper.captions import measures_of, rule_of, seeds_of, silences_of
@@ -28,7 +27,7 @@ def paired_table(found: Material) -> Table:
     if pooled is not None and len(pooled.names) > 1:
         hint = f"mean of normalised scores over {', '.join(pooled.tasks)}"
         columns.append((Heading("over all tasks, normalised", hint), pooled.key, ".1f"))
-    columns += [(Heading(task.title, task.measure_text), task.name, _form(task)) for task in tasks]
+    columns += [(Heading(task.title, task.measure_text), task.name, task.form) for task in tasks]
     pairs = (_row(claims, one, other, columns) for one, other in combinations(contestants(tasks), 2))
     rows = tuple(row for row in pairs if any(cell.value is not None for cell in row[1:]))
     headings = (Heading("pair", numeric=False), *(heading for heading, _, _ in columns))
@@ -48,9 +47,3 @@ def _row(claims: Claims, one: str, other: str, columns: Sequence[tuple[Heading, 
 def _cell(claims: Claims, key: Hashable, one: str, other: str, form: str) -> Cell:
     found = claims.difference(key, one, other)
     return Cell(MISSING) if found is None else measured(found, form, best=claims.apart(key, one, other))
-
-
-def _form(task: Task) -> str:
-    """Of the scores: a difference is printed as finely as what it is the difference of."""
-    estimates = [task.estimate(one) for one in task.learned]
-    return form_of([one.mean for one in estimates if one is not None])

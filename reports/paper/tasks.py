@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dsbench.errors import UsageError
 from dsbench.reports.claims import Claims
-from dsbench.reports.content.cells import form_of, measured, words
+from dsbench.reports.content.cells import measured, words
 from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.content.material import Material
 from dsbench.reports.document import BOLD, MISSING, Cell, Heading, Table
@@ -73,9 +73,8 @@ def leaders(task: Task, claims: Claims) -> set[str]:
 def _column(task: Task, marked: set[str]) -> dict[str, Cell]:
     """Contestant -> its cell, printed as in the table of the task."""
     estimates = {one.name: task.estimate(one) for one in task.contestants}
-    form = form_of([one.mean for one in estimates.values() if one is not None])
 
     def cell(one: Contestant) -> Cell:
-        return measured(estimates[one.name], form, best=one.learned and one.name in marked)
+        return measured(estimates[one.name], task.form, best=one.learned and one.name in marked)
 
     return {one.name: cell(one) for one in task.contestants}

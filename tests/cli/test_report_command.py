@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from dsbench.cli import main
+from dsbench.cli.summary import run_table
+from dsbench.config import resolve
 from tests.reports.synthetic import make_run, seeds
 
 LONG = "a-backbone-with-a-name-that-is-far-too-long-for-any-table-of-a-hundred-columns"
@@ -159,3 +161,11 @@ def test_results_without_a_score_say_so_and_what_became_of_them(
     make_run(tmp_path, "gpt", "umbrella", 0, status="interrupted")
     told = said(capsys, tmp_path)
     assert told.startswith("No run has ended with a score yet.") and "Without a result: 1 interrupted." in told
+
+
+def test_a_run_of_the_smoke_preset_says_that_its_scores_mean_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "x"
+    told = {preset: run_table({"status": "ok"}, folder, resolve(backbone="lstm", env="umbrella", preset=preset))
+            for preset in ("smoke", "quick")}  # fmt: skip
+    assert ("caution", "smoke: scores mean nothing") in told["smoke"]
+    assert not any(name == "caution" for name, _ in told["quick"])

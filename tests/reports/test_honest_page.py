@@ -20,6 +20,7 @@ from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.document import Figure, Report, Table
 from dsbench.reports.figures import Axis, Series, plot
 from dsbench.reports.groups import read_groups
+from dsbench.reports.palette import styles
 from dsbench.reports.table import rows
 from tests.reports.synthetic import make_run, seeds
 
@@ -48,10 +49,11 @@ def test_what_presets_say_of_each_environment_is_no_difference(tmp_path: Path) -
     assert told == {("umbrella", True), ("door-key", False), ("repeat-first", False)}
 
 
-def lines(figure: Figure, colour: str = "#d1495b") -> int:
+def lines(figure: Figure) -> int:
     """Curves of gpt's colour between the axes; a band is a filled shape and none of them."""
     root = ElementTree.fromstring(figure.svg)
     axes = next(group for group in root.iter(f"{SVG}g") if group.get("id", "").endswith("axes_1"))
+    colour = styles(["gpt"])[0].colour
     return sum(
         f"stroke: {colour}" in path.get("style", "") and "fill: none" in path.get("style", "")
         for path in axes.iter(f"{SVG}path")
