@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs with the same settings; `differs` holds those that set the group apart in its folder."""
+    """Runs with the same settings; `differs` holds those that set the group apart from others of its environment."""
 
     backbone: str | None
     env: str | None
@@ -100,8 +100,8 @@ def grouped(runs: Iterable[Run]) -> list[Group]:
         who = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
         gathered.setdefault((*who, *sorted(run.settings.items(), key=_by_name)), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
-    groups = [_group(members, names) for members in gathered.values()]
-    return sorted(groups, key=lambda group: _sort_key(group, names))
+    groups = [_group(members, names[members[0].env]) for members in gathered.values()]
+    return sorted(groups, key=lambda group: _sort_key(group, names[group.env]))
 
 
 def _by_name(setting: tuple[str, Any]) -> str:
@@ -212,11 +212,20 @@ def _sources(result: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[s
     return {SOURCES[role]: short_source(text) for role, text in found.items() if isinstance(text, str)}
 
 
-def _differing(representatives: Sequence[Run]) -> list[str]:
-    """Names of the settings that are not the same in all groups; absent is a value too (an option at its default)."""
-    configured = [run.settings for run in representatives if run.configured]
-    names = sorted({name for settings in configured for name in settings}, key=_rank)
-    return [name for name in names if len({settings.get(name) for settings in configured}) > 1]
+def _differing(representatives: Sequence[Run]) -> dict[str | None, list[str]]:
+    """Environment -> names of the settings that are not the same in all of its groups; absent is a value too (an option at
+    its default). What a preset says of each environment parts nothing within one, and a policy is told by its name.
+    """
+    by_env: dict[str | None, list[Mapping[str, Any]]] = {run.env: [] for run in representatives}
+    for run in representatives:
+        if run.configured:
+            by_env[run.env].append({name: value for name, value in run.settings.items() if name != "policy"})
+    return {env: _not_the_same(settings) for env, settings in by_env.items()}
+
+
+def _not_the_same(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = sorted({name for own in settings for name in own}, key=_rank)
+    return [name for name in names if len({own.get(name) for own in settings}) > 1]
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import bench, browse, check, data, inspect, ladders, packs, pictures, results, runs, studies
+from dsbench.cli import bench, browse, check, data, inspect, ladders, packs, pictures, report, results, runs, studies
 from dsbench.text import say
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ app.command("study")(studies.study)
 app.command("ladder")(ladders.ladder)
 app.command("list")(browse.list_names)
 app.command("check")(check.check)
-app.command("report")(results.report)
+app.command("report")(report.report)
 app.command("cite")(results.cite)
 app.command("pack")(packs.pack)
 app.command("export")(results.export)

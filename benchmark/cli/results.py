@@ -1,4 +1,4 @@
-"""``dsbench report``, ``dsbench cite``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
+"""``dsbench cite``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
 
 from __future__ import annotations
 
@@ -12,68 +12,7 @@ import typer
 from dsbench.cli.arguments import a_path
 from dsbench.cli.packs import Places, places
 from dsbench.cli.runs import TrustCode
-from dsbench.text import complain, json_text, say
-
-
-def report(
-    results: Places = None,
-    out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--out",
-            parser=a_path,
-            metavar="DIR|FILE.md",
-            help="Folder for the whole report, or a file for the table alone.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable table.")] = False,
-) -> int:
-    """What came out: a table here, or with --out DIR the whole report: page, Markdown, figures and tidy tables.
-
-    Examples:
-
-    dsbench report results
-
-    dsbench report results --out report
-
-    dsbench report results --out table.md
-
-    dsbench report paper.dsb results --out report
-    """
-    from dsbench.files import stays_inside, write_atomic
-    from dsbench.reports.table import markdown, rows
-
-    found = places(results)
-    if out is not None:
-        for place in found:
-            stays_inside(out if out.suffix != ".md" and not as_json else out.parent, place)
-    if out is not None and not as_json and out.suffix != ".md":
-        return _whole_report(found, out)
-    text = json_text(rows(found)) + "\n" if as_json else markdown(found)
-    if out is None:
-        say(*text.rstrip("\n").split("\n"))
-    else:
-        write_atomic(out, text.encode())
-        say(f"Saved   {out}")
-    return 0
-
-
-def _whole_report(results: list[Path], out: Path) -> int:
-    """Write the report into the folder `out`; prints its first screen and where it is."""
-    from dsbench.envs.catalogue import families
-    from dsbench.errors import UsageError
-    from dsbench.ladders.known import ladders_in
-    from dsbench.reports.content.build import build
-    from dsbench.reports.write import write
-
-    if out.is_file():
-        raise UsageError(
-            f"--out {out} is a file; expected a folder for the whole report, or FILE.md for the table alone"
-        )
-    built = build(results, families(), lambda envs: ladders_in(results, envs))
-    saved = write(built.report, built.groups, out)
-    say(*built.report.headline, "", *(f"Saved   {path}" for path in saved))
-    return 0
+from dsbench.text import complain, say
 
 
 def cite(results: Places = None) -> int:

@@ -196,6 +196,7 @@ def sweep(
     """
     from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.summary import print_sweep, tell_unfinished
+    from dsbench.reports.smoke import smoke_sentences
     from dsbench.running import launcher
     from dsbench.running.outcomes import exit_code_of
     from dsbench.running.progress import display
@@ -211,6 +212,6 @@ def sweep(
     outcomes = launcher.run_all(configs, results, force=force, at_once=at_once, display=shown)
     say()
     print_sweep(outcomes, results)
-    say("", f"Next    dsbench report {results}")
+    say("", *smoke_sentences([one.preset for one in configs]), f"Next    dsbench report {results}")
     tell_unfinished(outcomes, results)
     return exit_code_of(outcomes)

@@ -16,6 +16,7 @@ from dsbench.config.settings import LEARNED
 from dsbench.config.sources import as_overrides
 from dsbench.reports.contention import LATENCY, LEGEND, TRAINING, core
 from dsbench.reports.scale import ends
+from dsbench.reports.smoke import NOTHING, PRESET
 from dsbench.running.outcomes import held_sentence
 from dsbench.running.worker_process import Outcome
 from dsbench.text import complain, drawn, printable, say, show
@@ -31,6 +32,7 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
         ("environment", str(row.get("env", _MISSING))),
         ("seed", f"{row.get('seed', _MISSING)}" + (f", moves {row['varied']}" if row.get("varied") else "")),
         ("status", _status(row)),
+        *([("caution", NOTHING)] if config.preset == PRESET else ()),
         *(_answers(row) if "probe_auc" in row else _scores(row)),
         *([("physics", str(row["physics_note"]))] if row.get("physics_note") else ()),
         *([("scaling", str(row["scaling_note"]))] if row.get("scaling_note") else ()),

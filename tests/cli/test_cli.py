@@ -217,7 +217,7 @@ def test_report_counts_failures_and_seeds(results: Path, capsys: pytest.CaptureF
     (group,) = json.loads(capsys.readouterr().out)
     assert (group["n"], group["failures"], len(group["runs"])) == (2, {"failed": 1}, 3)
     assert group["metrics"]["score"]["mean"] == pytest.approx(0.97)
-    assert main(["report", str(results), "--out", str(results / "table.md")]) == 0
+    assert main(["report", str(results), "--out", str(results / "table.md"), "--wide"]) == 0
     assert "0.970" in (results / "table.md").read_text()
 
 

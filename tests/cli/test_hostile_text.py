@@ -46,7 +46,19 @@ def unseen(text: str) -> set[str]:
 
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize(
-    "command", ["report", "report --json", "report --out", "cite", "export", "list", "inspect", "watch"]
+    "command",
+    [
+        "report",
+        "report --wide",
+        "report --format latex",
+        "report --json",
+        "report --out",
+        "cite",
+        "export",
+        "list",
+        "inspect",
+        "watch",
+    ],
 )
 def test_no_command_prints_what_a_terminal_obeys(
     command: str, terminal: bool, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -66,6 +78,9 @@ def test_the_files_of_a_report_hold_no_markup_and_no_formula(results: Path) -> N
     out = results.parent / "out"
     assert main(["report", str(results), "--out", str(out)]) == 0
     assert main(["report", str(results), "--out", str(out / "table.md")]) == 0
+    assert main(["report", str(results), "--wide", "--out", str(out / "wide.md")]) == 0
+    assert main(["report", str(results), "--out", str(out / "table.csv")]) == 0
+    assert main(["report", str(results), "--out", str(out / "table.tex")]) == 0
     assert main(["export", str(results), "--out", str(out / "tidy")]) == 0
     pages = [*out.rglob("*.md"), *out.rglob("*.html"), *out.rglob("*.svg")]
     assert len(pages) > 2
