@@ -80,6 +80,10 @@ def done(folder: Path, line: str) -> str:
 
 
 def of_users(page: Path) -> list[str]:
+    if (
+        page.stem == "for-a-paper"
+    ):  # has a test of its own (tests/reports/paper), with made-up scores in the place of a sweep
+        return []
     return [line for line in commands(page) if shlex.split(line)[0] not in ELSEWHERE]
 
 
