@@ -13,6 +13,7 @@ from typing import Any
 from dsbench.errors import UsageError
 
 INIT = "__init__.py"
+PREFIX = "dsbench_outside_"  # begins the names of the packages that sources are loaded in
 
 
 @dataclass(frozen=True)

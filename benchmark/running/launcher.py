@@ -10,7 +10,7 @@ import os
 import selectors
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from dsbench.records.run_records import RunRecords
 from dsbench.records.store import packed_before
 from dsbench.running.matched import matched
 from dsbench.running.prepared import Workers
-from dsbench.running.progress import Display, Silent
+from dsbench.running.progress import Display, Pace, Silent
 from dsbench.running.relay import AGAIN_S, Relay
+from dsbench.running.request import unproven_may_run
 from dsbench.running.starting import WORKER
 from dsbench.running.worker_process import Outcome, WorkerProcess, folder_of
 
@@ -33,12 +34,18 @@ _TICK_S = 0.2
 
 
 def run(
-    config: RunConfig, results: Path | str = "results", *, force: bool = False, trust_code: bool = False
+    config: RunConfig,
+    results: Path | str = "results",
+    *,
+    force: bool = False,
+    trust_code: bool = False,
+    unproven: bool = False,
 ) -> dict[str, Any]:
     """Do one run in a worker process, or return what it gave before.
 
     Args:
         trust_code: code from outside that the configuration names may run, wherever the configuration comes from.
+        unproven: train a backbone from outside even if it is not causal, or acts otherwise than it is trained; the row says so.
 
     Returns:
         The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
@@ -50,7 +57,7 @@ def run(
     """
     if trust_code:
         name_all([config])
-    with using(sources_of([config])):
+    with using(sources_of([config])), unproven_may_run(unproven):
         (outcome,) = run_all(matched([config]), Path(results), force=force)
     if outcome.row is None:
         raise error_of(outcome)
@@ -99,6 +106,17 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
 
 
+def done_before(configs: Sequence[RunConfig], results: Path) -> int:
+    """How many of these runs are finished, here or in a pack of the folder."""
+    found = 0
+    for config in configs:
+        with suppress(DsbenchError):  # it is told when the run's turn comes
+            folder = folder_of(config, results)
+            plan = folder.plan()
+            found += plan.action == "done" or (plan == NEW and packed_before(results, folder.run_id) is not None)
+    return found
+
+
 def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> None:
     """A run that began under an earlier `RESULT_VERSION` would end as a mixture of two: it is not gone on with.
 
@@ -121,7 +139,7 @@ def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> 
 def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     """The outcome of a run that is not ok, as an error; with its folder, the message says where to read more."""
     message = outcome.message or f"{outcome.run_id} ended without a result"
-    if outcome.row is not None:
+    if outcome.row is not None and outcome.exit_code != UsageError.exit_code:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
         message = " ".join(message.split("\n"))  # a reason out of a record is one line
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
@@ -147,11 +165,14 @@ class _Batch:
         self._at_once, self._workers = max(1, at_once), Workers(worker, configs)
         self._running: dict[int, WorkerProcess] = {}
         self._outcomes: dict[int, Outcome] = {}
+        self._pace = Pace()
         self._relay = Relay(self._stop, self._leave)
         self._selector = selectors.DefaultSelector()
 
     def work(self) -> list[Outcome]:
         waiting, held = list(range(len(self._configs))), len(self._configs) + 1
+        if len(waiting) > 1:
+            self.display.overall(0, len(waiting), None)
         try:
             while waiting and len(waiting) < held:  # as long as others let go of some
                 held = len(waiting)
@@ -225,7 +246,9 @@ class _Batch:
             self._outcomes[index] = outcome
             self.display.end(name)
             if len(self._configs) > 1:
-                self.display.note(_ended(outcome, len(self._outcomes), len(self._configs)))
+                done, total = len(self._outcomes), len(self._configs)
+                self.display.note(_ended(outcome, done, total))
+                self.display.overall(done, total, self._pace.left_s(total - done))
 
     def signals(self) -> AbstractContextManager[None]:
         """Pass the first stop on to the workers while the block lasts."""

@@ -159,6 +159,8 @@ class WorkerProcess:
     def _explain(self, code: int) -> Outcome:
         row = self._stored()
         if row is not None and row["status"] != "interrupted":  # the worker's own word
+            if self.error is not None and row["status"] == "failed":  # and what it has to tell who wrote the code
+                return self._outcome("failed", int(self.error["exit_code"]), row, str(self.error["error"]))
             return self._outcome(row["status"], 0 if row["status"] == "ok" else 1, row, row.get("reason"))
         if self.error is not None:
             return self._ended_by_error(str(self.error["error"]), int(self.error.get("exit_code", 1)))
