@@ -156,8 +156,12 @@ def check(
     if as_json:
         say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
         return _exit_code(report)
-    rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
+    rows = [
+        (one.name, one.status, f"{one.seconds:.2f}", one.error or one.detail or one.reason) for one in report.results
+    ]
     print_table(("check", "status", "seconds", "detail"), rows)
+    for frames in dict.fromkeys(one.frames for one in report.results if one.frames and not one.ok):
+        say("", *(line for frame in frames for line in frame.told()))
     failed = sum(not one.ok for one in report.results)
     verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
     say("", f"{report.backbone}: {verdict}")

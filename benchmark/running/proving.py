@@ -21,6 +21,7 @@ from dsbench.errors import DsbenchError, UsageError
 from dsbench.files import write_atomic
 from dsbench.outside.blame import faulty
 from dsbench.outside.caching import cache_folder
+from dsbench.running.causes import says_out_of_memory
 
 PROVED = ("causality", "forward_equals_step")
 _VERSION = 1  # raised when these checks begin to find something else
@@ -44,10 +45,14 @@ def check_proven(config: RunConfig, unproven: bool) -> str | None:
     if findings is None:
         report = _proof(config)
         findings, raised = report.failures(), [one for one in report.results if one.frames and not one.ok]
+        if any(says_out_of_memory(one.error) for one in raised):  # the run itself will say so in its row
+            return None
         if raised and not unproven:  # an error is no finding about a map
             first = raised[0]
             raise faulty(
-                f"backbone {config.backbone.name!r} raises in the check {first.name}: {first.error}", first.frames
+                f"backbone {config.backbone.name!r} raises in the check {first.name}, without which nothing is trained "
+                f"(but with --unproven): {first.error}",
+                first.frames,
             )
         if not raised:
             with suppress(DsbenchError, OSError):  # without the right to write, it is proved again next time

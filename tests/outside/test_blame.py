@@ -61,9 +61,8 @@ def test_the_command_shows_the_line_and_ends_with_exit_code_2(
     done = subprocess.run([sys.executable, "-m", "dsbench", *arguments], capture_output=True, text=True, timeout=120)
     said = done.stdout + done.stderr
     assert done.returncode == 2, said
-    number = 1 + GOOD.replace(old, new).split("\n").index(
-        next(one for one in GOOD.replace(old, new).split("\n") if line in one)
-    )
+    lines = GOOD.replace(old, new).split("\n")
+    number = 1 + next(place for place, text in enumerate(lines) if line in text)
     assert f"{tmp_path}/net.py, line {number}, in" in said and line in said
     assert "Traceback" not in said and "/benchmark/" not in said and "/backbones/" not in said
     assert not (tmp_path / "r").exists()
@@ -72,14 +71,21 @@ def test_the_command_shows_the_line_and_ends_with_exit_code_2(
 def test_an_error_in_the_middle_of_a_run_is_a_failed_row_and_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = "self.steps += 1\n        if self.training and self.steps > 60: self.lost\n        return self.linear(x_t)"
-    name = f"{written(tmp_path, 'return self.linear(x_t)', late)}:Net"
-    inline, config = Inline(tmp_path, monkeypatch), tiny(backbone=name)
-    assert inline.run(config) == 1
+    monkeypatch.delenv("LATE", raising=False)
+    late = "if os.environ.get('LATE'): self.lost\n        return self.linear(x_t)"
+    file = written(tmp_path, "return self.linear(x_t)", late)
+    file.write_text("import os\n" + file.read_text())
+    inline, config = Inline(tmp_path, monkeypatch), tiny(backbone=f"{file}:Net")
+
+    def hook(phase: str, *_: object) -> None:
+        if phase == "train":  # proved by then
+            monkeypatch.setenv("LATE", "1")
+
+    assert inline.run(config, hook=hook) == 1
     folder = inline.folder(config)
     row = folder.latest_result()
     assert row is not None and row["status"] == "failed"
-    line = "if self.training and self.steps > 60: self.lost"
+    line = "if os.environ.get('LATE'): self.lost"
     assert row["reason"].startswith("AttributeError: ") and line in row["reason"]
     assert (
         line in (folder.path / "error.txt").read_text() and "Traceback" not in (folder.path / "error.txt").read_text()
@@ -88,10 +94,10 @@ def test_an_error_in_the_middle_of_a_run_is_a_failed_row_and_exit_code_2(
 
 
 def test_what_has_no_frame_of_a_user_is_nobody_s_fault() -> None:
-    try:
+    with pytest.raises(ValueError) as caught:
         int("x")
-    except ValueError as error:
-        assert frames_of(error) == [] and blamed(error) is None and brief(error).startswith("ValueError: ")
+    error = caught.value
+    assert frames_of(error) == [] and blamed(error) is None and brief(error).startswith("ValueError: ")
 
 
 def test_frames_of_libraries_between_are_left_out_and_a_recursion_is_cut(tmp_path: Path) -> None:
