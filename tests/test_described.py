@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +34,7 @@ from dsbench.envs import ENVS
 from dsbench.errors import UsageError
 from dsbench.records.config_text import flat
 
+ROOT = Path(__file__).parents[1]
 PLAIN = {one.name: one for one in settings_of_run()}
 
 
@@ -110,3 +114,13 @@ def test_settings_are_listed_with_the_options_of_what_is_named(capsys: pytest.Ca
     assert found["env.chain_length"]["default"] == "10" and found["backbone.n_layers"]["type"] == "integer"
     assert main(["list", "settings", "--backbone", "lstn"]) == 2
     assert "Did you mean 'lstm'?" in capsys.readouterr().err
+
+
+def test_the_page_of_settings_is_what_they_say() -> None:
+    """Made by ``python results/settings_page.py --write``."""
+    sys.path.insert(0, str(ROOT / "results"))
+    try:
+        module = importlib.import_module("settings_page")
+    finally:
+        sys.path.remove(str(ROOT / "results"))
+    assert (ROOT / "docs" / "settings.md").read_text() == module.page()

@@ -11,7 +11,7 @@ from dsbench.cli.summary import number, words
 from dsbench.records.finding import written_at
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.run_records import RunRecords
-from dsbench.records.run_row import row_whatever_comes, unreadable_row
+from dsbench.records.run_row import UNPROVEN, row_whatever_comes, unreadable_row
 from dsbench.records.store import stored_in
 
 LISTED = ("run", "status", "measure", "score", "normalised", "seconds", "written")
@@ -38,7 +38,8 @@ def line_of(one: Mapping[str, Any]) -> tuple[str, ...]:
         number(one["normalised"], "{:.1f}"),
         number(one["train_seconds"], "{:.1f}"),
     )
-    return (one["run"], one["status"], measure, *numbers, when)
+    status = f"{one['status']} ({UNPROVEN})" if one[UNPROVEN] else one["status"]
+    return (one["run"], status, measure, *numbers, when)
 
 
 def _entry(row: Mapping[str, Any], records: RunRecords | None) -> dict[str, Any]:
@@ -54,5 +55,6 @@ def _entry(row: Mapping[str, Any], records: RunRecords | None) -> dict[str, Any]
         "score": None if measure is None else row.get(f"result.{measure}"),
         "normalised": row.get("result.score_normalised"),
         "train_seconds": row.get("result.train_seconds"),
+        UNPROVEN: row.get(f"result.{UNPROVEN}"),
         "written": written_at(records) if isinstance(records, RunFolder) else None,
     }

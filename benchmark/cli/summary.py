@@ -170,7 +170,8 @@ def sweep_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
         numbers = {key: number(row.get(key), form) for key, form in formats.items()}
         for key, mark in (("train_seconds", TRAINING), ("latency_p50_us", LATENCY)):
             numbers[key] += core(row, mark).value if numbers[key] != _MISSING else ""
-        rows.append((outcome.run_id, outcome.status, *score, *numbers.values()))
+        status = f"{outcome.status} ({UNPROVEN})" if row.get(UNPROVEN) else outcome.status
+        rows.append((outcome.run_id, status, *score, *numbers.values()))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -93,10 +94,16 @@ def _of_traceback(trace: TracebackType | None) -> Iterator[Frame]:
     is_outside = [_is_outside(str(frame.f_globals.get("__name__", ""))) for frame, _ in traceback.walk_tb(trace)]
     for one, is_theirs in zip(traceback.extract_tb(trace), is_outside, strict=True):
         if is_theirs:
-            yield Frame(one.filename, one.lineno or 0, one.name, (one.line or "").strip())
+            yield Frame(_from_here(one.filename), one.lineno or 0, one.name, (one.line or "").strip())
+
+
+def _from_here(path: str) -> str:
+    """As a user would write it: records travel, and where a user's files lie is nobody else's business."""
+    here = os.path.join(os.getcwd(), "")
+    return path.removeprefix(here)
 
 
 def _of_syntax(error: BaseException) -> Iterator[Frame]:
     """Text that is no Python has no frame of its own."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        yield Frame(error.filename, error.lineno, "<module>", (error.text or "").strip())
+        yield Frame(_from_here(error.filename), error.lineno, "<module>", (error.text or "").strip())

@@ -9,6 +9,8 @@ import pytest
 from dsbench.config import run_id
 from dsbench.records.run_row import UNPROVEN, run_row
 from dsbench.records.tables import runs_table
+from dsbench.reports.content.build import build
+from dsbench.reports.table import markdown
 from dsbench.running import proving
 from dsbench.running.request import unproven_may_run
 from tests.running.inline import Inline, tiny
@@ -64,6 +66,15 @@ def test_unproven_it_runs_under_the_same_name_and_its_row_says_what_it_fails(nam
     assert row is not None and "causality: " in row[UNPROVEN] and row["run_id"] == run_id(config)
     assert run_row(folder)[f"result.{UNPROVEN}"] == row[UNPROVEN]
     assert runs_table(inline.tmp / "results")[f"result.{UNPROVEN}"].notna().all()
+    assert "Net (unproven)" in markdown(inline.tmp / "results")
+    built = build([inline.tmp / "results"], {}, lambda envs: [])
+    cells = {
+        cell.text for section in built.report.sections for one in section.tables for row in one.rows for cell in row
+    }
+    assert any("Net (unproven)" in cell for cell in cells)
+    assert "Unproven, its backbone fails a check: causality" in " ".join(
+        note for section in built.report.sections for one in section.tables for note in one.notes
+    )
 
 
 def test_what_keeps_the_contract_has_no_mark_even_if_it_might(name: str, inline: Inline) -> None:
