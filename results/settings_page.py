@@ -20,9 +20,9 @@ HEAD = """# Settings
 
 Every setting of a run with its type, its default, its range and its meaning; made from their definitions by `python
 results/settings_page.py --write`. Each can be given as `--set train.lr=1e-3`, or in a file of YAML, TOML or JSON as
-`--config FILE`. Defaults are those of most tasks under the preset `quick`: what a run of yours begins with, its task's and its
-preset's own values included, `dsbench list settings --env NAME --backbone NAME --preset NAME` shows, and `dsbench run ... --dry-run`
-prints as a file.
+`--config FILE`. Defaults are those of most tasks under the preset `quick`. What a run of yours begins with, its task's and its
+preset's own values included, is shown by `dsbench list settings --env NAME --backbone NAME --preset NAME`, and printed as a
+file by `dsbench run ... --dry-run`.
 """
 
 

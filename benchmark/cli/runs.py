@@ -143,7 +143,7 @@ def run(
 
 def _run(settings: RunConfig, results: Path, force: bool) -> int:
     """Do the run and print its row."""
-    from dsbench.cli.summary import run_table
+    from dsbench.cli.summary import elsewhere, run_table
     from dsbench.cli.tables import print_pairs
     from dsbench.running import launcher
     from dsbench.running.matched import matched
@@ -158,6 +158,7 @@ def _run(settings: RunConfig, results: Path, force: bool) -> int:
             ("Run", f"{settings.backbone.name} on {settings.env.name}, seed {settings.seed}, preset {settings.preset}"),
             ("Folder", str(folder.path)),
             ("State", state),
+            *([("Note", note)] if (note := elsewhere(settings)) else []),
         ]
     )
     say()

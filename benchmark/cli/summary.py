@@ -10,7 +10,7 @@ from typing import Any
 
 from dsbench.cli.tables import print_table
 from dsbench.config import RunConfig, to_dict
-from dsbench.config.presets import DEFAULT
+from dsbench.config.presets import DEFAULT, get_preset
 from dsbench.config.resolution import settle
 from dsbench.config.settings import LEARNED
 from dsbench.records.run_row import UNPROVEN
@@ -114,6 +114,14 @@ def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def words(metric: str) -> str:
     return "mean return" if metric == "return_mean" else metric.replace("_", " ")
+
+
+def elsewhere(config: RunConfig) -> str | None:
+    """A sentence where a preset is used on another environment than those that it was published with."""
+    preset = get_preset(config.preset)
+    if not preset.envs or config.env.name in preset.envs:
+        return None
+    return f"preset {preset.name} was published with {', '.join(preset.envs)}; on {config.env.name} it is a protocol of yours"
 
 
 def next_commands(config: RunConfig, results: Path) -> list[str]:
