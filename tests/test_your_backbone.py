@@ -71,7 +71,9 @@ def test_the_error_that_the_page_shows_is_what_a_user_sees(folder: Path, capsys:
         assert line.strip() in " ".join(shown.split())
 
 
-def test_its_options_are_settings(folder: Path) -> None:
+def test_its_options_are_settings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "settings", "--env", "umbrella", "--backbone", "lru.py"]) == 0
+    assert "backbone.d_state" in capsys.readouterr().out
     assert [one.name for one in options_of_backbone("lru.py")] == [
         "backbone.n_layers", "backbone.block", "backbone.d_state",
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from dsbench.config.settings import LEARNED
 from dsbench.records.run_row import UNPROVEN
 from dsbench.reports.contention import LATENCY, LEGEND, TRAINING, core
 from dsbench.reports.scale import ends
-from dsbench.running.outcomes import held_sentence
+from dsbench.running.outcomes import held_sentence, lines_of
 from dsbench.running.worker_process import Outcome
 from dsbench.studies.grid import texts
 from dsbench.text import complain, say
@@ -207,7 +207,8 @@ def tell_unfinished(outcomes: Sequence[Outcome], results: Path) -> None:
     not_begun = [outcome for outcome in outcomes if outcome.status == "interrupted" and outcome.row is None]
     for outcome in outcomes:
         if outcome.exit_code and outcome.status != "held" and outcome not in not_begun[1:]:
-            complain(f"{outcome.run_id}: {outcome.status}: {' '.join(str(outcome.message).split())}")
+            first, *more = lines_of(outcome)
+            complain(f"{outcome.run_id}: {outcome.status}: {first}", *more)
     if len(not_begun) > 1:
         complain(f"and {len(not_begun) - 1:,} more: {not_begun[0].message}")
     if sentence := held_sentence(outcomes, results):

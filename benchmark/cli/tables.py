@@ -36,7 +36,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if is_terminal():
         from rich.text import Text
 
-        show(Text(first, style="bold"))
+        show(Text(first, style="bold"), as_it_is=True)
     else:
         say(first)
     if rest:

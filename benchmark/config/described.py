@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
+from dsbench.backbones.catalogue import BACKBONES
+from dsbench.config.presets import DEFAULT, get_preset
 from dsbench.config.resolution import settle
 from dsbench.config.settings import RunConfig, to_dict
 from dsbench.envs.catalogue import ENVS
@@ -52,7 +54,8 @@ def settings_as_resolved(env: str | None, backbone: str | None, preset: str | No
     Raises:
         UsageError: a name is unknown, or its code cannot be used.
     """
-    config = settle(env=env or "umbrella", backbone=backbone or "s4", preset=preset)
+    named = BACKBONES.spelled_out(backbone) if backbone else get_preset(preset or DEFAULT).backbone or "s4"
+    config = settle(env=env or "umbrella", backbone=named, preset=preset)
     begins = to_dict(config)
     plain = ("env.name", "backbone.name")
     found = [

@@ -22,6 +22,7 @@ from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.records.run_records import RunRecords
 from dsbench.records.store import packed_before
 from dsbench.running.matched import matched
+from dsbench.running.outcomes import lines_of
 from dsbench.running.prepared import Workers
 from dsbench.running.progress import Display, Pace, Silent
 from dsbench.running.relay import AGAIN_S, Relay
@@ -138,10 +139,9 @@ def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> 
 
 def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     """The outcome of a run that is not ok, as an error; with its folder, the message says where to read more."""
-    message = outcome.message or f"{outcome.run_id} ended without a result"
+    message = "\n".join(lines_of(outcome)) if outcome.message else f"{outcome.run_id} ended without a result"
     if outcome.row is not None and outcome.exit_code != UsageError.exit_code:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
-        message = " ".join(message.split("\n"))  # a reason out of a record is one line
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 73: CannotWrite, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
@@ -290,5 +290,5 @@ def _check_writable(results: Path) -> None:
 def _ended(outcome: Outcome, done: int, total: int) -> str:
     row: Mapping[str, Any] = outcome.row or {}
     metric = str(row.get("success_metric"))
-    result = f"{metric} {row[metric]:.3f}" if metric in row else outcome.message or ""
+    result = f"{metric} {row[metric]:.3f}" if metric in row else lines_of(outcome)[0]
     return f"[{done}/{total}] {outcome.run_id}: {outcome.status}{', ' if result else ''}{result}"
