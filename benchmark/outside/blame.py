@@ -65,6 +65,9 @@ def faulty(message: str, frames: Iterable[Frame]) -> FaultyCode:
 
 def brief(error: BaseException) -> str:
     """One line: the error, and in brackets the innermost line of code from outside that it came from, if any did."""
+    if isinstance(error, FaultyCode):
+        first, *more = str(error).split("\n")
+        return f"{first} ({': '.join(line.strip() for line in more[-2:])})" if more else first
     frames = frames_of(error)
     if not frames or isinstance(error, DsbenchError):
         return one_line(error)

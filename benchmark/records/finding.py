@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from dsbench.errors import UsageError, suggestion
@@ -49,9 +50,8 @@ def find_own_run(named: str, results: Path) -> RunFolder:
         )
     if runs:
         hint = suggestion(named, runs) or "Expected an id, its beginning, 'last', or a run's folder."
-        raise UsageError(
-            f"{str(results)!r} holds no run {named!r}. {hint}   (dsbench results list --results {results})"
-        )
+        listing = shlex.join(["dsbench", "results", "list", "--results", str(results)])
+        raise UsageError(f"{str(results)!r} holds no run {named!r}. {hint}   ({listing})")
     raise UsageError(f"{str(results)!r} holds no run at all, nor {named!r}; name another folder with --results DIR")
 
 

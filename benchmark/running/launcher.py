@@ -213,7 +213,10 @@ class _Batch:
             _check_free(folder)
             _check_writable(self._results)
             self._wait_for_workers(config)
-            worker = WorkerProcess(config, folder, plan, force=self._force, start=self._workers.start)
+            several = len(self._configs) > 1
+            worker = WorkerProcess(
+                config, folder, plan, force=self._force, notes_faults=several, start=self._workers.start
+            )
         except (DsbenchError, OSError) as error:
             known = error if isinstance(error, DsbenchError) else _cannot_start(error)
             status = "held" if isinstance(known, RunHeld) else "refused"

@@ -28,7 +28,7 @@ from dsbench.config import RunConfig, run_id
 from dsbench.config.outside_code import code_of
 from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import read_json, replace_file
-from dsbench.outside.blame import blamed, brief, one_line
+from dsbench.outside.blame import FaultyCode, blamed, brief, one_line
 from dsbench.outside.trust import using
 from dsbench.records.code import store_code
 from dsbench.records.provenance import loaded_code, provenance
@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             known = blamed(known) or known
         if not isinstance(known, DsbenchError):
             raise
-        pipe.send({"error": str(known), "exit_code": known.exit_code})
+        fault = {"reason": brief(known)} if isinstance(known, FaultyCode) else {}
+        pipe.send({"error": str(known), "exit_code": known.exit_code, **fault})
         complain(*f"Error: {known}".split("\n"))
         return known.exit_code
 
