@@ -56,11 +56,9 @@ def find_own_run(named: str, results: Path) -> RunFolder:
 
 
 def written_at(run: RunFolder) -> float:
-    """When a run's records were last written, in seconds since 1970; 0 where nothing tells."""
-    times = [0.0]
-    for name in ("journal.jsonl", "claim.json", "config.yaml"):
-        try:
-            times.append(os.stat(run.path / name).st_mtime)
-        except OSError:
-            continue
-    return max(times)
+    """When a file of a run was last written, in seconds since 1970; 0 where nothing tells."""
+    try:
+        with os.scandir(run.path) as entries:
+            return max((one.stat().st_mtime for one in entries if one.is_file(follow_symlinks=False)), default=0.0)
+    except OSError:
+        return 0.0
