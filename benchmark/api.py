@@ -19,6 +19,7 @@ from dsbench.records.store import Places
 from dsbench.running import launcher
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent, display
+from dsbench.running.request import unproven_may_run
 from dsbench.running.sweep import default_jobs, expand
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run(
     force: bool = False,
     progress: bool = False,
     trust_code: bool = False,
+    unproven: bool = False,
 ) -> dict[str, Any]:
     """Do one run, or return what it gave before.
 
@@ -58,6 +60,7 @@ def run(
         settings: others by their dotted names: ``{"train.lr": 1e-3, "env.chain_length": 20}``.
         force: make it again even if it is finished.
         trust_code: code from outside that a file names may run.
+        unproven: train a backbone from outside even if it is not causal, or acts otherwise than it is trained; the row says so.
 
     Returns:
         The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
@@ -77,7 +80,7 @@ def run(
         raise UsageError("a config is given and settings besides; resolve them together: dsbench.resolve(...)")
     elif trust_code:
         name_all([config])
-    with using(sources_of([config])):
+    with using(sources_of([config])), unproven_may_run(unproven):
         (outcome,) = launcher.run_all(matched([config]), Path(results), force=force, display=_shown(progress, False))
     if outcome.row is None:
         raise launcher.error_of(outcome)
@@ -100,6 +103,7 @@ def sweep(
     force: bool = False,
     progress: bool = True,
     trust_code: bool = False,
+    unproven: bool = False,
 ) -> pd.DataFrame:
     """Every backbone and control on every environment with every seed; what is finished is not done again.
 
@@ -107,7 +111,7 @@ def sweep(
         backbone, env, control: a name, or several.
         seeds: a number N for 0 .. N - 1, or the seeds themselves.
         jobs: runs at once; by default the cores divided by the threads of a run.
-        data, match, preset, settings, config_file, force, trust_code: as for `run`, the same for all.
+        data, match, preset, settings, config_file, force, trust_code, unproven: as for `run`, the same for all.
 
     Returns:
         Their rows of `load`'s ``runs`` in the order of the sweep, failed ones too. Runs that were not done, for another
@@ -123,7 +127,8 @@ def sweep(
     )  # fmt: skip
     at_once = min(jobs or default_jobs(configs[0].threads), len(configs))
     shown = _shown(progress, True)
-    outcomes = launcher.run_all(configs, Path(results), force=force, at_once=at_once, display=shown)
+    with unproven_may_run(unproven):
+        outcomes = launcher.run_all(configs, Path(results), force=force, at_once=at_once, display=shown)
     return _rows(outcomes, Path(results))
 
 
@@ -171,6 +176,7 @@ def ladder(
     out: Path | str | None = None,
     progress: bool = True,
     trust_code: bool = False,
+    unproven: bool = False,
 ) -> Report:
     """Climb a ladder until every contestant has fallen, or go on where that stopped.
 
@@ -180,7 +186,7 @@ def ladder(
         to: label of the last rung.
         twice: climb again at twice the updates.
         out: folder of the page; by default ``RESULTS/ladders/NAME``.
-        seeds, match, preset, settings, jobs, trust_code: as for `sweep`.
+        seeds, match, preset, settings, jobs, trust_code, unproven: as for `sweep`.
 
     Returns:
         The report: its ``headline`` says who reaches further than whom, its ``sections`` hold the tables.
@@ -200,7 +206,9 @@ def ladder(
     )  # fmt: skip
     way = Way(lambda: _shown(progress, True), complain if progress else lambda line: None, jobs)
     what = asked(name, every, wishes, twice)
-    return climb_all(what, Path(results), None if out is None else Path(out), "dsbench.ladder in Python", way).report
+    folder = None if out is None else Path(out)
+    with unproven_may_run(unproven):
+        return climb_all(what, Path(results), folder, "dsbench.ladder in Python", way).report
 
 
 def _rows(outcomes: Sequence[Any], results: Path) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from typing import Any
 
 from dsbench.errors import MissingExtra, UnknownName, UsageError
 from dsbench.outside import loading, trust
+from dsbench.outside.listing import Roots, is_file_alone, the_class_in
 from dsbench.outside.source import Source
 
 
@@ -81,6 +82,9 @@ class Catalogue:
     """Names of one kind (``backbone``, ``env``): the built-in table first, then entry points of `group`.
 
     Iteration gives all but the members of families, which need packages of their own.
+
+    Args:
+        roots: what classes of the kind are built on, so that they can be found in a file; None where it holds no classes.
     """
 
     def __init__(
@@ -90,8 +94,9 @@ class Catalogue:
         group: str,
         families: Iterable[Family] = (),
         open_families: Iterable[OpenFamily] = (),
+        roots: Roots | None = None,
     ) -> None:
-        self.kind, self.group = kind, group
+        self.kind, self.group, self._roots = kind, group, roots
         self._built_in = {entry.name: entry for entry in entries}
         self._families = {family.prefix: family for family in families}
         self._open = {family.prefix: family for family in open_families}
@@ -102,6 +107,10 @@ class Catalogue:
 
     def names(self) -> list[str]:
         return [entry.name for entry in self]
+
+    def members(self) -> list[str]:
+        """Names of all members of families."""
+        return [entry.name for family in self._families.values() for entry in family.members()]
 
     def lines(self) -> list[Entry]:
         """What a listing shows: every entry, and one line for each family."""
@@ -149,6 +158,16 @@ class Catalogue:
             if entry.extra is None:
                 raise
             raise MissingExtra(f"{self.kind} {name!r}", entry.extra) from error
+
+    def spelled_out(self, name: str) -> str:
+        """``path/file.py:Class`` of ``path/file.py`` with a single class of this kind; every other name as it is.
+
+        Raises:
+            UsageError: there is none, or there are several.
+        """
+        if self._roots is None or not is_file_alone(name):
+            return name
+        return the_class_in(name, self._roots, self.kind)
 
     def named(self, name: str) -> None:
         """The user gave this name on the command line or in Python: if it stands for code from outside, that may run."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.copies import rows_of
 from dsbench.records.run_records import RunRecords
-from dsbench.records.run_row import COLUMNS, UNREADABLE, short_source, unreadable_row
+from dsbench.records.run_row import COLUMNS, UNPROVEN, UNREADABLE, short_source, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.records.tables import BEFORE
 from dsbench.reports.adoption import MADE_WITH, adopted
@@ -108,6 +108,11 @@ def _by_name(setting: tuple[str, Any]) -> str:
     return setting[0]
 
 
+def _marked(backbone: str | None, result: Mapping[str, Any]) -> str | None:
+    """A backbone that ran although it fails what is proved first has that behind its name, wherever it stands."""
+    return f"{backbone} ({UNPROVEN})" if backbone is not None and result.get(UNPROVEN) else backbone
+
+
 def _name(name: str | None, has_source: bool) -> str | None:
     """What tells it apart: of code whose hash is known, what is taken of it and not where it lay."""
     return name.rpartition(":")[2] if name is not None and has_source else name
@@ -173,7 +178,8 @@ def _run(
         settings = BEFORE | settings | _told_apart(result, provenance, mixed, other_data)
     status, reason = ended(row["status"], row["reason"], result)
     return Run(
-        **{name: row[name] for name in ("run_id", "backbone", "env", "seed")},
+        **{name: row[name] for name in ("run_id", "env", "seed")},
+        backbone=_marked(row["backbone"], result),
         status=status,
         reason=reason,
         attempt=row["attempt"] or 1,

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, NamedTuple, Optional
 
 import typer
 
+from dsbench.cli import completing
 from dsbench.text import json_text, say
 
 BACKBONE, ENV = "backbone", "env"
 
 
 def check(
-    backbone: Annotated[Optional[str], typer.Argument(metavar="[NAME|module:Class|file.py:Class]")] = None,  # noqa: UP045
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[NAME|module:Class|file.py:Class|file.py]", autocompletion=completing.backbone),
+    ] = None,
     env: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--env", metavar="NAME", help="An environment instead: a name, gym:ID or file.py:task."),
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            help="An environment instead: a name, gym:ID or file.py:task.",
+            autocompletion=completing.env,
+        ),
     ] = None,
     set_: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -28,7 +37,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> int:
-    """Prove that a backbone keeps the contract, or that an environment is sound; exit code 1 when not.
+    """Prove that a backbone keeps the contract, or that an environment is sound; exit code 1 when not, 2 when code raises.
 
     A backbone, in float64: it is causal, its views are one function, resets leave nothing, rows do not mix, gradients are
     those of differences through time. In float32 and over 3,000 tokens, the longest episode of any task: what trains is what
@@ -62,21 +71,35 @@ def check(
     return _tell(BACKBONE, _backbone(str(backbone), set_ or [], chosen), as_json)
 
 
-Rows = Sequence[tuple[str, str, str, str]]  # check, status, seconds, detail
-Told = tuple[
-    str, bool, Sequence[Mapping[str, Any]], Rows
-]  # who, whether all is well, the outcomes as JSON values and as lines
+class Told(NamedTuple):
+    """What came out.
+
+    Attributes:
+        exit_code: 0 where all is well; a class of the user's that raises is bad input, one that runs and breaks the contract
+            has failed checks.
+        outcomes: as JSON values.
+        rows: check, status, seconds, detail.
+        frames: lines of the user's own code that raised.
+    """
+
+    name: str
+    exit_code: int
+    outcomes: Sequence[Mapping[str, Any]]
+    rows: Sequence[tuple[str, str, str, str]]
+    frames: Sequence[str] = ()
 
 
 def _backbone(name: str, set_: list[str], chosen: list[str] | None) -> Told:
     from pydantic import ValidationError
 
+    from dsbench.backbones.catalogue import BACKBONES
     from dsbench.backbones.check import CHECKS, check_backbone
     from dsbench.config.errors import problems, usage_error
     from dsbench.config.settings import BackboneConfig
     from dsbench.config.sources import parse_override
     from dsbench.errors import UsageError
 
+    name = BACKBONES.spelled_out(name)
     options = dict(parse_override(text.removeprefix("backbone.")) for text in set_)
     if "name" in options:
         raise UsageError(f"--set name is given beside {name!r}; expected options of the backbone alone")
@@ -88,8 +111,13 @@ def _backbone(name: str, set_: list[str], chosen: list[str] | None) -> Told:
         report = check_backbone(
             asked.name, d_model=asked.d_model, options=asked.options, only=chosen, on_result=on_result
         )
-    rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
-    return report.backbone, report.ok, report.table(), rows
+    rows = [
+        (one.name, one.status, f"{one.seconds:.2f}", one.error or one.detail or one.reason) for one in report.results
+    ]
+    raised = dict.fromkeys(one.frames for one in report.results if one.frames and not one.ok)
+    exit_code = UsageError.exit_code if raised else int(not report.ok)
+    lines = [line for frames in raised for frame in frames for line in frame.told()]
+    return Told(report.backbone, exit_code, report.table(), rows, lines)
 
 
 def _environment(name: str, set_: list[str], chosen: list[str] | None) -> Told:
@@ -100,7 +128,7 @@ def _environment(name: str, set_: list[str], chosen: list[str] | None) -> Told:
     with _Progress(name, len(CHECKS)) as on_result:
         judged = judge_env(spec, chosen, on_result)
     rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail) for one in judged.findings]
-    return name, judged.ok, judged.table(), rows
+    return Told(name, int(not judged.ok), judged.table(), rows)
 
 
 class _Progress:
@@ -126,19 +154,21 @@ class _Progress:
 
 def _tell(kind: str, told: Told, as_json: bool) -> int:
     """Print the outcomes; the exit code."""
-    from dsbench.cli.summary import print_table
+    from dsbench.cli.tables import print_table
 
-    name, ok, table, rows = told
     if as_json:
-        say(*json_text({kind: name, "ok": ok, "checks": table}).split("\n"))
-        return int(not ok)
-    print_table(("check", "status", "seconds", "detail"), rows)
+        say(*json_text({kind: told.name, "ok": told.exit_code == 0, "checks": told.outcomes}).split("\n"))
+        return told.exit_code
+    print_table(("check", "status", "seconds", "detail"), told.rows)
+    if told.frames:
+        say("", *told.frames)
     counts = {
-        status: sum(row[1] == status for row in rows) for status in ("failed", "stale_excuse", "skipped", "doubtful")
+        status: sum(row[1] == status for row in told.rows)
+        for status in ("failed", "stale_excuse", "skipped", "doubtful")
     }
     failed = counts["failed"] + counts["stale_excuse"]
-    verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
+    verdict = f"{failed} of {len(told.rows)} checks failed" if failed else f"all {len(told.rows)} checks passed"
     verdict += f", {counts['skipped']} could not be made" if counts["skipped"] else ""
     verdict += f", {counts['doubtful']} with a doubt" if counts["doubtful"] else ""
-    say("", f"{name}: {verdict}")
-    return int(not ok)
+    say("", f"{told.name}: {verdict}")
+    return told.exit_code

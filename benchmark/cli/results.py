@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.arguments import a_path
+from dsbench.cli import completing
+from dsbench.cli.arguments import RUN_HELP, a_path
 from dsbench.cli.packs import Places, places
 from dsbench.cli.runs import TrustCode
 from dsbench.text import complain, say
@@ -87,7 +87,7 @@ def _folder_in(results: list[Path], name: str) -> Path:
 
 
 def export_model(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=completing.runs)],
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
@@ -103,13 +103,13 @@ def export_model(
 
     dsbench export-model results/runs/RUN_ID --out policy.onnx
     """
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.decision.loading import non_finite_weights
     from dsbench.decision.policy import read_policy
     from dsbench.errors import UsageError
-    from dsbench.records.run_folder import RunFolder
+    from dsbench.records.finding import find_run
 
-    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+    folder = find_run(run, results)
     policy = read_policy(folder.path, trust_code=trust_code)
     if (wrong := non_finite_weights(policy)) is not None:
         raise UsageError(

@@ -40,7 +40,8 @@ def resolve(
         preset: one of `dsbench.config.presets` (``quick`` by default); None takes the file's, else the default.
         config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
         overrides: ``a.b=value`` texts, as given to ``--set``.
-        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``; None takes the preset's, if it has one.
+        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class`` (``path/file.py`` with one class in it);
+            None takes the preset's, if it has one.
         env: catalogue name of the environment, ``package.module:function`` or ``path/file.py:function``.
         trust_code: what the file names may run too.
         unsaid: settings that hold where all of these leave them open or null, as nested dictionaries.
@@ -49,6 +50,7 @@ def resolve(
     Raises:
         UsageError: naming every key and value that cannot be used, all at once.
     """
+    backbone = None if backbone is None else BACKBONES.spelled_out(backbone)
     config = settle(
         preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, unsaid=unsaid,
         **arguments,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dsbench.backbones.catalogue import BACKBONES
 from dsbench.config import RunConfig
 from dsbench.config.outside_code import sources_of
 from dsbench.errors import UsageError
@@ -81,13 +82,14 @@ class Climbs:
 
 
 def asked(name: str | None, every: bool, wishes: Wishes, twice: bool) -> Asked:
-    """The plans of one ladder, or of all that ship.
+    """The plans of one ladder, or of all that ship. Backbones from outside that the wishes name may run from now on.
 
     Raises:
         UsageError: neither or both are asked for, or something cannot be used.
     """
     if every == (name is not None):
         raise UsageError("expected the name of a ladder, the path of a .yaml file, or --all; see dsbench list ladders")
+    wishes = replace(wishes, backbones=_named(wishes.backbones))
     files = dict(load_ladder(one) for one in (shipped() if every else [str(name)]))
     if wishes.to is not None and len(files) > 1:
         raise UsageError(f"--to is {wishes.to!r} and --all climbs ladders of different rungs; give it with one of them")
@@ -102,6 +104,13 @@ def asked(name: str | None, every: bool, wishes: Wishes, twice: bool) -> Asked:
             plan_of(one, file, replace(wishes, twice=doubled)) for doubled in ((False, True) if twice else (False,))
         ]
     return Asked(files, wishes, plans, name is not None and name not in shipped(), left_out)
+
+
+def _named(backbones: Sequence[str] | None) -> list[str] | None:
+    found = None if backbones is None else [BACKBONES.spelled_out(name) for name in backbones]
+    for name in found or ():
+        BACKBONES.named(name)
+    return found
 
 
 def climb_all(what: Asked, results: Path, out: Path | None, command: str, way: Way) -> Climbs:

@@ -19,11 +19,10 @@ from types import ModuleType
 from typing import Any
 
 from dsbench.errors import DsbenchError, UsageError, suggestion
-from dsbench.outside.blame import told
+from dsbench.outside import blame
 from dsbench.outside.locating import in_folder
-from dsbench.outside.source import INIT, Source
+from dsbench.outside.source import INIT, PREFIX, Source
 
-PREFIX = "dsbench_outside_"
 _packages: dict[str, Source] = {}
 _Importer = Callable[..., ModuleType]
 
@@ -49,6 +48,7 @@ def package_of(source: Source) -> str:
 
 
 def _import_installed(source: Source) -> ModuleType:
+    blame.note_installed(source.module)
     try:
         return importlib.import_module(source.module)
     except ModuleNotFoundError as error:
@@ -71,7 +71,8 @@ def _import_private(source: Source) -> ModuleType:
             del sys.modules[name]
         if isinstance(error, DsbenchError | MemoryError):
             raise
-        raise UsageError(f"{source.place} cannot be imported: {told(error)}") from error
+        what = f"{source.place} cannot be imported: "
+        raise blame.blamed(error, what) or blame.FaultyCode(f"{what}{blame.one_line(error)}") from error
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -14,6 +14,7 @@ from dsbench.errors import UsageError
 
 INIT = "__init__.py"
 GYM = "gym:"  # before the module and the id of an environment that it registers with gymnasium: ``gym:package:Env-v0``
+PREFIX = "dsbench_outside_"  # begins the names of the packages that sources are loaded in
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,9 @@ class Logged:
             self._looked_at[name] = now
             self._guarded(lambda: self._events_of(name).follow())
 
+    def overall(self, done: int, total: int, left_s: float | None) -> None:
+        self._display.overall(done, total, left_s)
+
     def note(self, text: str) -> None:
         self._display.note(text)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dsbench.cli import main, summary
+from dsbench.cli import main, summary, tables
 from dsbench.measuring.bench_records import JOURNAL, write_cells
 from dsbench.records.journal import Journal
 from dsbench.running.progress import Bars, Lines
@@ -63,7 +63,7 @@ def unseen(text: str) -> set[str]:
 def test_no_command_prints_what_a_terminal_obeys(
     command: str, terminal: bool, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(summary, "_is_terminal", lambda: terminal)
+    monkeypatch.setattr(tables, "is_terminal", lambda: terminal)
     name, *options = command.split()
     place = {"list": ["envs", "--env", EVIL], "watch": [EVIL], "inspect": [EVIL]}.get(name, [str(results)])
     code = main([name, *place, *options, *([str(results.parent / "out")] if "--out" in options else ())])
@@ -116,7 +116,7 @@ def test_progress_and_the_tables_of_runs_and_benches_print_it_as_text(
         bars.note(EVIL)
     assert not unseen(place.getvalue())
     outcome = Outcome(EVIL, EVIL, 1, {"success_metric": EVIL, EVIL: 0.5}, EVIL)
-    summary.print_table(summary.SWEEP_HEADER, summary.sweep_rows([outcome]))
+    tables.print_table(summary.SWEEP_HEADER, summary.sweep_rows([outcome]))
     journal = Journal(tmp_path / JOURNAL)
     journal.append({"kind": "bench", "kind_of": EVIL})
     base = {

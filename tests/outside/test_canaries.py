@@ -137,6 +137,11 @@ def test_what_reads_many_runs_runs_none(finished: Path, tmp_path: Path, evil: tu
     for command in (["report"], ["report", "--out", str(tmp_path / "page")], ["export"], ["cite"]):
         assert main([command[0], results, *command[1:]]) == 0
     dsbench.load(results)
+    assert main(["results", "list", "--results", results]) == 0
+    main(
+        ["results", "compare", "last", str(finished), "--results", results]
+    )  # two files of one run contradict each other
+    assert main(["results", "remove", "last", "--results", results, "--yes"]) == 0
 
 
 @pytest.mark.parametrize("part", ["backbone", "env"])
