@@ -23,6 +23,7 @@ from dsbench.running.worker_process import Outcome
 from dsbench.text import complain, say
 
 _MISSING = "-"
+_DECODED = {"argmax": " by the likeliest actions", "sample": " by sampled ones"}
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -30,7 +31,7 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
     """(what, value) of one finished run, the next command last."""
     lines = [
         ("backbone" if config.policy == "learned" else "policy", str(row.get("backbone", _MISSING))),
-        ("environment", str(row.get("env", _MISSING))),
+        ("environment", _environment(config.env.name)),
         ("seed", f"{row.get('seed', _MISSING)}" + (f", moves {row['varied']}" if row.get("varied") else "")),
         ("status", _status(row)),
         *([("caution", NOTHING)] if config.preset == PRESET else ()),
@@ -44,6 +45,13 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
         ("folder", str(folder)),
     ]
     return lines + [("next", command) for command in next_commands(config, folder.parent.parent)]
+
+
+def _environment(name: str) -> str:
+    """Its name, and what is to be done there, where that is known without running code of somebody's."""
+    from dsbench.envs.catalogue import ENVS
+
+    return f"{name}: {ENVS.entry(name).summary}" if ENVS.is_own(name) else name
 
 
 def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -92,21 +100,24 @@ def _answers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The task's own measure, by decoding and target, and the return on the scale of its references."""
     metric = str(row.get("success_metric", "return_mean"))
-    first = str(row.get("decode", ""))
-    shown = [f"{number(row.get(metric), '{:.3f}')}{f' ({first})' if first else ''}"]
+    chance = row.get("measure_chance")
+    shown = [number(row.get(metric), "{:.3f}") + _DECODED.get(str(row.get("decode", "")), "")]
     shown += [
-        f"{number(value, '{:.3f}')} ({name.removeprefix(metric + '_').replace('_', ' ')})"
-        for name, value in row.items()
-        if name.removeprefix(metric) in (f"_{decode}" for decode in ("sample", "argmax", "opposite"))
+        f"{value:.3f}{how}" for name, how in _DECODED.items() if (value := row.get(f"{metric}_{name}")) is not None
     ]
-    lines = [(words(metric), ", ".join(shown))]
+    lines = [(words(metric), "; ".join(shown) + (f" (chance {chance:.3f})" if chance is not None else ""))]
+    if (opposite := row.get(f"{metric}_opposite")) is not None:
+        asked = number(row.get("opposite_return"), "{:.2f}")
+        lines.append(
+            ("the opposite", f"{opposite:.3f} when asked for {asked}, where a model that understands does it wrong")
+        )
     yardsticks = {
         name.removeprefix("yardstick_"): value for name, value in row.items() if name.startswith("yardstick_")
     }
     if yardsticks:
         lines.append(("yardsticks", ", ".join(f"{value:.3f} ({words(name)})" for name, value in yardsticks.items())))
     if row.get("return_mean") is not None:
-        lines.append(("return", f"{row['return_mean']:.2f} ({_targets(row)}); {_scaled(row)}"))
+        lines.append(("return", f"{row['return_mean']:.2f} {_targets(row)}; {_scaled(row)}"))
     return lines
 
 
@@ -232,7 +243,7 @@ def _status(row: Mapping[str, Any]) -> str:
 
 def _targets(row: Mapping[str, Any]) -> str:
     target = number(row.get("target_return"), "{:.2f}")
-    return f"asked for {target}" if target != _MISSING else "no return asked for"
+    return f"when asked for {target}" if target != _MISSING else "with no return asked for"
 
 
 def _size(value: Any, exact: bool = False) -> str:
