@@ -108,8 +108,8 @@ def test_a_mistake_is_one_sentence(arguments: str, says: str, capsys: pytest.Cap
 def test_a_file_that_raises_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "raises.py").write_text("x = 1\nraise KeyError('no map')\n")
     assert main(["check", "--env", "raises.py:task"]) == 2
-    assert "raises.py cannot be imported: KeyError: 'no map' (" in (error := capsys.readouterr().err)
-    assert "raises.py, line 2)" in error
+    assert "raises.py cannot be imported: KeyError: 'no map'\n" in (error := capsys.readouterr().err)
+    assert "raises.py, line 2, in <module>\n    raise KeyError('no map')" in error
 
 
 def test_a_backbone_or_an_environment_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
