@@ -1,5 +1,5 @@
 # Shortcuts for those who work on dsbench; users need none of them.
-.PHONY: setup test lint reference tasks variance studies questions mujoco ladders bench bench-full gallery speed
+.PHONY: setup test lint reference tasks variance studies questions mujoco ladders bench bench-full gallery speed docs
 
 setup:
 	python3 -m venv .venv
@@ -21,7 +21,7 @@ endef
 
 # Five seeds wherever contestants are compared: three cannot support a claim. Everything is resumable, finished runs are skipped.
 
-# The table of the README with its controls: 280 runs.
+# The table of umbrella with its controls: 280 runs.
 DSBENCH = .venv/bin/dsbench
 ALL = --backbone gpt,s4,s4d,s5,mamba,mamba2,lstm,gru,rnn,mingru,linear-attention --control mlp,copier,window --env umbrella --seeds 5 --results results/reference
 CONTROL = --set eval.decode=sample --set eval.episodes=5000 --set train.eval_every=500
@@ -110,3 +110,8 @@ gallery:
 speed:
 	.venv/bin/python -m tests.benchmarks.ratios --write results/reference/speed
 	.venv/bin/python results/speed_table.py --write
+
+# The site of docs/, into site/ (extra docs).
+docs:
+	.venv/bin/sphinx-build -W -q -b html docs site
+	@echo "Saved   site/index.html"

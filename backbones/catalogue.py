@@ -1,5 +1,6 @@
 """Names of the built-in backbones; importable without torch."""
 
+from dsbench.outside.listing import Roots
 from dsbench.registry import Catalogue, Entry, Family
 
 BACKBONES = Catalogue(
@@ -37,4 +38,5 @@ BACKBONES = Catalogue(
                 "mamba": "dsbench.backbones.hf.recurrent:Mamba", "mamba2": "dsbench.backbones.hf.recurrent:Mamba2"},
                extra="hf"),
     ],
+    roots=Roots("dsbench.backbones", ("Backbone", "ResidualBackbone"), ("Mixer",)),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from dsbench.errors import UsageError, suggestion
 
 def load_class(name: str) -> type[Backbone]:
     """The class behind a name that the user gives: built-in, ``package.module:Class`` or ``path/file.py:Class``."""
+    name = BACKBONES.spelled_out(name)
     BACKBONES.named(name)
     return class_of(name)
 
@@ -22,6 +23,7 @@ def build(name: str, d_model: int, **options: Any) -> Backbone:
     Raises:
         UsageError: an unknown option, with the closest one, or something that is no backbone.
     """
+    name = BACKBONES.spelled_out(name)
     BACKBONES.named(name)
     return make_backbone(name, d_model, options)
 

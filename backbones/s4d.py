@@ -204,14 +204,17 @@ def initial_modes(init: Init, d_state: int) -> tuple[Tensor, Tensor]:
 
 
 class S4D(TimeInvariantBackbone):
-    """A stack of S4D layers (Gu et al. 2022). Options: see `S4DMixer` and `ResidualBackbone`, and beside them
+    """A stack of S4D layers (Gu et al. 2022). Options: see `S4DMixer` and `ResidualBackbone`, and beside them:
 
-    preset: ``decision-s4`` is the layer of Decision S4 (arXiv:2306.05167, section 4.1.1): the system of DSS (Gupta et
-        al. 2022), N complex states without partners whose A all channels share, GELU, a gated output projection, the
-        residual and a norm. It fixes the options in `PRESETS`; the others stay free. The paper has d_model = d_state =
-        64 and n_layers = 3. LayerNorm takes the place of its BatchNorm, which mixes rows and timesteps, padding too, so
-        that training and acting would be different functions. Nor is there dropout. DSS's code has a second dt per
-        channel, for the imaginary parts: add ``dt_per_part`` for it.
+    Args:
+        preset: ``decision-s4`` is the layer of Decision S4 (arXiv:2306.05167, section 4.1.1): the system of DSS (Gupta et al.
+            2022), N complex states without partners whose A all channels share, GELU, a gated output projection, the residual
+            and a norm.
+
+    A preset fixes the options in `PRESETS`; the others stay free. The paper has d_model = d_state = 64 and n_layers = 3.
+    LayerNorm takes the place of its BatchNorm, which mixes rows and timesteps, padding too, so that training and acting would
+    be different functions. Nor is there dropout. DSS's code has a second dt per channel, for the imaginary parts: add
+    ``dt_per_part`` for it.
     """
 
     def __init__(

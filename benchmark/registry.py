@@ -16,6 +16,7 @@ from typing import Any
 
 from dsbench.errors import MissingExtra, UnknownName, UsageError
 from dsbench.outside import loading, trust
+from dsbench.outside.listing import Roots, is_file_alone, the_class_in
 from dsbench.outside.source import Source
 
 
@@ -51,16 +52,54 @@ class Family:
             yield Entry(f"{self.prefix}:{member}", self.summary, self.source, target, self.extra)
 
 
+@dataclass(frozen=True)
+class OpenFamily:
+    """Names of the form ``prefix:member`` of what installed packages bring, looked up by a module of ours when one is used.
+
+    ``prefix:package:member`` names the package too, and is code from outside.
+
+    Attributes:
+        keeper: ``package.module`` that has ``target(member) -> "package.module:attribute"``, which raises `UnknownName`,
+            ``load(member)``, and ``load_outside(source)``.
+    """
+
+    prefix: str
+    placeholder: str
+    summary: str
+    source: str
+    keeper: str
+
+    def line(self) -> Entry:
+        """As of `Family`."""
+        return Entry(f"{self.prefix}:<{self.placeholder}>", self.summary, self.source, "")
+
+    def ask(self, what: str, about: Any) -> Any:
+        """What the keeper's function `what` says."""
+        return getattr(importlib.import_module(self.keeper), what)(about)
+
+
 class Catalogue:
     """Names of one kind (``backbone``, ``env``): the built-in table first, then entry points of `group`.
 
     Iteration gives all but the members of families, which need packages of their own.
+
+    Args:
+        roots: what classes of the kind are built on, so that they can be found in a file; None where it holds no classes.
     """
 
-    def __init__(self, kind: str, entries: Iterable[Entry], group: str, families: Iterable[Family] = ()) -> None:
-        self.kind, self.group = kind, group
+    def __init__(
+        self,
+        kind: str,
+        entries: Iterable[Entry],
+        group: str,
+        families: Iterable[Family] = (),
+        open_families: Iterable[OpenFamily] = (),
+        roots: Roots | None = None,
+    ) -> None:
+        self.kind, self.group, self._roots = kind, group, roots
         self._built_in = {entry.name: entry for entry in entries}
         self._families = {family.prefix: family for family in families}
+        self._open = {family.prefix: family for family in open_families}
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self._built_in.values()
@@ -69,16 +108,28 @@ class Catalogue:
     def names(self) -> list[str]:
         return [entry.name for entry in self]
 
+    def members(self) -> list[str]:
+        """Names of all members of families."""
+        return [entry.name for family in self._families.values() for entry in family.members()]
+
     def lines(self) -> list[Entry]:
         """What a listing shows: every entry, and one line for each family."""
-        return [*self, *(family.line() for family in self._families.values())]
+        return [*self, *self.families()]
+
+    def families(self) -> list[Entry]:
+        """A line for each family."""
+        closed = [family.line() for family in self._families.values()]
+        return [*closed, *(family.line() for family in self._open.values())]
 
     def is_reference(self, name: str) -> bool:
         """True for ``package.module:attribute`` and ``path/file.py:attribute``, False for a name of this catalogue."""
-        return ":" in name and name.partition(":")[0] not in self._families
+        prefix, colon, member = name.partition(":")
+        return ":" in member if prefix in self._open else bool(colon) and prefix not in self._families
 
     def entry(self, name: str) -> Entry:
         """The entry called `name`; `UnknownName` with the closest match otherwise."""
+        if (opened := self._opened(name)) is not None:
+            return Entry(name, opened.summary, opened.source, opened.ask("target", name.partition(":")[2]))
         family = self._families.get(name.partition(":")[0]) if ":" in name else None
         known = list(family.members() if family else self)
         for entry in known:
@@ -96,7 +147,10 @@ class Catalogue:
         if self.is_outside(name):
             source = trust.find(name)
             trust.check(source)
-            return loading.load(source)
+            opened = self._open.get(name.partition(":")[0])
+            return loading.load(source) if opened is None else opened.ask("load_outside", source)
+        if (opened := self._opened(name)) is not None:
+            return opened.ask("load", name.partition(":")[2])
         entry = self._own(name) or self.entry(name)
         try:
             return load_object(entry.target)
@@ -104,6 +158,16 @@ class Catalogue:
             if entry.extra is None:
                 raise
             raise MissingExtra(f"{self.kind} {name!r}", entry.extra) from error
+
+    def spelled_out(self, name: str) -> str:
+        """``path/file.py:Class`` of ``path/file.py`` with a single class of this kind; every other name as it is.
+
+        Raises:
+            UsageError: there is none, or there are several.
+        """
+        if self._roots is None or not is_file_alone(name):
+            return name
+        return the_class_in(name, self._roots, self.kind)
 
     def named(self, name: str) -> None:
         """The user gave this name on the command line or in Python: if it stands for code from outside, that may run."""
@@ -115,7 +179,8 @@ class Catalogue:
         return self.is_reference(name) and self._own(name) is None
 
     def is_own(self, name: str) -> bool:
-        """Whether dsbench itself offers the name, with whatever is installed beside it."""
+        """Whether dsbench itself offers the name, with whatever is installed beside it; a member of an open family is another
+        package's."""
         return name in self._built_in or name.partition(":")[0] in self._families or self._own(name) is not None
 
     def source(self, name: str) -> Source | None:
@@ -126,8 +191,15 @@ class Catalogue:
         """
         if self.is_outside(name):
             return trust.find(name)
+        if (opened := self._opened(name)) is not None:
+            return _source_of_point(opened.ask("target", name.partition(":")[2]))
         point = None if name in self._built_in else self._installed().get(name)
         return None if point is None else _source_of_point(point.target)
+
+    def _opened(self, name: str) -> OpenFamily | None:
+        """The open family that `name` is a member of, no package being named."""
+        prefix, colon, member = name.partition(":")
+        return self._open.get(prefix) if colon and ":" not in member else None
 
     def _own(self, reference: str) -> Entry | None:
         """The entry whose target is named in its place."""

@@ -152,11 +152,15 @@ def drawn(text: str) -> Text:
     return Text(printable(text))
 
 
-def show(drawing: RenderableType) -> None:
-    """Print what was made of `drawn` texts, such as a table, on a terminal."""
+def show(drawing: RenderableType, *, as_it_is: bool = False) -> None:
+    """Print what was made of `drawn` texts, such as a table, on a terminal.
+
+    Args:
+        as_it_is: its lines are laid out already, and none is wrapped.
+    """
     from rich.console import Console
 
-    Console().print(drawing)
+    Console().print(drawing, soft_wrap=as_it_is)
 
 
 def note(text: str, console: Console) -> None:

@@ -7,12 +7,15 @@ at a timestep: constant, or of each episode its own (a mixture of qualities, as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsbench.envs.spec import Behaviour, Recipe
+
+if TYPE_CHECKING:
+    import gymnasium as gym
 
 Epsilon = Callable[[np.ndarray], np.ndarray]  # (rows,) draws of the episodes -> (rows,) probabilities
 
@@ -35,17 +38,55 @@ def uniform_torques(joints: int) -> Behaviour:
     return behave
 
 
-def noisy(expert: Behaviour, n_actions: int, epsilon: float | Epsilon) -> Behaviour:
-    """`expert`, but with probability epsilon a uniformly random allowed action instead.
+def uniform_over(space: gym.Space[Any]) -> tuple[Behaviour, int]:
+    """Every action of a Discrete or Box space alike, and the draws a timestep that it and `noisy` need.
 
-    The first draw of a timestep decides between the two, the second picks the random action; an expert that wants to act
-    at random uses the second as well.
+    A side of a Box without an end is drawn as gymnasium draws it: from an exponential distribution beyond the other end, or,
+    with no end at all, from a normal one.
     """
+    if (n_actions := getattr(space, "n", None)) is not None:
+        first, among = int(space.start), uniform(int(n_actions))  # type: ignore[attr-defined]
+        return (lambda *given: first + among(*given)) if first else among, 2
+    low, high = (np.asarray(end, np.float64).ravel() for end in (space.low, space.high))  # type: ignore[attr-defined]
+    whole = np.dtype(space.dtype).kind in "iu"
+
+    def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
+        values = _within(low, high, draws[:, 1 : 1 + len(low)], whole).reshape(-1, *space.shape or ())
+        return np.clip(values.astype(space.dtype), space.low, space.high)  # type: ignore[attr-defined]
+
+    return behave, 1 + len(low)
+
+
+def _within(low: np.ndarray, high: np.ndarray, draws: np.ndarray, whole: bool) -> np.ndarray:
+    """(rows, n) numbers between these ends from uniform draws."""
+    from scipy.special import ndtri
+
+    has_low, has_high = np.isfinite(low), np.isfinite(high)
+    least, most = np.where(has_low, low, 0), np.where(has_high, high, 0)
+    between = least + (most - least + whole) * draws
+    beyond = -np.log1p(-draws)
+    one_sided = np.where(has_low, least + beyond, most - beyond)
+    endless = ndtri(np.clip(draws, 1e-12, 1 - 1e-12))
+    values = np.where(has_low & has_high, between, np.where(has_low | has_high, one_sided, endless))
+    return np.floor(values) if whole else values
+
+
+def noisy(expert: Behaviour, random: int | Behaviour, epsilon: float | Epsilon) -> Behaviour:
+    """`expert`, but with probability epsilon a random action instead.
+
+    The first draw of a timestep decides between the two, the further ones pick the random action; an expert that wants to act
+    at random uses those as well.
+
+    Args:
+        random: who acts then, from the second draw on; a number stands for that many allowed actions alike.
+    """
+    among = uniform(random) if isinstance(random, int) else random
 
     def behave(env: Any, timestep: int, draws: np.ndarray, episode_draw: np.ndarray) -> np.ndarray:
         rate = epsilon(episode_draw) if callable(epsilon) else epsilon
-        chosen = expert(env, timestep, draws, episode_draw)
-        return np.where(draws[:, 0] < rate, uniform_actions(draws[:, 1], n_actions, env.action_mask), chosen)
+        chosen = np.asarray(expert(env, timestep, draws, episode_draw))
+        errs = (draws[:, 0] < rate).reshape(-1, *[1] * (chosen.ndim - 1))
+        return np.where(errs, among(env, timestep, draws, episode_draw), chosen)
 
     return behave
 
@@ -67,26 +108,27 @@ def spread(episode_draw: np.ndarray) -> np.ndarray:
 
 
 def noisy_recipes(
-    expert: Behaviour, n_actions: int, expert_does: str, *, medium: float, mixed: Sequence[float]
+    expert: Behaviour, random: int | Behaviour, expert_does: str, *, medium: float, mixed: Sequence[float]
 ) -> dict[str, Recipe]:
     """The five recipes that every task offers, where they differ in nothing but the share of random actions.
 
     Args:
+        random: as of `noisy`.
         expert_does: what the expert does, for people.
         medium: share of random actions of that recipe.
         mixed: shares of which each episode takes one, all equally often.
     """
     shares = ", ".join(f"{share:g}" for share in mixed)
     return {
-        "random": Recipe("uniformly random actions", uniform(n_actions)),
-        "medium": Recipe(f"the expert, but {medium:.0%} of the actions are random", noisy(expert, n_actions, medium)),
+        "random": Recipe("uniformly random actions", uniform(random) if isinstance(random, int) else random),
+        "medium": Recipe(f"the expert, but {medium:.0%} of the actions are random", noisy(expert, random, medium)),
         "expert": Recipe(expert_does, expert),
         "mixed": Recipe(
-            f"each episode has one of the shares {shares} of random actions", noisy(expert, n_actions, levels(*mixed))
+            f"each episode has one of the shares {shares} of random actions", noisy(expert, random, levels(*mixed))
         ),
         "replay": Recipe(
             "each episode has its own share of random actions, evenly from none to all",
-            noisy(expert, n_actions, spread),
+            noisy(expert, random, spread),
         ),
     }
 

@@ -13,9 +13,10 @@ from typing import Any
 from dsbench.envs.marking import check_callable
 from dsbench.envs.origin import Origin, requirements
 from dsbench.envs.spec import EnvSpec
-from dsbench.errors import UsageError, suggestion
+from dsbench.errors import DsbenchError, UsageError, suggestion
+from dsbench.outside.blame import told
 from dsbench.outside.source import Source
-from dsbench.registry import Catalogue, Entry
+from dsbench.registry import Catalogue, Entry, OpenFamily
 
 _ALWAYS = ("numpy", "gymnasium")  # what every environment's data is made with
 
@@ -168,6 +169,15 @@ ENVS = Catalogue(
         ),
     ],
     group="dsbench.envs",
+    open_families=[
+        OpenFamily(
+            "gym",
+            "id",
+            "an environment of gymnasium by its id, such as gym:Acrobot-v1; --set env.OPTION goes to it",
+            "gymnasium and what is installed for it",
+            "dsbench.envs.gym_ids",
+        )
+    ],
 )
 
 
@@ -175,7 +185,7 @@ def get_spec(name: str, **options: Any) -> EnvSpec:
     """The environment called `name` under these options, for a name that the user gives: code from outside may run.
 
     Args:
-        name: of the catalogue, ``package.module:attribute`` or ``path/file.py:attribute``.
+        name: of the catalogue, ``gym:<id>``, ``package.module:attribute`` or ``path/file.py:attribute``.
 
     Raises:
         UsageError: an unknown option, with the closest one, or something that makes no environment.
@@ -204,10 +214,30 @@ def spec_of(name: str, options: Mapping[str, Any]) -> EnvSpec:
         if option not in known and not takes_all:
             hint = suggestion(option, known) or f"Known: {', '.join(sorted(known)) or 'none'}."
             raise UsageError(f"env {name!r} has no option {option!r}. {hint}")
-    spec = make(**options)
+    spec = make(**options) if ENVS.is_own(name) else _described(name, make, options)
     if not isinstance(spec, EnvSpec):
-        raise UsageError(f"{name!r} returned {spec!r}; expected a function that returns an EnvSpec")
+        hint = f"; write def task(): return EnvSpec.from_gym({make.__name__}, ...)" if inspect.isclass(make) else ""
+        raise UsageError(f"{name!r} returned {spec!r}; expected a function that returns an EnvSpec{hint}")
     return replace(spec, origin=_origin_of(name, options, source))
+
+
+def families() -> dict[str, str]:
+    """Environment -> its family: those of one module belong together."""
+    return {
+        entry.name: entry.target.partition(":")[0].rpartition(".")[2].replace("_", "-")
+        for entry in ENVS
+        if entry.target.startswith("dsbench.")
+    }
+
+
+def _described(name: str, make: Any, options: Mapping[str, Any]) -> Any:
+    """What code from elsewhere makes of these options; `UsageError` in the place of what it raises."""
+    try:
+        return make(**options)
+    except (DsbenchError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"env {name!r} raised {told(error, 'when asked for its EnvSpec')}") from error
 
 
 def _is_ours(make: Any) -> bool:

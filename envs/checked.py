@@ -18,6 +18,7 @@ from dsbench.envs.spaces import may_leave, outside, trailing_shape
 from dsbench.envs.spec import EnvSpec, VectorEpisodes
 from dsbench.episodes import Observations, observation_leaves
 from dsbench.errors import DsbenchError, EnvironmentFault
+from dsbench.outside.blame import told
 
 ACTION_TOLERANCE = 1e-4  # by which an action may lie outside the bounds of a Box: rounding
 MEND = "mend the environment or who acts in it"
@@ -89,10 +90,10 @@ class Checked:
         except (DsbenchError, MemoryError):
             raise
         except (Exception, SystemExit) as error:
-            text = " ".join(str(error).split())
+            text = told(error, self._when)
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                 text += f"; {len(self.alive)} of them were to be open, set most_rows of its EnvSpec to fewer"
-            raise EnvironmentFault(f"env {self.spec.id} raised {type(error).__name__} {self._when}: {text}") from error
+            raise EnvironmentFault(f"env {self.spec.id} raised {text}") from error
 
     def _stepped(self, actions: np.ndarray) -> tuple[Observations, np.ndarray, np.ndarray, np.ndarray]:
         given = self.behind.step(self._own(actions))

@@ -12,6 +12,7 @@ from dsbench.envs.checked import Checked
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.episodes import Episodes, Timestep, collect
 from dsbench.errors import DsbenchError, EnvironmentFault
+from dsbench.outside.blame import told
 from dsbench.stopping import raise_if_asked
 
 MAX_ROWS = 1000  # episodes whose draws come from one stream, and the most that are stepped together
@@ -61,10 +62,7 @@ class Scripted:
         except (DsbenchError, MemoryError):
             raise
         except (Exception, SystemExit) as error:
-            text = " ".join(str(error).split())
-            raise EnvironmentFault(
-                f"{env.who}: who acts raised {type(error).__name__} at timestep {timestep}: {text}"
-            ) from error
+            raise EnvironmentFault(f"{env.who}: who acts raised {told(error, f'at timestep {timestep}')}") from error
 
     def receive(self, rewards: np.ndarray, alive: np.ndarray) -> None:
         """Scripted policies look at the episode itself."""

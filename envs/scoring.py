@@ -9,6 +9,7 @@ import numpy as np
 from dsbench.envs.spec import EnvSpec
 from dsbench.episodes import Episodes
 from dsbench.errors import DsbenchError, EnvironmentFault
+from dsbench.outside.blame import told
 
 
 def scores(spec: EnvSpec, recorded: Episodes) -> dict[str, np.ndarray]:
@@ -23,8 +24,7 @@ def scores(spec: EnvSpec, recorded: Episodes) -> dict[str, np.ndarray]:
     except (DsbenchError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
-        raise EnvironmentFault(f"score of env {spec.id} raised {type(error).__name__}: {text}") from error
+        raise EnvironmentFault(f"score of env {spec.id} raised {told(error)}") from error
     if not all(isinstance(name, str) for name in measures):
         raise EnvironmentFault(f"score of env {spec.id} gave measures called {list(measures)}; expected names")
     for name in ("return", spec.success_metric):

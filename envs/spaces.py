@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from dsbench.envs.casting import rows_where
 from dsbench.envs.closing import close_quietly
+from dsbench.envs.wrapping import unsupported
 from dsbench.errors import DsbenchError, UsageError
+from dsbench.outside.blame import told
 
 if TYPE_CHECKING:
     from dsbench.envs.spec import EnvSpec
@@ -46,8 +48,9 @@ class Spaces:
             if not isinstance(space, gym.Space):
                 raise UsageError(f"env {name} made {env!r}, whose {what} is {space!r}; expected a space of gymnasium")
         spaces = cls(*found)  # type: ignore[arg-type]
-        for leaf, space in (*spaces.leaves().items(), ("actions", spaces.action)):
-            if (reason := _unsupported(space)) is not None:
+        parts = [(leaf, space, spaces.observation) for leaf, space in spaces.leaves().items()]
+        for leaf, space, whole in (*parts, ("actions", spaces.action, None)):
+            if (reason := unsupported(space, whole)) is not None:
                 raise UsageError(f"env {name} has {leaf} of the space {space}, {reason}")
         if not spaces.leaves():
             raise UsageError(f"env {name} has an observation space without parts, {spaces.observation}")
@@ -72,8 +75,7 @@ def called(call: Callable[[], Any], what: str, when: str) -> Any:
     except (DsbenchError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
-        raise UsageError(f"{what} raised {type(error).__name__} {when}: {text}") from error
+        raise UsageError(f"{what} raised {told(error, when)}") from error
 
 
 def trailing_shape(space: gym.Space[Any]) -> tuple[int, ...]:
@@ -94,20 +96,3 @@ def outside(space: gym.Space[Any], values: np.ndarray, tolerance: float = 0.0) -
 def may_leave(space: gym.Space[Any]) -> bool:
     """Whether observations outside the space are a warning only: environments with float observations do leave theirs."""
     return isinstance(space, gym.spaces.Box) and np.dtype(space.dtype).kind == "f"
-
-
-def _unsupported(space: gym.Space[Any]) -> str | None:
-    """Why a part of an observation, or an action, of this space cannot be learned from; None where it can."""
-    if isinstance(space, gym.spaces.Discrete):
-        return None
-    if not isinstance(space, gym.spaces.Box):
-        return (
-            "which is not supported; expected Box, Discrete, or for observations a Dict of these without a Dict in it"
-        )
-    if np.dtype(space.dtype).kind not in "iuf":
-        return f"whose {space.dtype} are no numbers to learn from; expected integers or floats"
-    if 0 in space.shape:
-        return "which holds no number; expected at least one"
-    if np.isnan(space.low).any() or np.isnan(space.high).any():
-        return "whose bounds are no numbers; expected numbers or infinities"
-    return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from dsbench.envs.foreign import Foreign
+from dsbench.envs.from_gym import spec_from_gym
 from dsbench.envs.origin import Origin
 from dsbench.envs.targets import Quantile, TargetRule
 from dsbench.episodes import Episodes, Observations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from dsbench.envs.spaces import Spaces
 
+RANDOM, EXPERT = "random", "expert"  # recipes
 FOOT = 0.1  # of the way from chance to the best: what a control may have by luck and by the present alone
 Skill = Literal["return noise", "credit", "memory", "stitching", "control"]
 
@@ -106,7 +108,8 @@ class EnvSpec:
         success_metric: the measure that selects checkpoints and heads tables, larger is better.
         horizon: timesteps of the longest episode.
         random_return, optimal_return: the returns that are 0 and 100 on the normalised scale: the mean ones of the uniform and
-            of the best policy, or what others normalise by.
+            of the best policy, or what others normalise by. None is measured when it is first asked for
+            (`reference_random`, `reference_optimal`).
         references: where those two come from.
         random_play: mean return of the uniform policy, measured, where `random_return` is not that; None where it is.
         tests: the skills that it takes.
@@ -127,6 +130,9 @@ class EnvSpec:
         simulator: name and version of each library that defines the physics, the environment's id for a version of it;
             kept with the data.
         stated_spaces: what the environment shows and takes, where that is known without making one.
+        ends_by_clock: whether an episode ends (``terminated``) at its last timestep because that is the task's own end,
+            whatever happened; where it is merely cut there, it must say ``truncated``.
+        more_recipes: how to come by the recipes that there are not, as a sentence for who asks for one.
         most_rows: episodes that `vector` steps together at most; None: as `dsbench.envs.rolling.rows_together` says.
         origin: who made it and how it was asked for, set by `get_spec`; data sets are kept under it.
     """
@@ -140,8 +146,8 @@ class EnvSpec:
     score: Callable[[Episodes], dict[str, np.ndarray]]
     success_metric: str
     horizon: int
-    random_return: float
-    optimal_return: float
+    random_return: float | None
+    optimal_return: float | None
     references: str
     tests: tuple[Skill, ...]
     needs_memory: bool
@@ -162,8 +168,12 @@ class EnvSpec:
     draws_per_timestep: int = 2
     simulator: Mapping[str, str] = field(default_factory=dict)
     stated_spaces: Spaces | None = None
+    ends_by_clock: bool = False
+    more_recipes: str = ""
     most_rows: int | None = None
     origin: Origin = Origin()  # noqa: RUF009  frozen, without state
+
+    from_gym = staticmethod(spec_from_gym)
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -180,7 +190,7 @@ class EnvSpec:
     @property
     def best(self) -> float | None:
         """The success measure of the best policy; None where it is unbounded and not the return."""
-        return self.optimal_return if self.success_metric == "return" else self.maximum
+        return self.reference_optimal if self.success_metric == "return" else self.maximum
 
     @property
     def foot(self) -> float | None:
@@ -196,20 +206,41 @@ class EnvSpec:
             return least + FOOT * (self.best - least)
         return (self.uniform_return + self.best) / 2 if self.success_metric == "return" else None
 
+    @cached_property
+    def reference_random(self) -> float:
+        """The return that is 0 on the normalised scale: as stated, or what random play earns."""
+        from dsbench.envs.measured import measured_return
+
+        return measured_return(self, RANDOM) if self.random_return is None else self.random_return
+
+    @cached_property
+    def reference_optimal(self) -> float | None:
+        """The return that is 100 there: as stated, or what the recipe of the expert earns; None where nobody knows."""
+        from dsbench.envs.measured import measured_return
+
+        if self.optimal_return is not None or EXPERT not in self.recipes:
+            return self.optimal_return
+        return measured_return(self, EXPERT)
+
     @property
     def uniform_return(self) -> float:
         """Mean return of the uniform policy."""
-        return self.random_return if self.random_play is None else self.random_play
+        return self.reference_random if self.random_play is None else self.random_play
 
     def recipe(self, name: str) -> Recipe:
         """The recipe called `name`; `UsageError` with the closest match, or with where data comes from, otherwise."""
         if name not in self.recipes and self.foreign.offered:
             offered = ", ".join(self.recipes)
             raise UsageError(f"{self.name} has no data recipe {name!r}, only {offered}: {self.foreign.offered}")
+        if name not in self.recipes and self.more_recipes:
+            offered = ", ".join(self.recipes)
+            raise UsageError(f"{self.name} has no data recipe {name!r}, only {offered}: {self.more_recipes}")
         if name not in self.recipes:
             raise UnknownName("data recipe", name, self.recipes, where=f"dsbench list recipes --env {self.name}")
         return self.recipes[name]
 
     def normalised(self, mean_return: Any) -> Any:
-        """A return, or an array of them, on the scale on which `random_return` is 0 and `optimal_return` 100."""
-        return 100 * (mean_return - self.random_return) / (self.optimal_return - self.random_return)
+        """A return, or an array of them, on the scale on which `reference_random` is 0 and `reference_optimal` 100; None
+        where there is no such scale."""
+        zero, hundred = self.reference_random, self.reference_optimal
+        return None if hundred is None or hundred == zero else 100 * (mean_return - zero) / (hundred - zero)

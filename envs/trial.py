@@ -45,8 +45,8 @@ OWN_DRAWS = (
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Who acts in which episodes, and how that is called."""
+class Part:
+    """Who acts in which episodes, and how that is called in messages."""
 
     name: str
     behaviour: Behaviour
@@ -65,23 +65,24 @@ def check_env(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
     Raises:
         UsageError: the environment, its time and what is wrong with it, in one sentence.
     """
-    _check_settings(spec)
-    _check_making(spec)
+    check_settings(spec)
+    check_making(spec)
     warnings: dict[str, None] = {}  # in order
-    parts = [_Part("tried at random", spec.random, spec.vector)]
-    data_vector = spec.data_vector or spec.vector
+    parts = [Part("tried at random", spec.random, spec.vector)]
     if recipe is not None and recipe in spec.recipes:
-        parts.append(_Part(f"recipe {recipe!r}", spec.recipes[recipe].behaviour, data_vector))
-    elif data_vector is not spec.vector:
-        parts.append(_Part("tried at random for data", spec.random, data_vector))
+        parts.append(part_of(spec, recipe))
+    elif spec.data_vector is not None:
+        parts.append(Part("tried at random for data", spec.random, spec.data_vector))
     for part in parts:
-        try:
-            played = _check_repeats(spec, part, warnings)
-        except EnvironmentFault as error:
-            raise UsageError(f"{error}{_hint(spec, part.vector)}") from error
+        played = check_repeats(spec, part, warnings)
         if part is parts[0] and spec.horizon <= LONGEST:
-            _check_scores(spec, played)
+            check_scores(spec, played)
     return tuple(warnings)
+
+
+def part_of(spec: EnvSpec, recipe: str) -> Part:
+    """The episodes that data of a recipe is made of."""
+    return Part(f"recipe {recipe!r}", spec.recipes[recipe].behaviour, spec.data_vector or spec.vector)
 
 
 def try_out(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
@@ -89,19 +90,26 @@ def try_out(spec: EnvSpec, recipe: str | None = None) -> tuple[str, ...]:
     return () if ENVS.is_own(spec.origin.reference) else check_env(spec, recipe)
 
 
-def _check_repeats(spec: EnvSpec, part: _Part, warnings: dict[str, None]) -> list[Episodes]:
+def check_repeats(spec: EnvSpec, part: Part, warnings: dict[str, None]) -> list[Episodes]:
     """Episodes of the same seeds are the same, again and alone; one of a single episode, one of all together."""
+    try:
+        return _repeated(spec, part, warnings)
+    except EnvironmentFault as error:
+        raise UsageError(f"{error}{_hint(spec, part.vector)}") from error
+
+
+def _repeated(spec: EnvSpec, part: Part, warnings: dict[str, None]) -> list[Episodes]:
     tried = seeds_tried(spec)
-    beside = _play_all(spec, part, tried, lambda text: warnings.setdefault(text))
-    again = _play_all(spec, part, tried)
+    beside = play_all(spec, part, tried, lambda text: warnings.setdefault(text))
+    again = play_all(spec, part, tried)
     alone = [_play(spec, part, [seed], place, len(tried)) for place, seed in enumerate(TRIED)]
     who = f"env {spec.id}, {part.name}"
     for place, seed in enumerate(tried):
-        _check_equal(
+        check_equal(
             beside.select([place]), again.select([place]), f"{who}: two episodes of seed {seed} differ", OWN_DRAWS
         )
     for place, seed in enumerate(TRIED):
-        _check_equal(
+        check_equal(
             alone[place], beside.select([place]), f"{who}: an episode of seed {seed} differs when another is played beside it",
             "every environment must have a state of its own and show no other's",
         )  # fmt: skip
@@ -113,7 +121,7 @@ def seeds_tried(spec: EnvSpec) -> tuple[int, ...]:
     return *TRIED, *range(1, min(MOST_TRIED, STEPS_TRIED // spec.horizon, rows_together(spec)) - 1)
 
 
-def _check_settings(spec: EnvSpec) -> None:
+def check_settings(spec: EnvSpec) -> None:
     """What the spec says of the environment."""
     for name in ("horizon", "draws_per_timestep", "most_rows"):
         value = getattr(spec, name)
@@ -123,9 +131,11 @@ def _check_settings(spec: EnvSpec) -> None:
             raise UsageError(f"env {spec.id} has {name}={value!r}; expected a whole number of at least 1")
     references = (spec.random_return, spec.optimal_return)
     for name, value in zip(("random_return", "optimal_return"), references, strict=True):
+        if value is None:
+            continue
         if isinstance(value, (str, complex)) or not _is_finite(value):
             raise UsageError(f"env {spec.id} has {name}={value!r}; expected a finite number")
-    if references[0] == references[1]:
+    if references[0] is not None and references[0] == references[1]:
         raise UsageError(
             f"env {spec.id} has random_return={references[0]!r} and the same optimal_return; scores are normalised between "
             "the two, so they must differ"
@@ -134,7 +144,7 @@ def _check_settings(spec: EnvSpec) -> None:
         raise UsageError(f"env {spec.id} has success_metric={spec.success_metric!r}; expected the name of a measure")
 
 
-def _check_making(spec: EnvSpec) -> None:
+def check_making(spec: EnvSpec) -> None:
     """Two calls make two environments of the same spaces, which end by themselves no later than at the horizon."""
     stated = spec.spaces
     with ExitStack() as opened:
@@ -163,8 +173,8 @@ def _check_making(spec: EnvSpec) -> None:
         )
 
 
-def _play_all(
-    spec: EnvSpec, part: _Part, tried: Sequence[int], on_warning: Callable[[str], object] = lambda text: None
+def play_all(
+    spec: EnvSpec, part: Part, tried: Sequence[int], on_warning: Callable[[str], object] = lambda text: None
 ) -> Episodes:
     """Episodes of all these seeds, as many beside each other as the environment says it can stand."""
     rows = rows_together(spec)
@@ -178,7 +188,7 @@ def _play_all(
 
 def _play(
     spec: EnvSpec,
-    part: _Part,
+    part: Part,
     env_seeds: Sequence[int],
     place: int,
     places: int,
@@ -195,7 +205,8 @@ def _play(
     return judged(spec, recorded, who, on_warning=on_warning)
 
 
-def _check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> None:
+def check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> None:
+    """`UsageError` with the first timestep and the field in which they differ."""
     arrays, others = one.arrays(), other.arrays()
     shared = min(one.n_timesteps, other.n_timesteps)
     first: tuple[int, str] | None = None
@@ -217,7 +228,8 @@ def _check_equal(one: Episodes, other: Episodes, what: str, way_out: str) -> Non
         raise UsageError(f"{what} ({first[1]} at timestep {first[0]}); {way_out}")
 
 
-def _check_scores(spec: EnvSpec, recorded: Sequence[Episodes]) -> None:
+def check_scores(spec: EnvSpec, recorded: Sequence[Episodes]) -> None:
+    """Several recordings, one of a single episode, have finite measures of the same names."""
     try:
         joined(spec, [scores(spec, episodes) for episodes in recorded])
     except EnvironmentFault as error:

@@ -79,6 +79,10 @@ class Claims:
             return None
         return next((one for one in names if all(self.above(key, one, other) for other in names if other != one)), None)
 
+    def open_to(self, key: Hashable, first: str, others: Sequence[str]) -> list[str]:
+        """Those of the others of whom it is not claimed that the first is above them."""
+        return [other for other in others if not self.above(key, first, other)]
+
     def difference(self, key: Hashable, one: str, other: str) -> Estimate | None:
         """Mean of `one` minus that of `other`, with an interval that leaves out 0 exactly where that is claimed; None where
         the two were not compared, no bounds where no claim could be made.

@@ -27,6 +27,7 @@ class Column(NamedTuple):
     optional: bool = False  # shown only where some run has it
     mark: str | None = None  # of a time: the column that tells who had the core; averaged over one way of acting alone
     scored: str | None = None  # the column of final rows that failures count in
+    cost: bool = False  # what a contestant takes, not what it achieves
     hint: str = ""  # what it is, where the heading does not say it
 
 
@@ -55,11 +56,13 @@ COLUMNS = (
     Column("regret", "regret ↓", ".3f", _field("regret"), optional=True),
     Column("return", "return ↑", ".3f", _field(RETURN), scored=RETURN),
     Column("normalised", "normalised ↑", ".1f", _field(NORMALISED), optional=True, scored=NORMALISED),
-    Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True),
-    Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True),
-    Column("tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second"), mark=TRAINING),
-    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), mark=LATENCY),
-    Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), hint=_PEAK),
+    Column("parameters_total", "parameters ↓", ",.0f", _field("parameters_total"), exact=True, cost=True),
+    Column("parameters_backbone", "of backbone ↓", ",.0f", _field("parameters_backbone"), exact=True, cost=True),
+    Column(
+        "tokens_per_second", "train tokens/s ↑", ",.0f", _field("train_tokens_per_second"), mark=TRAINING, cost=True
+    ),
+    Column("latency_p50_us", "latency p50 µs ↓", ",.1f", _field("latency_p50_us"), mark=LATENCY, cost=True),
+    Column("peak_memory_mib", "process peak MiB", ",.0f", _field("peak_rss_bytes", _MIB), hint=_PEAK, cost=True),
     Column(
         "peak_device_mib",
         "process peak GPU MiB",
@@ -67,8 +70,20 @@ COLUMNS = (
         _field("peak_device_bytes", _MIB),
         optional=True,
         hint=_PEAK,
+        cost=True,
     ),
 )
+
+
+def _state(run: Run) -> float | None:
+    value: float | None = None if run.result.get("acting") == "windowed" else run.result.get("state_bytes")
+    return value
+
+
+STATE = Column(
+    "state_bytes", "state bytes ↓", ",.0f", _state, exact=True, cost=True,
+    hint="carried from one decision to the next; nothing is where the last timesteps are encoded anew",
+)  # fmt: skip
 
 
 def estimate_of(runs: Sequence[Run], column: Column) -> Estimate | None:

@@ -6,9 +6,14 @@ Texts are plain: a renderer escapes them, for a run's name or the reason of its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 MISSING = "–"
+BOLD = "Bold"  # how a note begins that says what marked cells are
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture as SVG text and as PNG; the caption says in words what it shows."""
+    """A picture as SVG text and as PNG; the caption says in words what it shows. `canvas` is what was drawn on."""
 
     name: str
     title: str
     caption: str
     svg: str
     png: bytes
+    canvas: Canvas | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

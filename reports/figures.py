@@ -41,6 +41,7 @@ class Series:
     bound, a paper's number, before training); `marks` draws the points, `line` joins them. `uncertain` draws the interval
     dashed: it is not known to hold as often as it says. `dots` are the values that each of `y` is a mean of. `hollow` says of
     each point, or of all, that it stands under a caution that the caption tells. `left` and `right` bound a spread around `x`.
+    `beside` are further curves of the same name, (x, y) each, such as those of other seeds: drawn like the first.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Series:
     hollow: bool | Sequence[bool] = False
     left: Sequence[float] | None = None
     right: Sequence[float] | None = None
+    beside: Sequence[tuple[Sequence[float], Sequence[float]]] = ()
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Axis:
-    """What is along it, with the unit; a logarithmic one leaves out what is not above zero."""
+    """What is along it, with the unit; a logarithmic one leaves out what is not above zero.
+
+    `least` and `most` are where the measure ends: nothing is drawn beyond, for nothing can be there.
+    """
 
     label: str
     log: bool = False
+    least: float | None = None
+    most: float | None = None
 
 
 Numbers = NDArray[np.float64]
@@ -151,7 +158,7 @@ def on_canvas(name: str, height: float = _HEIGHT) -> Iterator[tuple[Canvas, Axes
 def as_figure(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
     """The drawing as SVG and PNG."""
     svg, png = render(canvas, name, title)
-    return Figure(name, title, caption, svg, png)
+    return Figure(name, title, caption, svg, png, canvas)
 
 
 def _numbers(values: Sequence[float | None]) -> Numbers:
@@ -168,6 +175,16 @@ def _look(one: Series, style: Style) -> dict[str, Any]:
     }
 
 
+_MARKED = 25  # points of a curve that all have a mark
+
+
+def _marked(filled: NDArray[np.bool_]) -> list[int]:
+    """Which points have one; of curves of many points some, enough to be known by."""
+    step = max(1, len(filled) // 10) if len(filled) > _MARKED else 1
+    return [int(place) for place in np.flatnonzero(filled) if not place % step]
+
+
+_FINE = {"linewidth": 1.0, "markersize": 3}  # of curves of which there are several a name
 _HOLLOW = {"markerfacecolor": "none", "markersize": 8, "markeredgewidth": 1.4}  # wide, as a line may run through it
 
 
@@ -178,7 +195,7 @@ def _hollow(one: Series) -> NDArray[np.bool_]:
 
 def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
     across, up = _numbers(one.x), _numbers(one.y)
-    look = _look(one, style)
+    look = _look(one, style) | (_FINE if one.beside else {})
     dashes = ((0, (4, 2)) if one.dashed else style.dashes) if one.line else ""
     if not one.marks and one.line:
         look["marker"] = ""
@@ -214,12 +231,14 @@ def _curve(axes: Axes, one: Series, style: Style, log: bool) -> Line2D:
             zorder=1,
         )
     up = np.where(up > 0, up, np.nan) if log else up
+    for xs, ys in one.beside:
+        axes.plot(_numbers(xs), _numbers(ys), linestyle=dashes, **look)
     if one.left is not None and one.right is not None:
         axes.hlines(up, _numbers(one.left), _numbers(one.right), colors=style.colour, linewidth=1.2, alpha=0.7)
     hollow = _hollow(one)
     if hollow.all() and look["marker"]:
         return axes.plot(across, up, linestyle=dashes, **look | _HOLLOW)[0]
-    (drawn,) = axes.plot(across, up, linestyle=dashes, markevery=list(np.flatnonzero(~hollow)), **look)
+    (drawn,) = axes.plot(across, up, linestyle=dashes, markevery=_marked(~hollow), **look)
     if hollow.any() and look["marker"]:
         axes.plot(across[hollow], up[hollow], linestyle="", **look | _HOLLOW)
     return drawn
@@ -240,6 +259,18 @@ def _axis(axes: Axes, x: Axis, y: Axis) -> None:
             side.set_major_locator(LogLocator(subs=_ticks(side.get_view_interval())))
             side.set_minor_formatter(NullFormatter())
         side.set_major_formatter(FuncFormatter(_number(side.get_view_interval, log)))
+    _end(axes, x, y)
+
+
+def _end(axes: Axes, x: Axis, y: Axis) -> None:
+    """Axes end where the measure does; what lies on an end is drawn in full."""
+    for axis, limits, end in ((x, axes.get_xlim(), axes.set_xlim), (y, axes.get_ylim(), axes.set_ylim)):
+        low = limits[0] if axis.least is None else max(limits[0], axis.least)
+        high = limits[1] if axis.most is None else min(limits[1], axis.most)
+        if (low, high) != limits and low < high:
+            end(low, high)
+            for mark in axes.get_lines():
+                mark.set_clip_on(False)
 
 
 def _own_ticks(axes: Axes, values: Sequence[float]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.copies import rows_of
 from dsbench.records.run_records import RunRecords
-from dsbench.records.run_row import COLUMNS, UNREADABLE, short_source, unreadable_row
+from dsbench.records.run_row import COLUMNS, UNPROVEN, UNREADABLE, short_source, unreadable_row
 from dsbench.records.store import Places, Stored, stored_in
 from dsbench.records.tables import BEFORE
 from dsbench.reports.adoption import MADE_WITH, adopted
@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs with the same settings; `differs` holds those that set the group apart in its folder."""
+    """Runs with the same settings; `differs` holds those that set the group apart from others of its environment."""
 
     backbone: str | None
     env: str | None
@@ -100,12 +100,17 @@ def grouped(runs: Iterable[Run]) -> list[Group]:
         who = _name(run.backbone, "source" in run.settings), _name(run.env, "env source" in run.settings)
         gathered.setdefault((*who, *sorted(run.settings.items(), key=_by_name)), []).append(run)
     names = _differing([members[0] for members in gathered.values()])
-    groups = [_group(members, names) for members in gathered.values()]
-    return sorted(groups, key=lambda group: _sort_key(group, names))
+    groups = [_group(members, names[members[0].env]) for members in gathered.values()]
+    return sorted(groups, key=lambda group: _sort_key(group, names[group.env]))
 
 
 def _by_name(setting: tuple[str, Any]) -> str:
     return setting[0]
+
+
+def _marked(backbone: str | None, result: Mapping[str, Any]) -> str | None:
+    """A backbone that ran although it fails what is proved first has that behind its name, wherever it stands."""
+    return f"{backbone} ({UNPROVEN})" if backbone is not None and result.get(UNPROVEN) else backbone
 
 
 def _name(name: str | None, has_source: bool) -> str | None:
@@ -173,7 +178,8 @@ def _run(
         settings = BEFORE | settings | _told_apart(result, provenance, mixed, other_data)
     status, reason = ended(row["status"], row["reason"], result)
     return Run(
-        **{name: row[name] for name in ("run_id", "backbone", "env", "seed")},
+        **{name: row[name] for name in ("run_id", "env", "seed")},
+        backbone=_marked(row["backbone"], result),
         status=status,
         reason=reason,
         attempt=row["attempt"] or 1,
@@ -212,11 +218,20 @@ def _sources(result: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[s
     return {SOURCES[role]: short_source(text) for role, text in found.items() if isinstance(text, str)}
 
 
-def _differing(representatives: Sequence[Run]) -> list[str]:
-    """Names of the settings that are not the same in all groups; absent is a value too (an option at its default)."""
-    configured = [run.settings for run in representatives if run.configured]
-    names = sorted({name for settings in configured for name in settings}, key=_rank)
-    return [name for name in names if len({settings.get(name) for settings in configured}) > 1]
+def _differing(representatives: Sequence[Run]) -> dict[str | None, list[str]]:
+    """Environment -> names of the settings that are not the same in all of its groups; absent is a value too (an option at
+    its default). What a preset says of each environment parts nothing within one, and a policy is told by its name.
+    """
+    by_env: dict[str | None, list[Mapping[str, Any]]] = {run.env: [] for run in representatives}
+    for run in representatives:
+        if run.configured:
+            by_env[run.env].append({name: value for name, value in run.settings.items() if name != "policy"})
+    return {env: _not_the_same(settings) for env, settings in by_env.items()}
+
+
+def _not_the_same(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = sorted({name for own in settings for name in own}, key=_rank)
+    return [name for name in names if len({own.get(name) for own in settings}) > 1]
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -20,6 +20,11 @@ def markdown(report: Report) -> str:
     return "\n\n".join([text, *(_section(section) for section in report.sections)]) + "\n"
 
 
+def table_markdown(table: Table) -> str:
+    """One table alone, with its title and its notes."""
+    return _table(table) + "\n"
+
+
 def table_csv(table: Table) -> bytes:
     """A line a number: the words of its row, the column, value, interval, n, and the text shown. RFC 4180, missing is empty."""
     words = [place for place, heading in enumerate(table.headings) if not heading.numeric]

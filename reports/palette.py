@@ -1,8 +1,8 @@
 """The colour and the marker of a curve, the same in every figure: the reader learns them once.
 
 A colour belongs to a backbone, so beside others ``gpt`` and ``gpt, window`` share it and differ in marker and dashes.
-Every colour keeps a contrast of at least 3 : 1 on white and on the dark page (WCAG 2.2, 1.4.11); no two backbones share
-a marker, for the eye of a reader who confuses red and green.
+Every colour keeps a contrast of at least 3 : 1 on white and on the dark page (WCAG 2.2, 1.4.11). The colours were found by
+search, so that any two of them stay apart for readers without red, green or blue cones too; no two backbones share a marker.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _KNOWN = {
-    "gpt": ("#d1495b", "o"),
-    "s4": ("#0072b2", "s"),
-    "s4d": ("#2f93c8", "^"),
-    "s5": ("#00936b", "D"),
-    "mamba": ("#c0629c", "v"),
-    "mamba2": ("#8a63c9", "P"),
-    "lstm": ("#b07b12", "X"),
-    "gru": ("#8a7a3d", "<"),
-    "rnn": ("#7a828c", ">"),
-    "mingru": ("#6f8f1f", "p"),
-    "linear-attention": ("#d9622b", "h"),
-    "mlp": ("#7a828c", "*"),
-    "framestack": ("#a5673f", "d"),
+    "gpt": ("#b93042", "o"),
+    "s4": ("#1e61c4", "s"),
+    "s4d": ("#2899f1", "^"),
+    "s5": ("#038b64", "D"),
+    "mamba": ("#f747ac", "v"),
+    "mamba2": ("#8462ff", "P"),
+    "lstm": ("#935600", "X"),
+    "gru": ("#b18f4b", "<"),
+    "rnn": ("#678aa8", ">"),
+    "mingru": ("#6a9918", "p"),
+    "linear-attention": ("#f75c23", "h"),
+    "mlp": ("#5f667b", "*"),
+    "framestack": ("#d0757e", "d"),
 }
 INK = "#1f2329"  # of text, axes and grid; becomes currentColor in an SVG
 _REFERENCE = ("pareto", "bound", "optimum", "chance", "copy", "empty")  # no contestant: in ink, beside the colours
 # For curves that are no backbones; neighbours differ most.
-_APART = ("#0072b2", "#d1495b", "#00936b", "#b07b12", "#8a63c9", "#c0629c", "#6f8f1f", "#d9622b")
+_APART = ("#1e61c4", "#b93042", "#038b64", "#b18f4b", "#8462ff", "#f747ac", "#6a9918", "#f75c23")
 _MARKERS = tuple(marker for _, marker in _KNOWN.values())
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 

@@ -43,13 +43,16 @@ class Estimate:
         low, high = (None if end is None else factor * end for end in (self.low, self.high))
         return replace(self, mean=factor * self.mean, low=low, high=high)
 
+    def mean_text(self, form: str) -> str:
+        """The mean as `text` prints it: two that are printed alike are equals to a reader."""
+        return format(self.mean, f"z{_fine(form, self.half_width or 0.0)}")  # z: what rounds to zero has no sign
+
     def text(self, form: str) -> str:
         """``mean ± half-width`` under a format specification, ``mean [low, high]`` where the mean is not in the middle;
         the mean alone without an interval. An interval that has a width shows one: where it would round to zero there are
         more digits."""
         form = _fine(form, self.half_width or 0.0)
-        unsigned = f"z{form}"  # z: what rounds to zero has no sign
-        mean = format(self.mean, unsigned)
+        unsigned, mean = f"z{form}", self.mean_text(form)
         if self.low is None or self.high is None:
             return mean
         if math.isclose(self.high - self.mean, self.mean - self.low, rel_tol=1e-6, abs_tol=1e-9 * abs(self.mean)):

@@ -18,6 +18,7 @@ from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.groups import Group, Run, read_groups
 from dsbench.reports.notes import notes
 from dsbench.reports.outcomes import FAILURES
+from dsbench.reports.smoke import smoke_sentences
 from dsbench.reports.statistics import Estimate
 from dsbench.text import markdown_code, markdown_text
 
@@ -59,7 +60,9 @@ def markdown(results: Places) -> str:
         told = [markdown_text(text) for text in (_failures(group), _measure(group))]
         lines.append([name, env, setting, str(len(seeds_ok(group))), *told, *numbers])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([table, "", *notes(groups, [len(seeds_ok(group)) for group in groups], _of_times(groups))]) + "\n"
+    below = notes(groups, [len(seeds_ok(group)) for group in groups], _of_times(groups))
+    smoke = smoke_sentences([run.preset for group in groups for run in group.runs])
+    return "\n".join([table, *(line for told in smoke for line in ("", told)), "", *below]) + "\n"
 
 
 def _of_times(groups: Sequence[Group]) -> list[str]:

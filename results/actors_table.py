@@ -1,4 +1,4 @@
-"""The table of the shipped MuJoCo actors from the headers of their files: prints it, or writes it into README.md.
+"""The table of the shipped MuJoCo actors from the headers of their files: prints it, or writes it into docs/bodies.md.
 
 python results/actors_table.py [--write]
 """

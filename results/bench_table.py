@@ -1,4 +1,4 @@
-"""The table of the newest bench in results/reference: prints it, or writes it into README.md with --write.
+"""The table of the newest bench in results/reference: prints it, or writes it into docs/speed.md with --write.
 
 python results/bench_table.py [--write]
 """

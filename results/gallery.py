@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from markdown_table import ROOT
 
-from dsbench.cli.results import families
+from dsbench.envs.catalogue import families
 from dsbench.files import write_atomic
 from dsbench.reports.content.build import build
 from dsbench.reports.document import Figure, Report

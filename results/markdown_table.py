@@ -1,4 +1,4 @@
-"""What the scripts beside this one share: cells and rows of Markdown out of a table of runs, and their place in README.md."""
+"""What the scripts beside this one share: cells and rows of Markdown out of a table of runs, and their place on a page."""
 
 from __future__ import annotations
 
@@ -125,14 +125,22 @@ def called(runs: pd.DataFrame, name: str) -> pd.Series[bool]:
     return pd.Series(found, runs.index, dtype=bool)
 
 
+def pages() -> list[Path]:
+    """Every page that may hold a table: the README and those of ``docs``."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
 def write_blocks(blocks: Mapping[str, str]) -> None:
-    """Replace in README.md what stands between each first line and `END`; first lines that are not there are told."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    for begin, table in blocks.items():
-        before, found, rest = text.partition(begin)
-        if found:
-            text = f"{before}{begin}\n{table}\n{END}{rest.partition(END)[2]}"
-        else:
-            print(f"README.md has no line {begin!r}: put it where the table belongs, with {END!r} below it")
-    readme.write_text(text)
+    """Replace, on whichever page it is, what stands between each first line and `END`; those found nowhere are told."""
+    missing = set(blocks)
+    for page in pages():
+        before = text = page.read_text()
+        for begin, table in blocks.items():
+            above, found, rest = text.partition(begin)
+            if found:
+                text = f"{above}{begin}\n{table}\n{END}{rest.partition(END)[2]}"
+                missing.discard(begin)
+        if text != before:
+            page.write_text(text)
+    for begin in sorted(missing):
+        print(f"no page has the line {begin!r}: put it where the table belongs, with {END!r} below it")

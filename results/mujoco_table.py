@@ -2,7 +2,7 @@
 
 python results/mujoco_table.py [--write]
 
-What was measured goes into README.md; with what papers print below it, in a table of its own, into
+What was measured goes into docs/bodies.md; with what papers print below it, in a table of its own, into
 results/reference/mujoco.md.
 """
 

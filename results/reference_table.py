@@ -1,4 +1,4 @@
-"""The README's table from the records in results/reference: prints it, or writes it into README.md with --write.
+"""The table of umbrella from the records in results/reference: prints it, or writes it into docs/results.md with --write.
 
 python results/reference_table.py [--write]
 """

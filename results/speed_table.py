@@ -1,4 +1,4 @@
-"""The README's tables of speed from results/reference/speed: prints them, or writes them into README.md with --write.
+"""The tables of speed from results/reference/speed: prints them, or writes them into docs/speed.md with --write.
 
 python results/speed_table.py [--write]
 """
@@ -6,11 +6,10 @@ python results/speed_table.py [--write]
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
+from markdown_table import ROOT, write_blocks
 
-ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "results" / "reference" / "speed" / "ratios.csv"
 CONTEXTS = (20, 100, 300)
 
@@ -75,23 +74,17 @@ TABLES = {"training": training, "shared": shared, "steps": steps, "transformers"
 
 
 def begin(name: str) -> str:
-    """The line before a table in the README."""
+    """The line before a table."""
     return f"<!-- table: python results/speed_table.py ({name}) -->"
 
 
 def main() -> None:
     ratios = pd.read_csv(SOURCE)
-    readme = ROOT / "README.md"
-    page = readme.read_text()
-    for name, table in TABLES.items():
-        if "--write" not in sys.argv:
-            print(table(ratios), end="\n\n")
-            continue
-        before, _, rest = page.partition(begin(name))
-        _, end, after = rest.partition("<!-- end of table -->")
-        page = f"{before}{begin(name)}\n{table(ratios)}\n{end}{after}"
+    tables = {begin(name): table(ratios) for name, table in TABLES.items()}
     if "--write" in sys.argv:
-        readme.write_text(page)
+        write_blocks(tables)
+    else:
+        print(*tables.values(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 python results/studies_table.py [--write]
 
-They go into README.md and into results/reference/studies.md.
+They go into docs/results.md and into results/reference/studies.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 python results/tasks_table.py [--write]
 
-They go into README.md and, with everything, into results/reference/tasks.md.
+They go into docs/results.md and, with everything, into results/reference/tasks.md.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ theirs to within a factor of two.
 
 *Seeds for .05*: how many seeds each of two contestants with that spread needs so that a difference of .05 is found four times
 out of five (a t test with that many seeds each): alone at an error rate of 5 %, and as one of the {CLAIMS} pairs of a page with
-six contestants on five tasks, where the first of them has to pass 5 % / {CLAIMS}. Two is the least number that has a spread at all: a
-contestant without any is at the ceiling of its task, and says nothing of a harder one.
+six contestants on five tasks, where the first of them has to pass 5 % / {CLAIMS}. Two is the least number that has a spread at
+all: a contestant without any is at the ceiling of its task, and says nothing of a harder one.
 
 {table()}
 """

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dsbench.config import RunConfig, from_dict, naming, resolve, run_id, to_dict
-from dsbench.config.sources import parse_override
+from dsbench.config.sources import parse_override, read_config_file
 from dsbench.errors import UsageError
 from dsbench.files import check_name
+from dsbench.reading import dump_yaml, parse_yaml
+from dsbench.studies.study_file import load_study
 
 
 def quick(*overrides: str, **arguments: object) -> RunConfig:
@@ -120,8 +122,7 @@ def test_stored_settings_reproduce_the_run(preset: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("train:\n  lr: 1e-3\n", ":2: train.lr: '1e-3' is text in YAML; write 1.0e-3"),
-        ("train:\n  lr: 2.5e3\n", ":2: train.lr: '2.5e3' is text in YAML; write 2.5e+3"),
+        ("train:\n  lr: 1e999\n", ":2: train.lr: 1e999 is larger than any number here; expected a finite one"),
         ("seed: 1\nseed: 2\n", ":2: seed is given twice (first in line 1); remove one"),
         ("train:\n  lr: 1.0\n  lr: 1.0\n", ":3: train.lr is given twice (first in line 2); remove one"),
         ("train: &a {lr: 1.0}\neval: *a\n", ":1: anchors (&name) are not supported; repeat the value"),
@@ -142,6 +143,43 @@ def test_yaml_errors_name_the_line(text: str, expected: str, tmp_path: Path) -> 
     with pytest.raises(UsageError) as caught:
         resolve(config_file=file)
     assert str(caught.value) == f"{file}{expected.format(file=file)}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(1e-300, 1e3), st.sampled_from(["e", "E"]), st.booleans())
+@example(1e-3, "e", False)
+def test_a_number_is_one_however_its_exponent_is_written(
+    tmp_path_factory: pytest.TempPathFactory, value: float, sign: str, signed: bool
+) -> None:
+    """Python writes 1e-05, 1e-03 and 2.5e+00: in a file, in a study and on the command line they are what Python reads."""
+    folder = tmp_path_factory.mktemp("yaml")
+    for text in (repr(value), f"{value:.0e}", f"{value:.17e}"):
+        text = (text if signed else text.replace("e+", "e")).replace("e", sign)
+        number = float(text)
+        (folder / "a.yaml").write_text(f"backbone: s4\nenv: umbrella\ntrain: {{lr: {text}}}\n")
+        assert resolve(config_file=folder / "a.yaml").train.lr == number
+        assert parse_override(f"train.lr={text}") == ("train.lr", number)
+        asked = {"format": 1, "title": "t", "question": "q", "backbones": ["s4"], "envs": ["umbrella"]}
+        rest = "axes: {a: {x: {train.lr: " + text + "}}}\ntable: {rows: [backbone], measures: [score]}\n"
+        (folder / "s.yaml").write_text(yaml.safe_dump(asked) + rest + "sizes: {smoke: {}, quick: {}, full: {}}\n")
+        assert load_study(folder / "s.yaml")[1].axes["a"]["x"] == {"train.lr": number}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=12) | st.from_regex(r"[-+]?[0-9]{1,9}(\.[0-9]{0,9})?[eE][-+]?[0-9]{1,3}", fullmatch=True))
+@example("1e-3")
+@example("1.0e3")
+def test_text_that_looks_like_a_number_stays_text_in_what_is_stored(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    """For both readers: that of records, which is YAML 1.1's, and that of files of a user."""
+    assume("\0" not in text and text.isprintable())
+    stored = {"backbone": {"name": "s4", "mode": text}, "env": "umbrella"}
+    written = dump_yaml(stored)
+    assert parse_yaml(written) == stored
+    file = tmp_path_factory.mktemp("yaml") / "a.yaml"
+    file.write_text(written)
+    assert read_config_file(file)[0] == stored
 
 
 def test_yaml_cannot_run_code(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_no_file_advises_the_name_that_somebody_else_has_on_the_index() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode:
         pytest.skip("the sources are no git checkout")
-    advice = re.compile(r"pip install [^\n&]*(?<![/.])\bdsbench\b(?!/)")
+    advice = re.compile(r"pip install [^\n&`]*(?<![/.])\bdsbench\b(?!/)")
     texts = [name for name in tracked.stdout.split() if name.endswith((".md", ".py", ".toml", ".txt", ".html"))]
     found = [
         name for name in texts if (ROOT / name).exists() and advice.search((ROOT / name).read_text(errors="ignore"))

@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 import torch
 
+from dsbench.backbones.catalogue import BACKBONES
 from dsbench.backbones.check import derivatives, horizon, precision, states, training, views
 from dsbench.backbones.check.probe import CheckFailed, Probe
 from dsbench.backbones.contract import Backbone, options_of
 from dsbench.backbones.factory import load_class, make_backbone
 from dsbench.errors import UsageError, suggestion
+from dsbench.outside.blame import Frame, blamed, brief, frames_of, one_line
 
 Status = Literal["passed", "failed", "excused", "stale_excuse"]
 Source = str | type[Backbone] | Callable[..., Backbone]
@@ -41,13 +43,20 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Outcome of one check. `detail` is the measured number or, after a failure, the message; `reason` the excuse."""
+    """Outcome of one check. `detail` is the measured number or, after a failure, the message; `reason` the excuse.
+
+    Attributes:
+        error: what was raised instead of an answer, one line.
+        frames: the lines of code from outside that it came from.
+    """
 
     name: str
     status: Status
     seconds: float
     detail: str = ""
     reason: str = ""
+    error: str = ""
+    frames: tuple[Frame, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -176,6 +185,7 @@ def chosen_checks(only: Collection[str] | None) -> list[Check]:
 
 def _maker(backbone: Source, d_model: int, options: dict[str, Any]) -> tuple[str, Callable[[], Backbone]]:
     if isinstance(backbone, str):
+        backbone = BACKBONES.spelled_out(backbone)
         options = _without_dropout(load_class(backbone), options)
         return backbone, lambda: make_backbone(backbone, d_model, options)
     if isinstance(backbone, type):
@@ -191,13 +201,15 @@ def _without_dropout(cls: type[Backbone], options: dict[str, Any]) -> dict[str, 
 
 
 def _refuse_bad_options(make: Callable[[], Backbone]) -> None:
-    # A wrong option or a missing kernel is the caller's mistake; whatever else goes wrong, each check reports.
+    # A wrong option, a missing kernel or a constructor from outside that raises is the caller's mistake; whatever else goes
+    # wrong, each check reports.
     try:
         make()
     except UsageError:
         raise
-    except Exception:
-        return
+    except Exception as error:
+        if (theirs := blamed(error)) is not None:
+            raise theirs from error
 
 
 def _prepare(check: Check, make: Callable[[], Backbone], d_model: int, seed: int) -> Probe:
@@ -210,6 +222,7 @@ def _prepare(check: Check, make: Callable[[], Backbone], d_model: int, seed: int
 def _run(check: Check, prepare: Callable[[], Probe], excuse: str | None) -> CheckResult:
     begin = time.perf_counter()
     status: Status
+    said, frames = "", tuple[Frame, ...]()
     try:
         probe = prepare()
         check.function(probe)
@@ -217,13 +230,13 @@ def _run(check: Check, prepare: Callable[[], Probe], excuse: str | None) -> Chec
     except CheckFailed as failure:
         status, detail = "failed", str(failure)
     except Exception as error:  # a backbone may raise anything; the other checks still have something to say
-        status, detail = "failed", f"{type(error).__name__}: {error}"
+        status, detail, said, frames = "failed", brief(error), one_line(error), tuple(frames_of(error))
     if excuse is not None:
         if status == "failed":
             status = "excused"
         else:
             status, detail = "stale_excuse", f"passes although it is excused ({excuse}); remove the excuse"
-    return CheckResult(check.name, status, time.perf_counter() - begin, detail, excuse or "")
+    return CheckResult(check.name, status, time.perf_counter() - begin, detail, excuse or "", said, frames)
 
 
 def _refuse_bad_excuses(excuses: Mapping[str, str]) -> None:

@@ -117,8 +117,13 @@ def unavailable() -> str | None:
     try:
         library()
     except (OSError, AttributeError) as error:
-        return f"{error}; install a C compiler (gcc or clang), then: {reinstall_line()}"
+        return f"{error}; {way_out()}"
     return None
+
+
+def way_out() -> str:
+    """What to do where the library is missing."""
+    return f"install a C compiler (gcc or clang), then: {reinstall_line()}"
 
 
 def _find() -> Path:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsbench.errors import DsbenchError, Internal, UsageError
-from dsbench.text import complain
+from dsbench.outside.blame import blamed
+from dsbench.text import complain, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DsbenchError as error:
         return _report(error, debug)
     except Exception as error:
+        if (theirs := blamed(error)) is not None:
+            return _report(theirs, debug)
         line = " ".join(str(error).split())
         way_out = "" if debug else "; run it again with --debug and report what it shows"
         return _report(Internal(f"internal: {type(error).__name__}: {line}{way_out}"), debug)
@@ -41,6 +44,7 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from dsbench.cli.app import app
+    from dsbench.cli.hints import instead_of
     from dsbench.outside.trust import command_line
 
     # typer carries its own copy of click, which is not public; this is its UsageError
@@ -51,6 +55,11 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         return 130
     except parser_error as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group of commands, and none was given
+            say(*error.ctx.get_help().split("\n"))
+            return 0
+        if (meant := instead_of(error, arguments)) is not None:
+            raise UsageError(f"{' '.join(error.message.split())}; did you mean: {meant}") from None
         raise UsageError(f"{' '.join(error.format_message().split())}   (dsbench --help)") from None
     return result if isinstance(result, int) else 0
 

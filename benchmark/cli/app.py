@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 import dsbench
-from dsbench.cli import bench, browse, data, inspect, ladders, packs, pictures, results, runs, studies
+from dsbench.cli import (
+    bench,
+    browse,
+    check,
+    data,
+    inspect,
+    kept,
+    ladders,
+    packs,
+    pictures,
+    report,
+    results,
+    runs,
+    studies,
+)
+from dsbench.cli.setting_help import WithSettings
 from dsbench.text import say
 
 app = typer.Typer(
@@ -15,7 +30,6 @@ app = typer.Typer(
     help="Which sequence backbone should make decisions, and at what cost?",
     epilog="Example: dsbench run --backbone s4 --env umbrella",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -38,14 +52,14 @@ def _options(
     """Options of every command; `dsbench.cli.main` reads --debug itself, so that it may stand anywhere."""
 
 
-app.command("run")(runs.run)
-app.command("sweep")(runs.sweep)
+app.command("run", cls=WithSettings)(runs.run)
+app.command("sweep", cls=WithSettings)(runs.sweep)
 app.command("bench")(bench.bench)
 app.command("study")(studies.study)
-app.command("ladder")(ladders.ladder)
+app.command("ladder", cls=WithSettings)(ladders.ladder)
 app.command("list")(browse.list_names)
-app.command("check")(browse.check)
-app.command("report")(results.report)
+app.command("check")(check.check)
+app.command("report")(report.report)
 app.command("cite")(results.cite)
 app.command("pack")(packs.pack)
 app.command("export")(results.export)
@@ -53,4 +67,5 @@ app.command("export-model")(results.export_model)
 app.command("watch")(pictures.watch)
 app.command("inspect")(inspect.inspect)
 app.add_typer(data.app)
+app.add_typer(kept.app)
 app.command("doctor")(browse.doctor)

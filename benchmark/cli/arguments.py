@@ -14,6 +14,7 @@ import typer
 
 from dsbench.errors import UsageError
 
+RUN_HELP = "A finished run: its id, the beginning of its id, last, or its folder."
 MANY, MOST = 10_000, 1_000_000  # runs that are asked about, and that no folder holds
 _LONGEST_NAME, _LONGEST_PATH = 255, 4_000  # bytes, of one part and of the whole; Linux takes no more
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from dsbench.cli import completing
 from dsbench.cli.arguments import a_path
 from dsbench.text import json_text, say
 
@@ -21,7 +22,10 @@ _COUNT = re.compile(r"\d{1,7}", re.ASCII)
 
 def bench(
     backbones: Annotated[
-        str, typer.Option("--backbones", metavar="A,B", help="Backbones, separated by commas.")
+        str,
+        typer.Option(
+            "--backbones", metavar="A,B", help="Backbones, separated by commas.", autocompletion=completing.backbones
+        ),
     ] = "gpt,s4,s4d,s5,mamba,mamba2,lstm",
     full: Annotated[
         bool,
@@ -83,6 +87,7 @@ def bench(
 
     dsbench bench --full
     """
+    from dsbench.backbones.catalogue import BACKBONES
     from dsbench.cli.arguments import finite
     from dsbench.measuring import bench_records
     from dsbench.measuring.code_asked import code_asked, name_asked
@@ -93,8 +98,9 @@ def bench(
     from dsbench.running.progress import Silent, display
 
     grid = _grid(FULL if full else QUICK, context, batch, length)
+    contestants = tuple(map(BACKBONES.spelled_out, _names(backbones)))
     request = Request(
-        backbones=tuple(_names(backbones)), env=env, grid=grid, kind="full" if full else "quick", results=str(results),
+        backbones=contestants, env=env, grid=grid, kind="full" if full else "quick", results=str(results),
         modes=tuple(_names(modes)), overrides=tuple(set_ or ()), match=match, threads=threads, device=device, rounds=rounds,
         seconds_limit=finite("--limit", limit),
     )  # fmt: skip

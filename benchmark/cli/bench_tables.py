@@ -19,7 +19,7 @@ from dsbench.cli.bench_cells import (
     tail,
     zipped,
 )
-from dsbench.cli.summary import print_pairs, print_table
+from dsbench.cli.tables import print_pairs, print_table
 from dsbench.measuring.bench_records import CELLS, SAMPLES, Bench
 from dsbench.measuring.crossover import at, crossover
 from dsbench.reports.contention import LEGEND

@@ -1,4 +1,4 @@
-"""``dsbench list``, ``dsbench check`` and ``dsbench doctor``: what there is, whether it keeps its word, what works."""
+"""``dsbench list`` and ``dsbench doctor``: what there is, and what works here."""
 
 from __future__ import annotations
 
@@ -7,199 +7,88 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from dsbench.cli import completing
 from dsbench.cli.arguments import a_path
 from dsbench.text import json_text, say
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 KINDS = ("backbones", "envs", "recipes", "presets", "controls", "studies", "ladders")
+ALL = "all"  # of these
+SETTINGS = "settings"  # of all runs, or as runs of what is named begin
 PUBLISHED = "published"  # what others measured is nothing to choose from: shown when asked for by name
+SHORT = {"envs": ("name", "tests", "horizon", "parts at", "summary")}  # columns of many; --json has all
 
 
 def list_names(
+    ctx: typer.Context,
     kind: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[backbones|envs|recipes|presets|controls|studies|ladders|published]"),
+        typer.Argument(
+            metavar="[backbones|envs|recipes|presets|controls|studies|ladders|settings|published|all]",
+            autocompletion=completing.kinds,
+        ),
     ] = None,
-    env: Annotated[Optional[str], typer.Option("--env", metavar="NAME", help="This one only.")] = None,  # noqa: UP045
+    env: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--env", metavar="NAME", help="This one only; of settings, with its options.", autocompletion=completing.env
+        ),
+    ] = None,
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--backbone", metavar="NAME", help="Of settings: with its options.", autocompletion=completing.backbone
+        ),
+    ] = None,
+    preset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--preset", metavar="NAME", help="Of settings: as it begins.", autocompletion=completing.presets),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show what there is to choose from, or what papers print (published).
+    """Show what there is to choose from, every setting, or what papers print (published).
 
     Examples:
 
-    dsbench list
+    dsbench list envs
+
+    dsbench list settings --env umbrella --backbone s4
 
     dsbench list backbones --json
 
     dsbench list published --env hopper
     """
+    from dsbench.cli.entries import cell, entries, settings
     from dsbench.cli.published import list_published
-    from dsbench.cli.summary import print_table
-    from dsbench.errors import UnknownName
+    from dsbench.cli.tables import print_pairs, print_table
+    from dsbench.errors import UnknownName, UsageError
 
+    if kind is None and not as_json:
+        say(*ctx.get_help().split("\n"))
+        return 0
     if kind == PUBLISHED:
         return list_published(env, as_json)
-    if kind is not None and kind not in KINDS:
-        raise UnknownName("kind of thing", kind, [*KINDS, PUBLISHED])
-    found = {name: _entries(name, env) for name in ([kind] if kind else KINDS)}
+    if kind not in (None, ALL, SETTINGS, *KINDS):
+        raise UnknownName("kind of thing", kind, [*KINDS, SETTINGS, PUBLISHED, ALL])
+    if kind != SETTINGS and (backbone, preset) != (None, None):
+        raise UsageError("--backbone and --preset belong to dsbench list settings; leave them out")
+    several = kind in (None, ALL)
+    kinds = KINDS if kind is None or kind == ALL else (kind,)
+    found = {name: settings(env, backbone, preset) if name == SETTINGS else entries(name, env) for name in kinds}
     if as_json:
-        say(*json_text(found[kind] if kind else found).split("\n"))
+        say(*json_text(found if several else found[kinds[0]]).split("\n"))
         return 0
-    for name, entries in found.items():
-        if kind is None:
+    for name, rows in found.items():
+        if several:
             say(name.upper())
-        print_table(tuple(entries[0]), [tuple(_cell(value) for value in entry.values()) for entry in entries])
-        if kind is None:
+        if name == "envs" and env is not None:
+            print_pairs([(key, cell(value)) for key, value in rows[0].items()])
+        else:
+            columns = [column for column in SHORT.get(name, rows[0]) if any(row[column] for row in rows)]
+            print_table(columns, [tuple(cell(row[column]) for column in columns) for row in rows])
+        if several:
             say()
     return 0
-
-
-def _entries(kind: str, env: str | None) -> list[dict[str, Any]]:
-    from dsbench.backbones.catalogue import BACKBONES
-    from dsbench.config.controls import CONTROLS
-    from dsbench.config.presets import PRESETS
-    from dsbench.envs import ENVS, get_spec
-    from dsbench.ladders import ladder_file
-    from dsbench.studies.study_file import load_study, shipped
-
-    if kind == "presets":
-        return [
-            {"name": preset.name, "backbone": preset.backbone or "any", "summary": preset.summary}
-            for preset in PRESETS.values()
-        ]
-    if kind == "controls":
-        return [{"name": control.name, "summary": control.summary} for control in CONTROLS.values()]
-    if kind == "studies":
-        return [{"name": name, "summary": load_study(name)[1].title} for name in shipped()]
-    if kind == "ladders":
-        return [_ladder_line(name) for name in ladder_file.shipped()]
-    if kind == "recipes":
-        specs = [get_spec(name) for name in ([env] if env is not None else ENVS.names())]
-        return [
-            {"env": spec.name, "name": name, "summary": recipe.summary}
-            for spec in specs
-            for name, recipe in spec.recipes.items()
-        ]
-    if kind == "envs":
-        return [_env_line(name) for name in ([env] if env is not None else ENVS.names())]
-    return [{"name": entry.name, "summary": entry.summary, "source": entry.source} for entry in BACKBONES.lines()]
-
-
-def _env_line(name: str) -> dict[str, Any]:
-    from dsbench.envs import ENVS, get_spec
-
-    spec = get_spec(name)
-    return {
-        "name": name,
-        "tests": list(spec.tests),
-        "horizon": spec.horizon,
-        "random": spec.uniform_return,
-        "optimal": spec.optimal_return,
-        "target": spec.target.text,
-        "recipes": list(spec.recipes),
-        "parts at": _parting(name),
-        "summary": spec.summary,
-        "source": "your own file or module" if ENVS.is_reference(name) else ENVS.entry(name).source,
-    }
-
-
-def _parting(env: str) -> str:
-    """Where the reference climbs of ladders on this environment saw backbones begin to part: ``memory_length=20``."""
-    from dsbench.ladders.ladder_file import load_ladder, shipped
-
-    told = []
-    for _, file in map(load_ladder, shipped()):
-        if file.env == env and file.parts is not None:
-            rung = file.steps(file.parts)[file.parts]
-            told += [f"{path.removeprefix('env.')}={value}" for path, value in rung.items()]
-    return "; ".join(dict.fromkeys(told))
-
-
-def _ladder_line(name: str) -> dict[str, Any]:
-    from dsbench.ladders.ladder_file import load_ladder
-
-    file = load_ladder(name)[1]
-    rungs = list(file.steps())
-    return {
-        "name": name,
-        "env": file.env,
-        "rungs": f"{rungs[0]} … {rungs[-1]} ({len(rungs)})",
-        "parts at": file.parts or "",
-        "summary": file.title,
-    }
-
-
-def _cell(value: Any) -> str:
-    """A value as a table shows it."""
-    if isinstance(value, list):
-        return ", ".join(value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def check(
-    backbone: Annotated[str, typer.Argument(metavar="NAME|module:Class|file.py:Class")],
-    set_: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="OPTION=VALUE", help="Option of its constructor. Repeatable."),
-    ] = None,
-    only: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--only", metavar="A,B", help="Run these checks alone, while you mend what they found."),
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Prove that a backbone keeps the contract; exit code 1 when it does not.
-
-    In float64: it is causal, its views are one function, resets leave nothing, rows do not mix, gradients are those of
-    differences through time. In float32 and over 3,000 tokens, the longest episode of any task: what trains is what acts.
-    Takes seconds; a few times longer for a map written as a step alone.
-
-    Examples:
-
-    dsbench check s4
-
-    dsbench check mine.py:MyBackbone --set n_layers=1
-
-    dsbench check mine.py:MyBackbone --only gradients_through_time,float32_over_long_episodes
-    """
-    from pydantic import ValidationError
-
-    from dsbench.backbones.check import CHECKS, CheckResult, check_backbone
-    from dsbench.cli.summary import print_table
-    from dsbench.config.errors import problems, usage_error
-    from dsbench.config.settings import BackboneConfig
-    from dsbench.config.sources import parse_override
-    from dsbench.errors import UsageError
-    from dsbench.running.progress import display
-
-    options = dict(parse_override(text.removeprefix("backbone.")) for text in set_ or [])
-    if "name" in options:
-        raise UsageError(f"--set name is given beside {backbone!r}; expected options of the backbone alone")
-    try:
-        asked = BackboneConfig.model_validate({"name": backbone, "d_model": 8, **options})
-    except ValidationError as error:
-        raise usage_error(problems(error, BackboneConfig)) from None
-    chosen = None if only is None else [name.strip() for name in only.split(",")]
-    total, done = len(CHECKS) if chosen is None else len(chosen), 0
-    with display() as shown:
-
-        def on_result(result: CheckResult) -> None:
-            nonlocal done
-            done += 1
-            shown.event(asked.name, {"phase": "check", "done": done, "total": total, "message": result.name})
-
-        report = check_backbone(
-            asked.name, d_model=asked.d_model, options=asked.options, only=chosen, on_result=on_result
-        )
-    if as_json:
-        say(*json_text({"backbone": report.backbone, "ok": report.ok, "checks": report.table()}).split("\n"))
-        return int(not report.ok)
-    rows = [(one.name, one.status, f"{one.seconds:.2f}", one.detail or one.reason) for one in report.results]
-    print_table(("check", "status", "seconds", "detail"), rows)
-    failed = sum(not one.ok for one in report.results)
-    verdict = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks passed"
-    say("", f"{report.backbone}: {verdict}")
-    return int(not report.ok)
 
 
 def doctor(
@@ -217,7 +106,7 @@ def doctor(
     dsbench doctor --results /data/results --json
     """
     from dsbench.cli.diagnosis import examine
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
 
     found: list[dict[str, Any]] = examine(results)
     if as_json:

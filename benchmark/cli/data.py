@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli import completing
 from dsbench.cli.data_asked import data_asked, load_asked, spec_asked
 from dsbench.text import json_text, say
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Env = Annotated[str, typer.Option("--env", metavar="NAME", help="Environment.")]
+Env = Annotated[str, typer.Option("--env", metavar="NAME", help="Environment.", autocompletion=completing.env)]
 Options = Annotated[
     Optional[list[str]],  # noqa: UP045  (typer reads the annotation)
     typer.Option("--set", metavar="env.X=VALUE", help="Option of the environment. Repeatable."),
@@ -39,7 +40,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 @app.command()
 def make(
     env: Env,
-    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="Behaviour that makes the episodes.")],
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe", metavar="NAME", help="Behaviour that makes the episodes.", autocompletion=completing.recipes
+        ),
+    ],
     episodes: Count = None,
     timesteps: Timesteps = None,
     seed: Seed = 0,
@@ -56,17 +62,16 @@ def make(
     dsbench data make --env hopper --recipe medium --timesteps 100000
     """
     from dsbench.cli.data_summary import beside_published, described
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
 
     spec, default = spec_asked(env, set_)
     spec.recipe(recipe)
     data = data_asked(default, recipe, seed, episodes, timesteps)
     made, info = load_asked(spec, data)
     size = f"data.episodes={info.episodes}" if data.timesteps is None else f"data.timesteps={data.timesteps}"
-    command = f"dsbench run --backbone s4 --env {env} --data {recipe} --seed {seed}" + "".join(
-        f" --set {shlex.quote(one)}" for one in (*(set_ or ()), size)
-    )
-    print_pairs([*described(info), *beside_published(info, made), ("next", command)])
+    asked = [word for one in (*(set_ or ()), size) for word in ("--set", one)]
+    again = ["dsbench", "run", "--backbone", "s4", "--env", env, "--data", recipe, "--seed", str(seed), *asked]
+    print_pairs([*described(info), *beside_published(info, made), ("next", shlex.join(again))])
     return 0
 
 
@@ -80,7 +85,7 @@ def list_sets(as_json: AsJson = False) -> int:
 
     dsbench data list --json
     """
-    from dsbench.cli.summary import print_table
+    from dsbench.cli.tables import print_table
     from dsbench.envs.data import data_folder
     from dsbench.envs.data.browse import stored_sets
 
@@ -120,7 +125,7 @@ def show(
     dsbench data info exported/umbrella-mixed --json
     """
     from dsbench.cli.data_summary import beside_published, described, reported, settings
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.envs.data import data_folder
     from dsbench.envs.data.browse import find_set
     from dsbench.envs.data.folder import load_folder, read_manifest
@@ -174,7 +179,7 @@ def import_(
     """
     from dsbench.cli.arguments import finite
     from dsbench.cli.data_summary import described, reported
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.envs.data.faults import GIB
     from dsbench.envs.data.source import import_source
     from dsbench.running.progress import display

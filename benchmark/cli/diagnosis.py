@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _EXTRAS = {  # extra -> the module that it brings
     "hf": "transformers", "popgym": "popgym", "d4rl": "h5py", "minari": "minari", "mujoco": "mujoco", "parquet": "pyarrow",
-    "onnx": "onnxruntime", "robotics": "gymnasium_robotics",
+    "onnx": "onnxruntime", "robotics": "gymnasium_robotics", "tensorboard": "tensorboard",
 }  # fmt: skip
 _ENOUGH_BYTES = 1 << 30
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.arguments import a_path
+from dsbench.cli import completing
+from dsbench.cli.arguments import RUN_HELP, a_path
 from dsbench.cli.runs import TrustCode
 from dsbench.errors import UsageError
 
@@ -16,7 +16,9 @@ from dsbench.errors import UsageError
 def inspect(
     run: Annotated[
         Optional[str],  # noqa: UP045  (typer reads the annotation)
-        typer.Argument(metavar="[RUN]", help="A finished run: its id, or its folder. Without one, --rounding alone."),
+        typer.Argument(
+            metavar="[RUN]", help=f"{RUN_HELP} Without one, --rounding alone.", autocompletion=completing.runs
+        ),
     ] = None,
     rounding: Annotated[
         bool, typer.Option("--rounding", help="Rounding errors of a recurrence, the same for every run.")
@@ -46,7 +48,7 @@ def inspect(
     """
     if run is None and not rounding:
         raise UsageError("dsbench inspect was given no run; expected its id or folder, or --rounding alone")
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.files import stays_inside
     from dsbench.inspection.ablation_section import ablation_sentence
     from dsbench.inspection.dynamics_section import dynamics_sentence
@@ -55,12 +57,12 @@ def inspect(
     from dsbench.inspection.rounding import rounding_study
     from dsbench.inspection.run import open_run
     from dsbench.inspection.writing import write
-    from dsbench.records.run_folder import RunFolder
+    from dsbench.records.finding import find_run
 
     pairs, found, folder = [], None, out or Path("rounding")
     stays_inside(folder, results)
     if run is not None:
-        place = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+        place = find_run(run, results)
         opened = open_run(place.path, trust_code=trust_code)
         folder = out or opened.path / "inspect"
         stays_inside(folder, opened.path)

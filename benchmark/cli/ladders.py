@@ -7,19 +7,29 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli import completing
 from dsbench.cli.arguments import a_path
-from dsbench.cli.runs import Match, Overrides, Results, TrustCode, Yes
+from dsbench.cli.runs import Match, Overrides, Results, TrustCode, Unproven, Yes
 
 
 def ladder(
     name: Annotated[
         Optional[str],  # noqa: UP045  (typer reads the annotation)
-        typer.Argument(metavar="[NAME|FILE.yaml]", help="See dsbench list ladders, or your own file."),
+        typer.Argument(
+            metavar="[NAME|FILE.yaml]",
+            help="See dsbench list ladders, or your own file.",
+            autocompletion=completing.ladders,
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All that ship: a profile of skills.")] = False,
     backbone: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--backbone", metavar="A,B", help="Backbones, separated by commas; by default the ladder's."),
+        typer.Option(
+            "--backbone",
+            metavar="A,B",
+            help="Backbones, separated by commas; by default the ladder's.",
+            autocompletion=completing.backbones,
+        ),
     ] = None,
     control: Annotated[
         Optional[str],  # noqa: UP045
@@ -55,6 +65,7 @@ def ladder(
     ] = None,
     yes: Yes = False,
     trust_code: TrustCode = False,
+    unproven: Unproven = False,
 ) -> int:
     """Climb rung by rung until every contestant has fallen; the same command again goes on where it stopped.
 
@@ -71,13 +82,15 @@ def ladder(
     from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.ladder_climb import run_ladders
     from dsbench.ladders.plan import Wishes
+    from dsbench.running.request import unproven_may_run
     from dsbench.running.sweep import parse_seeds
 
     wishes = Wishes(
         backbones=_names(backbone), controls=_names(control), seeds=None if seeds is None else tuple(parse_seeds(seeds)),
         to=to, preset=preset, overrides=tuple(set_ or ()), match=match, trust_code=trust_code,
     )  # fmt: skip
-    return run_ladders(name, every, wishes, twice, results, out, jobs, ask_if_many(yes))
+    with unproven_may_run(unproven):
+        return run_ladders(name, every, wishes, twice, results, out, jobs, ask_if_many(yes))
 
 
 def _names(text: str | None) -> list[str] | None:

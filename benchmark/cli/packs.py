@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -40,7 +41,7 @@ def pack(
 
     dsbench report paper.dsb
     """
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.records.packing import pack as write_pack
 
     packed = write_pack(places(results), out, command, only=only, code=code)
@@ -48,7 +49,7 @@ def pack(
         [
             ("Saved", f"{packed.path} ({packed.size:,} bytes, {packed.runs} runs, {packed.benches} benches)"),
             *(("Left out", f"{name}: {why}") for name, why in sorted(packed.left_out.items())),
-            ("Next", f"dsbench report {packed.path}"),
+            ("Next", shlex.join(["dsbench", "report", str(packed.path)])),
         ]
     )
     return int(bool(packed.left_out))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.arguments import a_path
+from dsbench.cli import completing
+from dsbench.cli.arguments import RUN_HELP, a_path
 from dsbench.cli.runs import TrustCode
 
 
 def watch(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=completing.runs)],
     out: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads the annotation)
         typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .gif; by default RUN_ID.gif here."),
@@ -40,14 +40,14 @@ def watch(
 
     dsbench watch results/runs/RUN_ID --episode 3 --target 5 --out episode.gif
     """
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.files import stays_inside
-    from dsbench.records.run_folder import RunFolder
+    from dsbench.records.finding import find_run
     from dsbench.watch import watch as play
 
     if out is not None:
         stays_inside(out.parent, results)
-    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+    folder = find_run(run, results)
     seen = play(folder.path, out, episode=episode, target=target, decode=decode, trust_code=trust_code)
     asked = "none" if seen.target is None else f"{seen.target:g}"
     print_pairs(

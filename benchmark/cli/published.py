@@ -15,7 +15,7 @@ def list_published(env: str | None, as_json: bool) -> int:
     Raises:
         UnknownName: nothing is published of that environment.
     """
-    from dsbench.cli.summary import print_table
+    from dsbench.cli.tables import print_table
     from dsbench.reports.published import NORMALISED, PublishedScore, published, published_scores
 
     book = published()

@@ -1,88 +1,18 @@
-"""``dsbench report``, ``dsbench cite``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
+"""``dsbench cite``, ``dsbench export`` and ``dsbench export-model``: what comes out of a results folder."""
 
 from __future__ import annotations
 
-import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from dsbench.cli.arguments import a_path
+from dsbench.cli import completing
+from dsbench.cli.arguments import RUN_HELP, a_path
 from dsbench.cli.packs import Places, places
 from dsbench.cli.runs import TrustCode
-from dsbench.text import complain, json_text, say
-
-
-def report(
-    results: Places = None,
-    out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--out",
-            parser=a_path,
-            metavar="DIR|FILE.md",
-            help="Folder for the whole report, or a file for the table alone.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable table.")] = False,
-) -> int:
-    """What came out: a table here, or with --out DIR the whole report: page, Markdown, figures and tidy tables.
-
-    Examples:
-
-    dsbench report results
-
-    dsbench report results --out report
-
-    dsbench report results --out table.md
-
-    dsbench report paper.dsb results --out report
-    """
-    from dsbench.files import stays_inside, write_atomic
-    from dsbench.reports.table import markdown, rows
-
-    found = places(results)
-    if out is not None:
-        for place in found:
-            stays_inside(out if out.suffix != ".md" and not as_json else out.parent, place)
-    if out is not None and not as_json and out.suffix != ".md":
-        return _whole_report(found, out)
-    text = json_text(rows(found)) + "\n" if as_json else markdown(found)
-    if out is None:
-        say(*text.rstrip("\n").split("\n"))
-    else:
-        write_atomic(out, text.encode())
-        say(f"Saved   {out}")
-    return 0
-
-
-def _whole_report(results: list[Path], out: Path) -> int:
-    """Write the report into the folder `out`; prints its first screen and where it is."""
-    from dsbench.errors import UsageError
-    from dsbench.ladders.known import ladders_in
-    from dsbench.reports.content.build import build
-    from dsbench.reports.write import write
-
-    if out.is_file():
-        raise UsageError(
-            f"--out {out} is a file; expected a folder for the whole report, or FILE.md for the table alone"
-        )
-    built = build(results, families(), lambda envs: ladders_in(results, envs))
-    saved = write(built.report, built.groups, out)
-    say(*built.report.headline, "", *(f"Saved   {path}" for path in saved))
-    return 0
-
-
-def families() -> dict[str, str]:
-    """Environment -> its family: those of one module belong together."""
-    from dsbench.envs.catalogue import ENVS
-
-    return {
-        entry.name: entry.target.partition(":")[0].rpartition(".")[2].replace("_", "-")
-        for entry in ENVS
-        if entry.target.startswith("dsbench.")
-    }
+from dsbench.text import complain, say
 
 
 def cite(results: Places = None) -> int:
@@ -92,6 +22,7 @@ def cite(results: Places = None) -> int:
 
     dsbench cite results > references.bib
     """
+    from dsbench.envs.catalogue import families
     from dsbench.reports.content.build import cited
 
     text, unknown = cited(places(results), families())
@@ -107,41 +38,56 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option("--out", parser=a_path, metavar="DIR", help="Folder to write to; by default RESULTS/tables."),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="csv|parquet")] = "csv",
+    format_: Annotated[str, typer.Option("--format", "--to", metavar="csv|parquet|tensorboard")] = "csv",
 ) -> int:
-    """Write two tidy tables: runs (a row a run) and long (a row a number).
+    """Write two tidy tables, runs (a row a run) and long (a row a number), or what TensorBoard reads.
 
     Examples:
 
     dsbench export results --out tables
 
     dsbench export results --format parquet
-    """
-    from dsbench.files import stays_inside
-    from dsbench.records.tables import export as write_tables
 
+    dsbench export results --to tensorboard
+    """
+    from dsbench.errors import UnknownName
+    from dsbench.files import stays_inside
+    from dsbench.records.tables import FORMATS
+    from dsbench.records.tables import export as write_tables
+    from dsbench.records.tensorboard import export_tensorboard
+
+    if format_ not in (*FORMATS, "tensorboard"):
+        raise UnknownName("format", format_, (*FORMATS, "tensorboard"))
     found = places(results)
-    folder = out or _tables_of(found)
+    to_tensorboard = format_ == "tensorboard"
+    folder = out or _folder_in(found, "tensorboard" if to_tensorboard else "tables")
     for place in found:
         stays_inside(folder, place)
+    if to_tensorboard:
+        say(
+            f"Saved   {export_tensorboard(found, folder)}",
+            "",
+            f"Next    tensorboard --logdir {shlex.quote(str(folder))}",
+        )
+        return 0
     for path in write_tables(found, folder, format_):
         say(f"Saved   {path}")
     return 0
 
 
-def _tables_of(results: list[Path]) -> Path:
-    """Where tables go when nothing is said: into the folder that they come from."""
+def _folder_in(results: list[Path], name: str) -> Path:
+    """Where files go when nothing is said: into the folder that they come from."""
     from dsbench.errors import UsageError
 
     if len(results) == 1 and not results[0].is_file():
-        return results[0] / "tables"
+        return results[0] / name
     raise UsageError(
         f"tables of {', '.join(map(str, results))} have no folder of their own; say where they go with --out DIR"
     )
 
 
 def export_model(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run: its id, or its folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=completing.runs)],
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", parser=a_path, metavar="FILE", help="File to write, .onnx; by default RUN_ID.onnx here."),
@@ -157,13 +103,13 @@ def export_model(
 
     dsbench export-model results/runs/RUN_ID --out policy.onnx
     """
-    from dsbench.cli.summary import print_pairs
+    from dsbench.cli.tables import print_pairs
     from dsbench.decision.loading import non_finite_weights
     from dsbench.decision.policy import read_policy
     from dsbench.errors import UsageError
-    from dsbench.records.run_folder import RunFolder
+    from dsbench.records.finding import find_run
 
-    folder = RunFolder(Path(run)) if os.path.isdir(run) else RunFolder.open(results, run)
+    folder = find_run(run, results)
     policy = read_policy(folder.path, trust_code=trust_code)
     if (wrong := non_finite_weights(policy)) is not None:
         raise UsageError(

@@ -7,12 +7,20 @@ from typing import Annotated, Optional
 
 import typer
 
+from dsbench.cli import completing
 from dsbench.cli.arguments import a_path
-from dsbench.cli.runs import Overrides, Results, TrustCode, Yes
+from dsbench.cli.runs import Overrides, Results, TrustCode, Unproven, Yes
 
 
 def study(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", help="See dsbench list studies, or your own file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.yaml",
+            help="See dsbench list studies, or your own file.",
+            autocompletion=completing.studies,
+        ),
+    ],
     size: Annotated[
         str, typer.Option("--size", metavar="SIZE", help="smoke (seconds), quick (minutes) or full.")
     ] = "quick",
@@ -30,6 +38,7 @@ def study(
     set_: Overrides = None,
     yes: Yes = False,
     trust_code: TrustCode = False,
+    unproven: Unproven = False,
 ) -> int:
     """Run or resume the grid of a study and write its page; the same command again goes on where it stopped.
 
@@ -43,8 +52,10 @@ def study(
     """
     from dsbench.cli.arguments import ask_if_many
     from dsbench.cli.study_run import run_study
+    from dsbench.running.request import unproven_may_run
     from dsbench.studies.study_file import load_study
 
     stem, loaded = load_study(name)
     page = out or results / "studies" / f"{stem}-{size}"
-    return run_study(name, stem, loaded, size, results, page, jobs, set_ or [], ask_if_many(yes), trust_code)
+    with unproven_may_run(unproven):
+        return run_study(name, stem, loaded, size, results, page, jobs, set_ or [], ask_if_many(yes), trust_code)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dsbench.backbones.catalogue import BACKBONES
-from dsbench.cli.summary import print_table, tell_unfinished
+from dsbench.cli.summary import begun, tell_unfinished
+from dsbench.cli.tables import print_table
 from dsbench.config.outside_code import sources_of
 from dsbench.config.resolution import named_by
 from dsbench.envs import ENVS
@@ -64,7 +65,8 @@ def _sweep(
 ) -> tuple[Report, int]:
     runs = runs_of(cells)
     at_once = min(jobs or default_jobs(runs[0].threads), len(runs))
-    say(f"Study   {name}, {size}: {len(runs)} runs, {at_once} at once, into {results}")
+    before = launcher.done_before(runs, results)
+    say(f"Study   {name}, {size}: {begun(len(runs), before, at_once)}, into {results}")
     outcomes = launcher.run_all(runs, results, at_once=at_once, display=display(several=True))
     say()
     tell_unfinished(outcomes, results)

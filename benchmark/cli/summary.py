@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dsbench.cli.tables import print_table
 from dsbench.config import RunConfig, to_dict
-from dsbench.config.presets import DEFAULT
+from dsbench.config.presets import DEFAULT, get_preset
 from dsbench.config.resolution import settle
 from dsbench.config.settings import LEARNED
+from dsbench.config.sources import as_overrides
+from dsbench.records.run_row import UNPROVEN
 from dsbench.reports.contention import LATENCY, LEGEND, TRAINING, core
 from dsbench.reports.scale import ends
-from dsbench.running.outcomes import held_sentence
+from dsbench.reports.smoke import NOTHING, PRESET
+from dsbench.running.outcomes import held_sentence, lines_of
 from dsbench.running.worker_process import Outcome
-from dsbench.studies.grid import texts
-from dsbench.text import complain, drawn, printable, say, show
+from dsbench.text import complain, say
 
 _MISSING = "-"
+_DECODED = {"argmax": " by the likeliest actions", "sample": " by sampled ones"}
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -28,13 +31,15 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
     """(what, value) of one finished run, the next command last."""
     lines = [
         ("backbone" if config.policy == "learned" else "policy", str(row.get("backbone", _MISSING))),
-        ("environment", str(row.get("env", _MISSING))),
+        ("environment", _environment(config.env.name)),
         ("seed", f"{row.get('seed', _MISSING)}" + (f", moves {row['varied']}" if row.get("varied") else "")),
         ("status", _status(row)),
+        *([("caution", NOTHING)] if config.preset == PRESET else ()),
         *(_answers(row) if "probe_auc" in row else _scores(row)),
         *([("physics", str(row["physics_note"]))] if row.get("physics_note") else ()),
         *([("scaling", str(row["scaling_note"]))] if row.get("scaling_note") else ()),
         *([("tried", str(row["env_note"]))] if row.get("env_note") else ()),
+        *([(UNPROVEN, str(row[UNPROVEN]))] if row.get(UNPROVEN) else ()),
         *([("budget", f"{row.get('updates'):,} updates, {row['budget_note']}")] if row.get("budget_note") else ()),
         *(_costs(row) if "parameters_total" in row else ()),
         ("folder", str(folder)),
@@ -42,16 +47,23 @@ def run_table(row: Mapping[str, Any], folder: Path, config: RunConfig) -> list[t
     return lines + [("next", command) for command in next_commands(config, folder.parent.parent)]
 
 
+def _environment(name: str) -> str:
+    """Its name, and what is to be done there, where that is known without running code of somebody's."""
+    from dsbench.envs.catalogue import ENVS
+
+    return f"{name}: {ENVS.entry(name).summary}" if ENVS.is_own(name) else name
+
+
 def _costs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    latency = " / ".join(_number(row.get(f"latency_{point}_us"), "{:,.0f}") for point in ("p50", "p90", "p99"))
-    parameters = [_number(row.get(f"parameters_{which}"), "{:,}") for which in ("total", "backbone")]
-    speed = _number(row.get("train_tokens_per_second"), "{:,.0f}")
+    latency = " / ".join(number(row.get(f"latency_{point}_us"), "{:,.0f}") for point in ("p50", "p90", "p99"))
+    parameters = [number(row.get(f"parameters_{which}"), "{:,}") for which in ("total", "backbone")]
+    speed = number(row.get("train_tokens_per_second"), "{:,.0f}")
     implementation = str(row.get("implementation") or _MISSING)
     reason = row.get("implementation_reason")
     return [
         ("parameters", f"{parameters[0]} total, {parameters[1]} backbone"),
         *([("matched", _matched(row))] if "match_target" in row else ()),
-        ("training", f"{_number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s{_shared(row, TRAINING)}"),
+        ("training", f"{number(row.get('train_seconds'), '{:.1f}')} s, {speed} tokens/s{_shared(row, TRAINING)}"),
         ("decision latency", f"{latency} us (p50 / p90 / p99)" + _shared(row, LATENCY)),
         ("process peak", f"{_size(row.get('peak_rss_bytes'))} (data and training included)"),
         ("state", "none: windowed" if row.get("acting") == "windowed" else _size(row.get("state_bytes"), exact=True)),
@@ -78,8 +90,8 @@ def _answers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("question", str(row.get("question", _MISSING)))] + [
         (
             name,
-            f"{_number(row.get(f'probe_{key}'), '{:.4f}')} (Bayes {_number(row.get(f'bayes_{key}'), '{:.4f}')}, "
-            f"base rate {_number(row.get(f'base_rate_{key}'), '{:.4f}')})",
+            f"{number(row.get(f'probe_{key}'), '{:.4f}')} (Bayes {number(row.get(f'bayes_{key}'), '{:.4f}')}, "
+            f"base rate {number(row.get(f'base_rate_{key}'), '{:.4f}')})",
         )
         for name, key in measures
     ]
@@ -88,30 +100,45 @@ def _answers(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _scores(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The task's own measure, by decoding and target, and the return on the scale of its references."""
     metric = str(row.get("success_metric", "return_mean"))
-    first = str(row.get("decode", ""))
-    shown = [f"{_number(row.get(metric), '{:.3f}')}{f' ({first})' if first else ''}"]
+    chance = row.get("measure_chance")
+    shown = [number(row.get(metric), "{:.3f}") + _DECODED.get(str(row.get("decode", "")), "")]
     shown += [
-        f"{_number(value, '{:.3f}')} ({name.removeprefix(metric + '_').replace('_', ' ')})"
-        for name, value in row.items()
-        if name.removeprefix(metric) in (f"_{decode}" for decode in ("sample", "argmax", "opposite"))
+        f"{value:.3f}{how}" for name, how in _DECODED.items() if (value := row.get(f"{metric}_{name}")) is not None
     ]
-    lines = [(_words(metric), ", ".join(shown))]
+    lines = [(words(metric), "; ".join(shown) + (f" (chance {chance:.3f})" if chance is not None else ""))]
+    if (opposite := row.get(f"{metric}_opposite")) is not None:
+        asked = number(row.get("opposite_return"), "{:.2f}")
+        lines.append(
+            ("the opposite", f"{opposite:.3f} when asked for {asked}, where a model that understands does it wrong")
+        )
     yardsticks = {
         name.removeprefix("yardstick_"): value for name, value in row.items() if name.startswith("yardstick_")
     }
     if yardsticks:
-        lines.append(("yardsticks", ", ".join(f"{value:.3f} ({_words(name)})" for name, value in yardsticks.items())))
+        lines.append(("yardsticks", ", ".join(f"{value:.3f} ({words(name)})" for name, value in yardsticks.items())))
     if row.get("return_mean") is not None:
-        scale = _number(row.get("score_normalised"), "{:.1f}")
-        zero, hundred = ends(row)
-        lines.append(
-            ("return", f"{row['return_mean']:.2f} ({_targets(row)}); {scale} where 0 is {zero} and 100 {hundred}")
-        )
+        lines.append(("return", f"{row['return_mean']:.2f} {_targets(row)}; {_scaled(row)}"))
     return lines
 
 
-def _words(metric: str) -> str:
+def _scaled(row: Mapping[str, Any]) -> str:
+    """The return on the scale of its references; what random play earns where no best return is known."""
+    zero, hundred = ends(row)
+    if row.get("score_normalised") is None:
+        return f"{zero} earns {number(row.get('reference_random'), '{:.2f}')}, no best return is known"
+    return f"{number(row['score_normalised'], '{:.1f}')} where 0 is {zero} and 100 {hundred}"
+
+
+def words(metric: str) -> str:
     return "mean return" if metric == "return_mean" else metric.replace("_", " ")
+
+
+def elsewhere(config: RunConfig) -> str | None:
+    """A sentence where a preset is used on another environment than those that it was published with."""
+    preset = get_preset(config.preset)
+    if not preset.envs or config.env.name in preset.envs:
+        return None
+    return f"preset {preset.name} was published with {', '.join(preset.envs)}; on {config.env.name} it is a protocol of yours"
 
 
 def next_commands(config: RunConfig, results: Path) -> list[str]:
@@ -121,7 +148,7 @@ def next_commands(config: RunConfig, results: Path) -> list[str]:
     chosen = [part for text in _chosen(config, other) for part in ("--set", text)]
     preset = [] if config.preset == DEFAULT else ["--preset", config.preset]
     again = ["--backbone", other, "--env", config.env.name, "--seed", str(config.seed), *preset, *chosen, *where]
-    return [f"dsbench report {shlex.quote(str(results))}", shlex.join(["dsbench", "run", *again])]
+    return [shlex.join(["dsbench", "report", str(results)]), shlex.join(["dsbench", "run", *again])]
 
 
 def _chosen(config: RunConfig, other: str) -> list[str]:
@@ -129,7 +156,7 @@ def _chosen(config: RunConfig, other: str) -> list[str]:
     acts = config.backbone.name if config.policy == LEARNED else other
     plain = _flat(to_dict(settle(preset=config.preset, backbone=acts, env=config.env.name)))
     own = _flat(to_dict(config))
-    return texts(
+    return as_overrides(
         {
             path: value
             for path, value in own.items()
@@ -164,12 +191,19 @@ def sweep_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
     for outcome in outcomes:
         row = outcome.row or {}
         metric = row.get("success_metric")
-        score = (_MISSING, _MISSING) if metric is None else (_words(metric), _number(row.get(metric), "{:.3f}"))
-        numbers = {key: _number(row.get(key), form) for key, form in formats.items()}
+        score = (_MISSING, _MISSING) if metric is None else (words(metric), number(row.get(metric), "{:.3f}"))
+        numbers = {key: number(row.get(key), form) for key, form in formats.items()}
         for key, mark in (("train_seconds", TRAINING), ("latency_p50_us", LATENCY)):
             numbers[key] += core(row, mark).value if numbers[key] != _MISSING else ""
-        rows.append((outcome.run_id, outcome.status, *score, *numbers.values()))
+        status = f"{outcome.status} ({UNPROVEN})" if row.get(UNPROVEN) else outcome.status
+        rows.append((outcome.run_id, status, *score, *numbers.values()))
     return rows
+
+
+def begun(runs: int, before: int, at_once: int) -> str:
+    """``36 runs, 24 of 36 done before, 2 at once``."""
+    done = f", {before:,} of {runs:,} done before" if before else ""
+    return f"{runs:,} runs{done}, {at_once} at once"
 
 
 def print_sweep(outcomes: Sequence[Outcome], results: Path) -> None:
@@ -182,7 +216,7 @@ def print_sweep(outcomes: Sequence[Outcome], results: Path) -> None:
         return
     counts = Counter(outcome.status for outcome in outcomes)
     print_table(("status", "runs"), [(status, f"{count:,}") for status, count in counts.most_common()])
-    say("", f"Runs    dsbench export {results}")
+    say("", f"Runs    {shlex.join(['dsbench', 'export', str(results)])}")
 
 
 def tell_unfinished(outcomes: Sequence[Outcome], results: Path) -> None:
@@ -190,49 +224,15 @@ def tell_unfinished(outcomes: Sequence[Outcome], results: Path) -> None:
     not_begun = [outcome for outcome in outcomes if outcome.status == "interrupted" and outcome.row is None]
     for outcome in outcomes:
         if outcome.exit_code and outcome.status != "held" and outcome not in not_begun[1:]:
-            complain(f"{outcome.run_id}: {outcome.status}: {' '.join(str(outcome.message).split())}")
+            first, *more = lines_of(outcome)
+            complain(f"{outcome.run_id}: {outcome.status}: {first}", *more)
     if len(not_begun) > 1:
         complain(f"and {len(not_begun) - 1:,} more: {not_begun[0].message}")
     if sentence := held_sentence(outcomes, results):
         complain(sentence)
 
 
-def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
-    """Two aligned columns; names in bold on a terminal."""
-    if _is_terminal():
-        from rich.table import Table
-
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
-        for name, value in pairs:
-            table.add_row(drawn(name), drawn(value))
-        show(table)
-        return
-    width = max(len(printable(name)) for name, _ in pairs)
-    say(*(f"{printable(name):<{width}}  {value}" for name, value in pairs))
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table with a header; aligned text when this is no terminal."""
-    if _is_terminal():
-        from rich.table import Column, Table
-
-        table = Table(*(Column(drawn(name)) for name in header), box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for row in rows:
-            table.add_row(*map(drawn, row))
-        show(table)
-        return
-    lines = [[printable(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    say(*("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines))
-
-
-def _is_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()  # None when it was closed
-
-
-def _number(value: Any, form: str) -> str:
+def number(value: Any, form: str) -> str:
     return _MISSING if value is None or isinstance(value, str) else form.format(value)
 
 
@@ -242,8 +242,8 @@ def _status(row: Mapping[str, Any]) -> str:
 
 
 def _targets(row: Mapping[str, Any]) -> str:
-    target = _number(row.get("target_return"), "{:.2f}")
-    return f"asked for {target}" if target != _MISSING else "no return asked for"
+    target = number(row.get("target_return"), "{:.2f}")
+    return f"when asked for {target}" if target != _MISSING else "with no return asked for"
 
 
 def _size(value: Any, exact: bool = False) -> str:

@@ -14,8 +14,9 @@ class Preset:
     Attributes:
         name, summary: as ``dsbench list presets`` shows them.
         settings: for every run.
-        per_env: name of an environment -> settings on top.
+        per_env: name of an environment -> settings on top; ``gym:`` stands for all of that family.
         per_backbone: name of a backbone -> settings on top of these.
+        envs: those that it was published with; on others it is a protocol of one's own. None of them: for any.
         backbone: the one that is taken where none is asked for; None demands that one is.
     """
 
@@ -25,3 +26,4 @@ class Preset:
     per_env: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     per_backbone: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     backbone: str | None = None
+    envs: tuple[str, ...] = ()

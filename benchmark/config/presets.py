@@ -12,6 +12,7 @@ from typing import Any
 from dsbench.config.preset import Preset
 from dsbench.config.protocols import HIGH, MAZES, PROTOCOLS
 from dsbench.errors import UnknownName
+from dsbench.outside.source import GYM
 
 # Walking machines: continuous actions have one decoding, and bounds.
 WALKERS = tuple(HIGH)
@@ -61,6 +62,13 @@ LONG_EPISODES: Mapping[str, Any] = {
     "eval": SHORT_EVALUATION,
 }
 
+# Environments of gymnasium, of which nothing is known before they are made: data by timesteps, for episodes may be long.
+UNKNOWN: Mapping[str, Any] = {
+    "data": {"timesteps": 100_000},
+    "train": {"batch_size": 16, "eval_every": 250},
+    "eval": SHORT_EVALUATION,
+}
+
 # Sizes that keep a quick run at about a minute on two CPU cores. All learn from whole episodes, packed into rows, and act with
 # the state that they carry, so that every contestant of a task sees the same tokens an update (gpt through its own sliding
 # window, `backbone.context_len`). Windows are a setting: `train.window`, as the published protocols have them.
@@ -86,6 +94,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
         "eval": SHORT_EVALUATION,
     },
     **dict.fromkeys((*WALKERS, *MAZES), WALKING),
+    GYM: UNKNOWN,
     "hopper": HOPPING,
 }
 
@@ -113,7 +122,7 @@ PRESETS = {
             },
             per_env={
                 **{name: {"train": {"batch_size": 8, "eval_every": 20}, "data": {"episodes": 50}} for name in LONG},
-                **{name: {**STEPS, "data": {"timesteps": 2_000}} for name in (*WALKERS, *MAZES)},
+                **{name: {**STEPS, "data": {"timesteps": 2_000}} for name in (*WALKERS, *MAZES, GYM)},
             },
         ),
         Preset(
@@ -134,13 +143,19 @@ PRESETS = {
                     "train": {"batch_size": 8, "updates": 20_000, "eval_every": 5_000},
                     "eval": {"episodes": 100, "selection_episodes": 100},
                 }
-                for name in (*WALKERS, *MAZES)
+                for name in (*WALKERS, *MAZES, GYM)
             },
         ),
         *PROTOCOLS,
     ]
 }
 DEFAULT = "quick"
+
+
+def of_env(table: Mapping[str, Mapping[str, Any]], env: str) -> Mapping[str, Any]:
+    """The settings that a table has for an environment, or for the family that it belongs to."""
+    family = GYM if env.startswith(GYM) else env
+    return table.get(env, table.get(family, {}))
 
 
 def get_preset(name: str) -> Preset:

@@ -21,6 +21,7 @@ from dsbench.config.preset import Preset
 
 HIGH = {"hopper": 3_600.0, "halfcheetah": 12_000.0, "walker2d": 5_000.0}  # [DT] the higher target of each environment
 MAZES = ("antmaze-umaze", "antmaze-umaze-diverse")  # learned from files alone
+PUBLISHED = (*HIGH, *MAZES)
 RETURN_SCALE, MAZE_SCALE = 1_000.0, 1.0  # [DT] for the three; [CORL] configs/offline/dt/antmaze reward_scale
 
 # Memoryless controls see one token at a time, so that a timestep has to be one.
@@ -107,6 +108,7 @@ DECISION_TRANSFORMER = Preset(
     per_env=_asked([0.5]),  # [DT] env_targets: 1,800, 6,000 and 2,500
     per_backbone={"gpt": {"backbone": _gpt(20)}, **JOINT},
     backbone="gpt",
+    envs=PUBLISHED,
 )
 
 DECISION_S4 = Preset(
@@ -148,6 +150,7 @@ DECISION_S4 = Preset(
         "s4": {"backbone": {"n_layers": 3, "d_state": 64, "block": "paper"}},  # the ablation with the full matrix
     },
     backbone="s4d",
+    envs=PUBLISHED,
 )
 
 DECISION_MAMBA = Preset(
@@ -173,6 +176,7 @@ DECISION_MAMBA = Preset(
         **JOINT,
     },
     backbone="mamba",
+    envs=PUBLISHED,
 )
 
 SSM_FOR_OFFLINE_RL = Preset(
@@ -192,6 +196,7 @@ SSM_FOR_OFFLINE_RL = Preset(
         **JOINT,
     },
     backbone="mamba",
+    envs=PUBLISHED,
 )
 
 PROTOCOLS = (DECISION_TRANSFORMER, DECISION_S4, DECISION_MAMBA, SSM_FOR_OFFLINE_RL)

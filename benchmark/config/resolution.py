@@ -12,7 +12,7 @@ from dsbench.backbones.catalogue import BACKBONES
 from dsbench.config.errors import problems, usage_error
 from dsbench.config.outside_code import name_all
 from dsbench.config.preset import Preset
-from dsbench.config.presets import DEFAULT, TASKS, get_preset
+from dsbench.config.presets import DEFAULT, TASKS, get_preset, of_env
 from dsbench.config.settings import LEARNED, SCRIPTED, RunConfig
 from dsbench.config.sources import Lines, parse_override, read_config_file
 from dsbench.envs import ENVS
@@ -40,7 +40,8 @@ def resolve(
         preset: one of `dsbench.config.presets` (``quick`` by default); None takes the file's, else the default.
         config_file: .yaml, .yml, .toml or .json; the ``config.yaml`` of a run reproduces it.
         overrides: ``a.b=value`` texts, as given to ``--set``.
-        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class``; None takes the preset's, if it has one.
+        backbone: catalogue name, ``package.module:Class`` or ``path/file.py:Class`` (``path/file.py`` with one class in it);
+            None takes the preset's, if it has one.
         env: catalogue name of the environment, ``package.module:function`` or ``path/file.py:function``.
         trust_code: what the file names may run too.
         unsaid: settings that hold where all of these leave them open or null, as nested dictionaries.
@@ -49,6 +50,7 @@ def resolve(
     Raises:
         UsageError: naming every key and value that cannot be used, all at once.
     """
+    backbone = None if backbone is None else BACKBONES.spelled_out(backbone)
     config = settle(
         preset=preset, config_file=config_file, overrides=overrides, backbone=backbone, env=env, unsaid=unsaid,
         **arguments,
@@ -92,9 +94,9 @@ def settle(
     if chosen.backbone is not None and not _name_of(asked.get("backbone")):
         asked = _merge(asked, {"backbone": {"name": chosen.backbone}})
     env_name = _name_of(asked.get("env"))
-    settings: Mapping[str, Any] = TASKS.get(env_name, {})
+    settings: Mapping[str, Any] = of_env(TASKS, env_name)
     per_backbone = chosen.per_backbone.get(_name_of(asked.get("backbone")), {})
-    for layer in (chosen.settings, chosen.per_env.get(env_name, {}), per_backbone):
+    for layer in (chosen.settings, of_env(chosen.per_env, env_name), per_backbone):
         settings = _merge(settings, layer)
     settled = _merge(unsaid or {}, _without_nulls(_merge(settings, _with_size(asked)), unsaid or {}))
     return from_dict({**settled, "preset": chosen.name}, lines)

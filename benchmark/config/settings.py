@@ -68,7 +68,9 @@ class Section(BaseModel):
 class _Named(Section):
     """A name from a catalogue, with options of its own under further keys."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(
+        min_length=1, description="as it is listed, or package.module:attribute or path/file.py:attribute"
+    )
     options: dict[str, Any] = {}
 
     @model_validator(mode="before")

@@ -16,11 +16,10 @@ from typing import Any
 
 from dsbench.errors import UsageError
 from dsbench.reading import Limits, Unparsable, check_bounds, parse_json, parse_yaml, read_regular
-from dsbench.reading.yaml_text import Scalar, plain_scalar
+from dsbench.reading.yaml_text import EXPONENT, Scalar, plain_scalar
 from dsbench.text import cut, is_text, shown
 
 _LIMITS = Limits(depth=24, entries=50_000, text=20_000)  # settings are small, and anything larger is not settings
-_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)\Z", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?\Z", re.ASCII)
 _DIGITS = 400  # of a number; floats end at 309, and no setting takes a longer one
@@ -92,6 +91,20 @@ def parse_override(text: str) -> tuple[str, Any]:
     return key, _parse_value(value.strip(), place)
 
 
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """Settings by dotted name as the texts that `parse_override` reads."""
+    return [f"{path}={_word(value)}" for path, value in settings.items()]
+
+
+def _word(value: Any) -> str:
+    """Text in quotes, so that it stays text."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_word(one) for one in value)}]"
+    if isinstance(value, str):
+        return f"'{value}'"
+    return "null" if value is None else str(value).lower()
+
+
 def _parse_value(value: str, place: str, depth: int = 0) -> Any:
     if value.startswith("["):
         if depth >= _DEEPEST:
@@ -154,17 +167,13 @@ def _read_yaml(data: bytes, file: str, lines: dict[str, str]) -> Any:
 
 
 def _scalar(scalar: Scalar) -> Any:
-    """As in any YAML of ours, but for numbers that YAML takes for text: who writes 1e-3 means the number."""
-    if scalar.kind == "str" and not scalar.quoted and _EXPONENT.match(scalar.text):
-        raise Unparsable(f"{scalar.text!r} is text in YAML; write {_with_point(scalar.text)}", scalar.line)
+    """As in any YAML of ours, but for numbers that YAML 1.1 takes for text: who writes 1e-3 means the number."""
+    if scalar.kind == "str" and not scalar.quoted and EXPONENT.match(scalar.text):
+        number = float(scalar.text)
+        if not math.isfinite(number):
+            raise Unparsable(f"{cut(scalar.text)} is larger than any number here; expected a finite one", scalar.line)
+        return number
     return plain_scalar(scalar)
-
-
-def _with_point(number: str) -> str:
-    """``1e-3`` as ``1.0e-3``, ``1.0e3`` as ``1.0e+3``: the form that YAML 1.1 reads as a number."""
-    mantissa, _, exponent = number.lower().partition("e")
-    mantissa += "" if "." in mantissa else ".0"
-    return f"{mantissa}e{exponent if exponent[0] in '+-' else '+' + exponent}"
 
 
 def _read_toml(data: bytes, file: str, lines: dict[str, str]) -> Any:

@@ -47,13 +47,14 @@ def build_policy(spec: dict[str, Any]) -> DecisionSequence:
     )
 
 
-def load_policy(run: str | Path, *, trust_code: bool = False) -> DecisionSequence:
+def load_policy(run: str | Path, results: str | Path = "results", *, trust_code: bool = False) -> DecisionSequence:
     """The trained policy of a finished run, in evaluation mode; code from outside is the run's own copy.
 
     A warning says if some of its weights are no numbers.
 
     Args:
-        run: the run's folder, ``RESULTS/runs/<run_id>``.
+        run: the run's folder, ``RESULTS/runs/<run_id>``; or its id, the beginning of it, or ``last``.
+        results: where ids are looked for.
         trust_code: code from outside that the run names may be run.
 
     Raises:
@@ -63,7 +64,10 @@ def load_policy(run: str | Path, *, trust_code: bool = False) -> DecisionSequenc
             tensors, the run's settings or the size of the file.
     """
     from dsbench.decision.loading import non_finite_weights
+    from dsbench.records.finding import find_run
 
+    if isinstance(run, str):
+        run = find_run(run, Path(results)).path
     policy = read_policy(run, trust_code=trust_code)
     if (wrong := non_finite_weights(policy)) is not None:
         warnings.warn(f"{run}: {wrong}", stacklevel=2)

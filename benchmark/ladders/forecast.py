@@ -1,14 +1,11 @@
 """What a climb will cost, said before it starts: a few updates and one evaluation of every contestant are made for it.
 
-A rehearsal is a run like those of the climb, on the first open rung, the last and one between, with `UPDATES` updates, in a
-folder that is deleted; its data are those of the climb's first seed and are not made again. Training is taken as many times as
-the climb has updates, evaluation as often as it evaluates; rungs between two rehearsed ones lie on a straight line of the
-logarithm. Imports no torch.
+Rehearsed (`dsbench.running.rehearsing`) are the first open rung, the last and one between, with the data of the climb's first
+seed; rungs between two rehearsed ones lie on a straight line of the logarithm. Imports no torch.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +14,14 @@ from dsbench.config import RunConfig, run_id
 from dsbench.errors import DsbenchError
 from dsbench.ladders.climbing import ENOUGH, STOPPED, passed
 from dsbench.ladders.plan import Plan
-from dsbench.records.run_folder import RunFolder
 from dsbench.records.run_records import RunRecords
 from dsbench.records.store import packed_before
+from dsbench.running.progress import duration
+from dsbench.running.rehearsing import UPDATES, rehearsal, rehearsed_seconds
 from dsbench.running.worker_process import Outcome, folder_of
 
-UPDATES = 4  # of a rehearsal
 _BETWEEN = 4  # rungs from which on one in the middle is rehearsed too
 _WORTH = 10  # times the updates of a rehearsal, from which on one is made
-_SELECTING = 0.2  # selection episodes beside the reported ones, in evaluations
 
 RunAll = Callable[[Sequence[RunConfig]], list[Outcome]]
 
@@ -91,7 +87,7 @@ def forecast(plan: Plan, results: Path, scratch: Path, rehearse: RunAll, at_once
     if _is_short(plan):
         return Forecast(done, most)
     asked = {
-        (one.name, rung): _rehearsal(plan.rungs[rung][one.name], plan.seeds[0])
+        (one.name, rung): rehearsal(plan.rungs[rung][one.name], plan.seeds[0])
         for one in climbing
         for rung in _rungs(one.rung, len(plan.rungs))
     }
@@ -101,7 +97,7 @@ def forecast(plan: Plan, results: Path, scratch: Path, rehearse: RunAll, at_once
     seconds = {
         (name, rung): cost
         for (name, rung), config in asked.items()
-        if (cost := _seconds(folder_of(config, scratch), plan.rungs[rung][name])) is not None
+        if (cost := rehearsed_seconds(folder_of(config, scratch), plan.rungs[rung][name])) is not None
     }
     costs = {one.name: _along({rung: cost for (name, rung), cost in seconds.items() if name == one.name}, len(plan.rungs))
              for one in climbing}  # fmt: skip
@@ -137,33 +133,6 @@ def _rungs(first: int, count: int) -> list[int]:
     return sorted({first, last, *([(first + last) // 2] if last - first >= _BETWEEN else [])})
 
 
-def _rehearsal(config: RunConfig, seed: int) -> RunConfig:
-    train = config.train.model_copy(
-        update={"updates": UPDATES, "warmup": min(config.train.warmup, UPDATES), "eval_every": UPDATES, "seconds": None}
-    )
-    return config.model_copy(update={"seed": seed, "train": train})
-
-
-def _seconds(folder: RunFolder, config: RunConfig) -> float | None:
-    """Of one run of the climb, by its rehearsal; None where that did not end well."""
-    try:
-        row, records = folder.latest_result(), folder.journal.read()
-    except DsbenchError:
-        return None
-    if row is None or row.get("status") != "ok":
-        return None
-    times = {str(one.get("event")): float(one["time"]) for one in records if one.get("kind") == "event"}
-    if not {"start", "data", "end"} <= times.keys():
-        return None
-    data, whole = times["data"] - times["start"], times["end"] - times["start"]
-    training = float(row["train_seconds"])
-    rest = max(0.0, whole - data - training)
-    last = len(config.eval.decode) + 1  # the opposite target too
-    evaluations = max(1, config.train.updates // config.train.evaluated_every) * (1 + _SELECTING)
-    budget = config.train.seconds or training * config.train.updates / UPDATES
-    return float(data + budget + rest * (evaluations + last) / (1 + _SELECTING + last))
-
-
 def _along(known: Mapping[int, float], count: int) -> list[float]:
     """Seconds on every rung out of those on some; empty where none is known."""
     if not known:
@@ -190,11 +159,3 @@ def told(forecast: Forecast, at_once: int) -> str:
     return (
         f"{many}: about {duration(forecast.least)} if nobody passes another rung, {duration(forecast.most)} if all do"
     )
-
-
-def duration(seconds: float) -> str:
-    """``40 s``, ``25 min``, ``3 h 10 min``."""
-    if seconds < 90:
-        return f"{max(1, math.ceil(seconds))} s"
-    minutes = math.ceil(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

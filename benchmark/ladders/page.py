@@ -17,6 +17,7 @@ from dsbench.reports.ladders.reach import Judged, contests_of, judged
 from dsbench.reports.ladders.sections import ladder_sections, method_text
 from dsbench.reports.ladders.sentences import headline
 from dsbench.reports.machines import made_on
+from dsbench.reports.smoke import smoke_sentences
 
 
 def report_of(ladders: Sequence[Ladder], groups: Sequence[Group], command: str) -> Report:
@@ -36,7 +37,8 @@ def report_of(ladders: Sequence[Ladder], groups: Sequence[Group], command: str) 
     ]
     title = ladders[0].title if len(ladders) == 1 else "How far does each backbone reach?"
     told = tuple(headline(found)) or ("No rung has been climbed yet.",)
-    return Report(title, told, tuple(sections))
+    presets = [run.preset for one in found for run in one.climb.runs]
+    return Report(title, (*smoke_sentences(presets), *told), tuple(sections))
 
 
 def groups_in(results: Places) -> list[Group]:

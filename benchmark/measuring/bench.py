@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -28,7 +28,7 @@ from dsbench.measuring.contending import configurations, match_record
 from dsbench.measuring.estimates import noise_floor
 from dsbench.measuring.limits import ratio
 from dsbench.measuring.peaks import Peaks, measure_peaks
-from dsbench.measuring.plan import MODES, Cell, cells
+from dsbench.measuring.plan import MODES, Cell, cells, estimated_seconds
 from dsbench.measuring.request import Request
 from dsbench.measuring.timed import Stopped, Timed
 from dsbench.measuring.timing import Contestant, Samples, Schedule, measure
@@ -45,11 +45,18 @@ SHORT_ROWS = 256  # timesteps up to which a training step is sampled several tim
 
 
 class Measuring:
-    """One measuring. Construction refuses what the user got wrong before anything is written."""
+    """One measuring. Construction refuses what the user got wrong before anything is written.
 
-    def __init__(self, request: Request, report: Report) -> None:
+    Args:
+        report: told how far each part is.
+        overall: told how far the whole is: (done, all), in seconds that were estimated before.
+    """
+
+    def __init__(
+        self, request: Request, report: Report, overall: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
         request.check()
-        self.request, self.report = request, report
+        self.request, self.report, self._overall = request, report, overall
         self.device = pick_device(request.device)
         self.configs = configurations(request)
         built = {
@@ -76,9 +83,12 @@ class Measuring:
         try:
             self.report("peaks", 0, 1)
             self.peaks = self._peaks()
+            done, total = 0.0, self._estimated(self.cells)
             for name, group, schedule in self._groups():
                 if not self.stopped:
                     self._time(name, group, schedule)
+                    done += self._estimated(group)
+                    self._overall(round(done), max(1, round(total)))
             self._count()
         except Interrupted:
             pass  # while the machine itself was measured: nothing of the cells is known yet
@@ -89,6 +99,9 @@ class Measuring:
     def stopped(self) -> bool:
         """Whether a signal has asked for an end."""
         return asked() is not None
+
+    def _estimated(self, group: Sequence[Cell]) -> float:
+        return estimated_seconds(group, self.request.rounds, self.request.seconds_limit)
 
     # ------------------------------------------------------------------ the machine
 

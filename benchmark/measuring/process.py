@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -77,8 +78,14 @@ def _start(request: Request, asked: Path, stderr: Any) -> tuple[subprocess.Popen
 def _follow(lines: Any, display: Display) -> Mapping[str, Any]:
     """Everything that was said beside progress."""
     told: dict[str, Any] = {}
+    began = time.monotonic()
     for line in lines:
         event = json.loads(line)
+        if "overall" in event:
+            done, total = event["overall"]
+            left = (time.monotonic() - began) * (total / done - 1) if done else None
+            display.overall(done, total, left)
+            continue
         if "phase" in event:
             display.event(NAME, event)
             continue

@@ -23,6 +23,7 @@ from dsbench.measuring.bench import Measuring
 from dsbench.measuring.bench_records import new_folder
 from dsbench.measuring.plan import estimated_seconds
 from dsbench.measuring.request import Request
+from dsbench.outside.blame import blamed
 from dsbench.outside.trust import received, using
 from dsbench.running.pipe import ProgressPipe, end_with_parent
 
@@ -37,10 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with using(received(asked["sources"])):
             return work(request, pipe)
-    except DsbenchError as error:
-        pipe.send({"error": str(error), "exit_code": error.exit_code})
-        return error.exit_code
     except Exception as error:
+        known = blamed(error) or error
+        if isinstance(known, DsbenchError):
+            pipe.send({"error": str(known), "exit_code": known.exit_code})
+            return known.exit_code
         traceback.print_exc()
         pipe.send({"error": f"internal: {type(error).__name__}: {error}", "exit_code": Internal.exit_code})
         return Internal.exit_code
@@ -50,7 +52,9 @@ def work(request: Request, pipe: ProgressPipe) -> int:
     """Measure what is asked for; returns the exit code."""
     torch.set_num_threads(request.threads)
     pipe("prepare", 0, 1)
-    measuring = Measuring(request, pipe)  # bad names and options end here, before anything is written
+    measuring = Measuring(
+        request, pipe, lambda done, total: pipe.send({"overall": [done, total]})
+    )  # bad names and options end here, before anything is written
     stopping.listen()
     folder = new_folder(Path(request.results), request.kind)
     seconds = estimated_seconds(measuring.cells, request.rounds, request.seconds_limit)

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dsbench.errors import UsageError, suggestion
+from dsbench.errors import DsbenchError, UsageError, suggestion
+from dsbench.outside import blame
 from dsbench.outside.locating import in_folder
-from dsbench.outside.source import INIT, Source
+from dsbench.outside.source import INIT, PREFIX, Source
 
-PREFIX = "dsbench_outside_"
 _packages: dict[str, Source] = {}
 _Importer = Callable[..., ModuleType]
 
@@ -48,6 +48,7 @@ def package_of(source: Source) -> str:
 
 
 def _import_installed(source: Source) -> ModuleType:
+    blame.note_installed(source.module)
     try:
         return importlib.import_module(source.module)
     except ModuleNotFoundError as error:
@@ -68,10 +69,10 @@ def _import_private(source: Source) -> ModuleType:
     except Exception as error:
         for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
             del sys.modules[name]
-        if isinstance(error, ImportError | SyntaxError):
-            line = " ".join(str(error).split())
-            raise UsageError(f"{source.place} cannot be imported: {type(error).__name__}: {line}") from error
-        raise
+        if isinstance(error, DsbenchError | MemoryError):
+            raise
+        what = f"{source.place} cannot be imported: "
+        raise blame.blamed(error, what) or blame.FaultyCode(f"{what}{blame.one_line(error)}") from error
 
 
 class _Finder(importlib.abc.MetaPathFinder):

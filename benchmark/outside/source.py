@@ -13,6 +13,8 @@ from typing import Any
 from dsbench.errors import UsageError
 
 INIT = "__init__.py"
+GYM = "gym:"  # before the module and the id of an environment that it registers with gymnasium: ``gym:package:Env-v0``
+PREFIX = "dsbench_outside_"  # begins the names of the packages that sources are loaded in
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,11 @@ class Source:
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """(place, attribute) of ``package.module:attribute`` or ``path/file.py:attribute``; `UsageError` for other texts."""
-    place, _, attribute = reference.rpartition(":")
+    """(place, attribute) of ``package.module:attribute`` or ``path/file.py:attribute``; `UsageError` for other texts.
+
+    Of ``gym:package.module:id`` the attribute is the id.
+    """
+    place, _, attribute = reference.removeprefix(GYM).rpartition(":")
     if not place or not attribute or "\0" in reference:
         raise UsageError(f"{reference!r} names no object; expected package.module:Class or path/file.py:Class")
     return place, attribute
@@ -113,7 +118,7 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 def is_file_reference(reference: str) -> bool:
     """True for ``path/file.py:attribute``."""
-    return ":" in reference and reference.rpartition(":")[0].endswith(".py")
+    return ":" in reference and reference.removeprefix(GYM).rpartition(":")[0].endswith(".py")
 
 
 def _digest(content: Any) -> str:

@@ -12,15 +12,16 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 from dsbench.errors import UsageError
+from dsbench.outside.caching import cache_folder
 from dsbench.outside.closure import read_source
 from dsbench.outside.source import Source
 
 VARIABLE = "DSBENCH_TRUSTED"
 FLAG = "--trust-code"
+_TRUSTED = "trusted"  # folder of the cache
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _named: set[str] = set()
 _command: ContextVar[tuple[str, ...]] = ContextVar("command", default=())
@@ -99,23 +100,23 @@ def command_line(command: Sequence[str]) -> Iterator[None]:
         _command.reset(token)
 
 
+def command_given() -> tuple[str, ...]:
+    """The command of `command_line`, empty in a library."""
+    return _command.get()
+
+
 def _handed_down() -> set[str]:
     return {text for text in os.environ.get(VARIABLE, "").split(",") if _DIGEST.match(text)}
 
 
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "dsbench" / "trusted"
-
-
 def _remember(digest: str) -> None:
     with suppress(OSError, RuntimeError):  # without a home or the right to write, it is asked again next time
-        folder = _folder()
+        folder = cache_folder(_TRUSTED)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / digest).touch()
 
 
 def _is_remembered(digest: str) -> bool:
     with suppress(OSError, RuntimeError):
-        return (_folder() / digest).is_file()
+        return (cache_folder(_TRUSTED) / digest).is_file()
     return False

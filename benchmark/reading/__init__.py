@@ -8,13 +8,14 @@ name, since pydantic is not light.
 from dsbench.reading.files import open_regular, read_regular
 from dsbench.reading.json_text import parse_json
 from dsbench.reading.limits import MIB, Limits, Unparsable, check_bounds
-from dsbench.reading.yaml_text import parse_yaml
+from dsbench.reading.yaml_text import dump_yaml, parse_yaml
 
 __all__ = [
     "MIB",
     "Limits",
     "Unparsable",
     "check_bounds",
+    "dump_yaml",
     "open_regular",
     "parse_json",
     "parse_yaml",

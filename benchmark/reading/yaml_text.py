@@ -6,7 +6,7 @@ The value is built from the stream of events, which has no recursion and grows i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ _RESOLVER: Any = Resolver()
 _TRUE = ("true", "yes", "on")
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")  # 010 would be 8, and 1_000 or 1:30 something else again
 FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?\Z")
+
+# Numbers that YAML 1.2 knows and YAML 1.1 takes for text: 1e-3 without a point, 1.0e3 without a sign.
+EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
 
 
 @dataclass(frozen=True)
@@ -181,3 +184,21 @@ def _scalar_of(event: Any, line: int) -> Scalar:
     quoted = bool(event.style)  # libyaml says "" of a plain one, the other parser None
     tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
     return Scalar(event.value, str(tag).removeprefix(_TAG), line, quoted)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text that a reader of ours, or of YAML 1.2, would take for a number stands in quotes."""
+
+
+def _represented(dumper: yaml.SafeDumper, text: str) -> Any:
+    quoted = "'" if EXPONENT.match(text) else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=quoted)
+
+
+_Dumper.add_representer(str, _represented)
+
+
+def dump_yaml(value: Mapping[str, Any]) -> str:
+    """`value`, plain data, as YAML that `parse_yaml` reads back, in the order of its keys."""
+    text: str = yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text

@@ -30,6 +30,7 @@ TEXTS = frozenset(
         "run_id", "backbone", "env", "status", "reason", "decode", "success_metric", "acting", "data_sha256",
         "implementation", "target_rule", "references", "simulator", "question", "physics_note", "scaling_note", "env_note",
         "budget_note", "source", "varied", "decision_implementation", "device",
+        "unproven",
     }
 )  # fmt: skip
 

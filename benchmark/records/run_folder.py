@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -17,10 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from dsbench.errors import CorruptFile, DsbenchError, UsageError
 from dsbench.files import cannot_write, check_name, create_exclusive, replace_file, stays_inside
+from dsbench.reading import dump_yaml
 from dsbench.records.checkpoints import Checkpoints
 from dsbench.records.documents import STATUSES
 from dsbench.records.encoding import plain, seal
@@ -28,7 +28,7 @@ from dsbench.records.journal import Journal
 from dsbench.records.lock import exclusive_lock, identity, is_locked
 from dsbench.records.record_files import FolderFiles
 from dsbench.records.run_records import ASIDE, CLAIM_FILE, CONFIG, FINAL, HEADER, JOURNAL, RunRecords, provenance_file
-from dsbench.temporaries import boot_id, discard_leftovers
+from dsbench.temporaries import boot_id, discard_leftovers, temporary_beside
 
 RETRIED = ("failed", "timeout", "out_of_memory")  # asked again, the next attempt starts from nothing
 
@@ -160,7 +160,7 @@ class RunFolder(RunRecords):
             mend: replace a stored one that was changed or damaged.
         """
         self._before_writing()
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        text = dump_yaml(config)
         header = f"{HEADER}{hashlib.sha256(text.encode()).hexdigest()}\n"
         if mend and self._is_damaged_config():
             replace_file(self.path / CONFIG, (header + text).encode())
@@ -222,6 +222,24 @@ class RunFolder(RunRecords):
                 journal.rename(self.path / f"{ASIDE}{number}.jsonl")
             except OSError as error:
                 raise cannot_write(journal, error) from error
+
+    def remove(self) -> None:
+        """Delete the folder with all that is in it. No link is followed: one inside goes, and what it leads to stays.
+
+        Raises:
+            UsageError: the folder is itself a link, or no run's.
+            RunHeld: a live process works on the run.
+            CannotWrite: the system refuses.
+        """
+        if self.path.is_symlink() or not (self.path / "claim.lock").exists():
+            raise UsageError(f"{self.path} is {'a link' if self.path.is_symlink() else 'no run'}; nothing was removed")
+        aside = temporary_beside(self.path)
+        try:
+            with self._locked():
+                os.rename(self.path, aside)  # whoever makes the run anew meanwhile gets a folder of their own
+                shutil.rmtree(aside)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
 
     # ------------------------------------------------------------------ results
 

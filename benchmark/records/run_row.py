@@ -16,12 +16,16 @@ from dsbench.errors import CorruptFile, UsageError
 from dsbench.records.config_text import flat, parse_config, without_seed
 from dsbench.records.run_records import CONFIG, FINAL, RunRecords
 
+UNPROVEN = (
+    "unproven"  # of a final row: what its backbone from outside fails of the contract; absent where it fails nothing
+)
 # Sentences of a final row that say what to keep in mind with its score -> what they begin with.
 NOTES = {
     "physics_note": "Learned from data of other physics",
     "scaling_note": "Scaling",
     "env_note": "The environment as tried",
     "budget_note": "Budget",
+    UNPROVEN: "Unproven, its backbone fails a check",
 }
 UNREADABLE = "unreadable"  # the status of a run whose files cannot be read
 COLUMNS = (

@@ -74,9 +74,8 @@ class Evaluation:
         """Records of the last weights asked for another return; they stand beside the scores and are none of them."""
         decode = self.config.eval.decode[0]
         found = self.reported(target, decode, on_step)
-        normalised = rollout.Scores(
-            {**found.metrics, "score_normalised": self.spec.normalised(found.metrics["return"])}
-        )
+        scaled = self.spec.normalised(found.metrics["return"])
+        normalised = found if scaled is None else rollout.Scores({**found.metrics, "score_normalised": scaled})
         return self._records(
             normalised, target, phase="evaluate", split="eval", step=step, decode=decode, selection="sweep"
         )

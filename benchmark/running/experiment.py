@@ -19,6 +19,7 @@ from dsbench.envs.catalogue import spec_of
 from dsbench.envs.data import DataInfo, best_episodes, permuted_returns
 from dsbench.envs.data.physics import physics_note
 from dsbench.envs.data.source import check_source, load_source
+from dsbench.envs.measured import measure
 from dsbench.envs.spec import EnvSpec
 from dsbench.envs.targets import Target
 from dsbench.envs.trial import try_out
@@ -93,6 +94,7 @@ class Experiment:
         of_task = seed_of(self.config, "data", self.spec.task)
         size = data.timesteps or data.episodes
         self.report("data", 0, size)
+        measure(self.spec, lambda: self.report("data", 0, size))
         episodes, info = load_source(
             self.spec,
             data.recipe,

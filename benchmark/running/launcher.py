@@ -10,51 +10,26 @@ import os
 import selectors
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from dsbench.config import RunConfig, naming, run_id
-from dsbench.config.outside_code import name_all, sources_of
+from dsbench.config.outside_code import sources_of
 from dsbench.errors import CannotWrite, DsbenchError, RunHeld, UsageError
 from dsbench.outside.trust import using
 from dsbench.records.run_folder import Plan, RunFolder
 from dsbench.records.run_records import RunRecords
 from dsbench.records.store import packed_before
-from dsbench.running.matched import matched
+from dsbench.running.outcomes import lines_of
 from dsbench.running.prepared import Workers
-from dsbench.running.progress import Display, Silent
+from dsbench.running.progress import Display, Pace, Silent
 from dsbench.running.relay import AGAIN_S, Relay
 from dsbench.running.starting import WORKER
 from dsbench.running.worker_process import Outcome, WorkerProcess, folder_of
 
 NEW = Plan("start", 1)  # what a run asks for that nobody began
 _TICK_S = 0.2
-
-
-def run(
-    config: RunConfig, results: Path | str = "results", *, force: bool = False, trust_code: bool = False
-) -> dict[str, Any]:
-    """Do one run in a worker process, or return what it gave before.
-
-    Args:
-        trust_code: code from outside that the configuration names may run, wherever the configuration comes from.
-
-    Returns:
-        The final row; its ``status`` is ``ok``, ``diverged``, ``failed``, ``timeout``, ``out_of_memory`` or
-        ``interrupted``.
-
-    Raises:
-        UsageError: something in the configuration cannot be used.
-        RunHeld: another live process works on the same run.
-    """
-    if trust_code:
-        name_all([config])
-    with using(sources_of([config])):
-        (outcome,) = run_all(matched([config]), Path(results), force=force)
-    if outcome.row is None:
-        raise error_of(outcome)
-    return dict(outcome.row)
 
 
 def run_all(
@@ -99,6 +74,17 @@ def state_of(config: RunConfig, results: Path, force: bool = False) -> str:
     return "new" if plan.attempt == 1 else f"attempt {plan.attempt}"
 
 
+def done_before(configs: Sequence[RunConfig], results: Path) -> int:
+    """How many of these runs are finished, here or in a pack of the folder."""
+    found = 0
+    for config in configs:
+        with suppress(DsbenchError):  # it is told when the run's turn comes
+            folder = folder_of(config, results)
+            plan = folder.plan()
+            found += plan.action == "done" or (plan == NEW and packed_before(results, folder.run_id) is not None)
+    return found
+
+
 def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> None:
     """A run that began under an earlier `RESULT_VERSION` would end as a mixture of two: it is not gone on with.
 
@@ -120,10 +106,9 @@ def check_version(config: RunConfig, results: Path, plan: Plan, force: bool) -> 
 
 def error_of(outcome: Outcome, folder: Path | None = None) -> DsbenchError:
     """The outcome of a run that is not ok, as an error; with its folder, the message says where to read more."""
-    message = outcome.message or f"{outcome.run_id} ended without a result"
-    if outcome.row is not None:
+    message = "\n".join(lines_of(outcome)) if outcome.message else f"{outcome.run_id} ended without a result"
+    if outcome.row is not None and outcome.exit_code != UsageError.exit_code:
         message = message if message.startswith(outcome.status) else f"{outcome.status}: {message}"
-        message = " ".join(message.split("\n"))  # a reason out of a record is one line
         details = folder / "error.txt" if folder and outcome.status == "failed" else None
         message += f"   ({details})" if details and details.exists() else ""
     kind = {2: UsageError, 73: CannotWrite, 75: RunHeld}.get(outcome.exit_code, DsbenchError)
@@ -147,11 +132,14 @@ class _Batch:
         self._at_once, self._workers = max(1, at_once), Workers(worker, configs)
         self._running: dict[int, WorkerProcess] = {}
         self._outcomes: dict[int, Outcome] = {}
+        self._pace = Pace()
         self._relay = Relay(self._stop, self._leave)
         self._selector = selectors.DefaultSelector()
 
     def work(self) -> list[Outcome]:
         waiting, held = list(range(len(self._configs))), len(self._configs) + 1
+        if len(waiting) > 1:
+            self.display.overall(0, len(waiting), None)
         try:
             while waiting and len(waiting) < held:  # as long as others let go of some
                 held = len(waiting)
@@ -192,7 +180,10 @@ class _Batch:
             _check_free(folder)
             _check_writable(self._results)
             self._wait_for_workers(config)
-            worker = WorkerProcess(config, folder, plan, force=self._force, start=self._workers.start)
+            several = len(self._configs) > 1
+            worker = WorkerProcess(
+                config, folder, plan, force=self._force, notes_faults=several, start=self._workers.start
+            )
         except (DsbenchError, OSError) as error:
             known = error if isinstance(error, DsbenchError) else _cannot_start(error)
             status = "held" if isinstance(known, RunHeld) else "refused"
@@ -225,7 +216,9 @@ class _Batch:
             self._outcomes[index] = outcome
             self.display.end(name)
             if len(self._configs) > 1:
-                self.display.note(_ended(outcome, len(self._outcomes), len(self._configs)))
+                done, total = len(self._outcomes), len(self._configs)
+                self.display.note(_ended(outcome, done, total))
+                self.display.overall(done, total, self._pace.left_s(total - done))
 
     def signals(self) -> AbstractContextManager[None]:
         """Pass the first stop on to the workers while the block lasts."""
@@ -267,5 +260,5 @@ def _check_writable(results: Path) -> None:
 def _ended(outcome: Outcome, done: int, total: int) -> str:
     row: Mapping[str, Any] = outcome.row or {}
     metric = str(row.get("success_metric"))
-    result = f"{metric} {row[metric]:.3f}" if metric in row else outcome.message or ""
+    result = f"{metric} {row[metric]:.3f}" if metric in row else lines_of(outcome)[0]
     return f"[{done}/{total}] {outcome.run_id}: {outcome.status}{', ' if result else ''}{result}"

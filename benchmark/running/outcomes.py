@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsbench.errors import CannotWrite, RunHeld
+from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running.worker_process import Outcome
 
@@ -19,6 +19,13 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> int:
     if codes:
         return CannotWrite.exit_code if CannotWrite.exit_code in codes else 1
     return RunHeld.exit_code if any(outcome.status == "held" for outcome in outcomes) else 0
+
+
+def lines_of(outcome: Outcome) -> list[str]:
+    """Its message: an error may have several lines, a reason out of a record is one."""
+    text = str(outcome.message or "")
+    told = outcome.row is None or outcome.exit_code == UsageError.exit_code
+    return text.split("\n") if told else [" ".join(text.split())]
 
 
 def held_sentence(outcomes: Sequence[Outcome], results: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +15,33 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LINE_EVERY_S = 10.0
+WHOLE = "all"  # name of the bar over all runs
+
+
+def counted(event: Mapping[str, Any]) -> tuple[int, int]:
+    """(done, all) of an event. Some totals are least numbers, such as that of timed decisions: beyond them all is done."""
+    total = int(event["total"])
+    return min(int(event["done"]), total), total
+
+
+class Pace:
+    """How long the rest of many equal pieces will take, by those that this process has seen through."""
+
+    def __init__(self) -> None:
+        self._began, self._seen = time.monotonic(), 0
+
+    def left_s(self, remaining: int) -> float | None:
+        """Seconds, one more piece being done; pieces that were done before are not told to it."""
+        self._seen += 1
+        return (time.monotonic() - self._began) / self._seen * remaining
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``25 min``, ``3 h 10 min``."""
+    if seconds < 90:
+        return f"{max(1, math.ceil(seconds))} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class Report(Protocol):
@@ -33,6 +61,9 @@ class Display(Protocol):
     def event(self, name: str, event: Mapping[str, Any]) -> None:
         """A run has advanced: ``phase``, ``done``, ``total``, ``message``."""
 
+    def overall(self, done: int, total: int, left_s: float | None) -> None:
+        """So much of the whole is done, and about `left_s` seconds are left; None where nothing tells yet."""
+
     def note(self, text: str) -> None:
         """A line that stays."""
 
@@ -50,6 +81,8 @@ class Silent:
 
     def event(self, name: str, event: Mapping[str, Any]) -> None: ...
 
+    def overall(self, done: int, total: int, left_s: float | None) -> None: ...
+
     def note(self, text: str) -> None: ...
 
     def end(self, name: str) -> None: ...
@@ -63,7 +96,7 @@ class Lines(Silent):
         self._last: dict[str, tuple[str, float, float, int]] = {}  # run -> phase, last line, phase began, done then
 
     def event(self, name: str, event: Mapping[str, Any]) -> None:
-        now, phase, done, total = time.monotonic(), cut(str(event["phase"])), int(event["done"]), int(event["total"])
+        now, phase, (done, total) = time.monotonic(), cut(str(event["phase"])), counted(event)
         previous, line_at, began, first = self._last.get(name, ("", 0.0, now, done))
         if phase == previous and now - line_at < LINE_EVERY_S:
             return
@@ -75,6 +108,11 @@ class Lines(Silent):
         parts.append(f"about {left:.0f} s left in this phase" if left else "")
         prefix = f"{name}: " if self._names else ""
         self.note(f"[{now - self._began:5.0f} s] {prefix}{', '.join(part for part in parts if part)}")
+
+    def overall(self, done: int, total: int, left_s: float | None) -> None:
+        if left_s is not None and done < total:
+            now = time.monotonic()
+            self.note(f"[{now - self._began:5.0f} s] {done}/{total} of all, about {duration(left_s)} left")
 
     def note(self, text: str) -> None:
         complain(text)
@@ -88,7 +126,9 @@ class Bars:
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+        from dsbench.running.time_left import TimeLeft
 
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
@@ -96,7 +136,7 @@ class Bars:
             TextColumn("{task.fields[phase]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TimeLeft(),
             TextColumn("{task.fields[message]}", markup=False),
             console=console or Console(stderr=True),
             transient=True,
@@ -116,12 +156,18 @@ class Bars:
             "phase": phase,
             "message": cut(str(event.get("message") or "")),
         }
+        done, total = counted(event)
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task("", total=event["total"], **fields)
+            self._tasks[name] = self._progress.add_task("", total=total, **fields)
         task = self._tasks[name]
         if self._progress.tasks[self._progress.task_ids.index(task)].fields["phase"] != phase:
-            self._progress.reset(task, total=event["total"], **fields)  # the clock of the time left starts anew
-        self._progress.update(task, completed=event["done"], total=event["total"], **fields)
+            self._progress.reset(task, total=total, **fields)  # the clock of the time left starts anew
+        self._progress.update(task, completed=done, total=total, **fields)
+
+    def overall(self, done: int, total: int, left_s: float | None) -> None:
+        if WHOLE not in self._tasks:
+            self._tasks[WHOLE] = self._progress.add_task("", total=total, run=WHOLE, phase="", message="", left_s=None)
+        self._progress.update(self._tasks[WHOLE], completed=done, total=total, left_s=left_s)
 
     def note(self, text: str) -> None:
         note(text, self._progress.console)

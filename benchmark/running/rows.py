@@ -78,10 +78,10 @@ def score_columns(spec: EnvSpec, decodes: Sequence[str], scores: PlayedScores) -
 def error_columns(spec: EnvSpec, headline: Scores) -> dict[str, str | float | None]:
     """How far the headline may be off because these episodes were played and no others, and how many those were."""
     errors = headline.errors()
-    of_return, scale = errors["return"], abs(spec.normalised(1.0) - spec.normalised(0.0))
+    of_return, one, zero = errors["return"], spec.normalised(1.0), spec.normalised(0.0)
     return {
         "score_error": errors[spec.success_metric],
-        "score_normalised_error": None if of_return is None else scale * of_return,
+        "score_normalised_error": None if of_return is None or one is None else abs(one - zero) * of_return,
         "eval_episodes": len(headline.metrics[spec.success_metric]),
     }
 
@@ -89,8 +89,8 @@ def error_columns(spec: EnvSpec, headline: Scores) -> dict[str, str | float | No
 def reference_columns(spec: EnvSpec) -> dict[str, str | float | None]:
     """What ``score_normalised`` is measured by, and the simulator that stands behind the task (null where none does)."""
     return {
-        "reference_random": spec.random_return,
-        "reference_optimal": spec.optimal_return,
+        "reference_random": spec.reference_random,
+        "reference_optimal": spec.reference_optimal,
         "references": spec.references,
         "simulator": ", ".join(f"{name} {version}" for name, version in spec.simulator.items()) or None,
     }

@@ -19,6 +19,7 @@ from dsbench.decision.policy import build_policy
 from dsbench.envs.catalogue import spec_of
 from dsbench.errors import DsbenchError, UsageError
 from dsbench.measuring.decision import count_parameters, state_bytes
+from dsbench.outside.blame import blamed
 from dsbench.outside.trust import received, using
 from dsbench.running.describing import describe
 
@@ -76,8 +77,11 @@ def _builds(spec: Mapping[str, Any], device: str) -> bool:
 def _answer(settings: Mapping[str, Any]) -> dict[str, Any]:
     try:
         width = find_width(RunConfig.model_validate(settings))
-    except DsbenchError as error:
-        return {"error": str(error), "exit_code": error.exit_code}
+    except Exception as error:
+        known = blamed(error) or error
+        if not isinstance(known, DsbenchError):
+            raise
+        return {"error": str(known), "exit_code": known.exit_code}
     return {"d_model": width.d_model, "size": width.size}
 
 

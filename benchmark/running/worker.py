@@ -28,16 +28,19 @@ from dsbench.config import RunConfig, run_id
 from dsbench.config.outside_code import code_of
 from dsbench.errors import CannotWrite, DsbenchError
 from dsbench.files import read_json, replace_file
+from dsbench.outside.blame import FaultyCode, blamed, brief, one_line
 from dsbench.outside.trust import using
 from dsbench.records.code import store_code
 from dsbench.records.provenance import loaded_code, provenance
 from dsbench.records.run_folder import RunFolder
+from dsbench.records.run_row import UNPROVEN
 from dsbench.records.tables import event_record
 from dsbench.running.causes import is_machine_fault, is_out_of_memory
 from dsbench.running.experiment import Experiment
 from dsbench.running.pipe import ProgressPipe, end_with_parent
 from dsbench.running.probe import ProbeExperiment
 from dsbench.running.progress import Report
+from dsbench.running.proving import check_proven
 from dsbench.running.request import WorkerRequest
 from dsbench.running.rows import identity_columns, makers_entry, measure_columns, sources_entry
 from dsbench.running.scripted import ScriptedExperiment
@@ -60,12 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         request = WorkerRequest.from_json(read_json(arguments.request))
         with using(request.sources):
             request.check()
-            return work(request.config, arguments.results, arguments.force, pipe)
+            return work(request.config, arguments.results, arguments.force, pipe, unproven=request.unproven)
     except Exception as error:
         known = _machine_fault(error) if is_machine_fault(error) else error
+        if not is_out_of_memory(error):
+            known = blamed(known) or known
         if not isinstance(known, DsbenchError):
             raise
-        pipe.send({"error": str(known), "exit_code": known.exit_code})
+        fault = {"reason": brief(known)} if isinstance(known, FaultyCode) else {}
+        pipe.send({"error": str(known), "exit_code": known.exit_code, **fault})
         complain(*f"Error: {known}".split("\n"))
         return known.exit_code
 
@@ -87,12 +93,17 @@ def prepare() -> list[str]:
     return {0: ["cpu", "auto"], 1: ["cpu"]}.get(found, [])
 
 
-def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> int:
-    """Do the run in RESULTS/runs/<run_id>; returns the exit code."""
+def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe, *, unproven: bool = False) -> int:
+    """Do the run in RESULTS/runs/<run_id>; returns the exit code.
+
+    Args:
+        unproven: a backbone from outside may run whatever it fails, and is marked.
+    """
     torch.set_num_threads(config.threads)
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), without importing the compiler
     pipe("prepare", 0, 1)
     experiment = experiment_for(config, pipe)  # bad names and options end here, before anything is written
+    mark = {UNPROVEN: finding} if (finding := check_proven(config, unproven)) is not None else {}
     folder = RunFolder.open(results, run_id(config))
     stopping.listen()
     with folder.claim(force=force) as plan:
@@ -103,7 +114,7 @@ def work(config: RunConfig, results: Path, force: bool, pipe: ProgressPipe) -> i
         folder.write_provenance(provenance() | sources_entry(config) | makers_entry(experiment.spec, config))
         for role, source in code_of(config).items():
             store_code(folder.path, role, source)
-        return _attempt(experiment, folder)
+        return _attempt(experiment, folder, pipe, mark)
 
 
 def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedExperiment:
@@ -113,10 +124,12 @@ def experiment_for(config: RunConfig, report: Report) -> Experiment | ScriptedEx
     return (ProbeExperiment if config.train.objective == "probe" else Experiment)(config, report)
 
 
-def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> int:
+def _attempt(
+    experiment: Experiment | ScriptedExperiment, folder: RunFolder, pipe: ProgressPipe, mark: dict[str, str]
+) -> int:
     config = experiment.config
     base: dict[str, Any] = {**identity_columns(config, folder.run_id), **measure_columns(experiment.spec, config)}
-    base |= sources_entry(config)
+    base |= sources_entry(config) | mark
     try:
         folder.journal.append(event_record("start", detail={"pid": os.getpid()}))
         row = experiment.run(folder)
@@ -133,9 +146,13 @@ def _attempt(experiment: Experiment | ScriptedExperiment, folder: RunFolder) -> 
         if stopping.asked() is not None:  # the same signal may have hit what the run needs
             return _stopped(folder, base)
         if is_out_of_memory(error):
-            return _finish(folder, "out_of_memory", base | experiment.notes | {"reason": _one_line(error)})
-        replace_file(folder.path / "error.txt", traceback.format_exc().encode(errors="backslashreplace"))
-        return _finish(folder, "failed", base | experiment.notes | {"reason": _one_line(error)})
+            return _finish(folder, "out_of_memory", base | experiment.notes | {"reason": one_line(error)})
+        theirs = blamed(error)
+        if theirs is not None:  # who wrote it is told like somebody who gave a wrong name, beside the row
+            pipe.send({"error": str(theirs), "exit_code": theirs.exit_code})
+        told = traceback.format_exc() if theirs is None else f"{theirs}\n"
+        replace_file(folder.path / "error.txt", told.encode(errors="backslashreplace"))
+        return _finish(folder, "failed", base | experiment.notes | {"reason": brief(error)})
 
 
 def _finish(folder: RunFolder, status: str, row: dict[str, Any]) -> int:
@@ -164,11 +181,7 @@ def _note_interruption(folder: RunFolder, base: dict[str, Any], reason: str) -> 
 def _machine_fault(error: Exception) -> CannotWrite:
     if isinstance(error, CannotWrite):
         return error
-    return CannotWrite(f"the machine does not let the run go on ({_one_line(error)}); mend that and run it again")
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return CannotWrite(f"the machine does not let the run go on ({one_line(error)}); mend that and run it again")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class WorkerProcess:
         folder: its folder.
         plan: what the folder says is to be done.
         force: begin the next attempt whatever came out before.
+        notes_faults: code from outside that raises an error before the run begins makes a failed row, so that it is seen beside
+            others; a run alone is refused.
         start: begins the process.
     """
 
@@ -61,9 +63,10 @@ class WorkerProcess:
         plan: Plan,
         *,
         force: bool,
+        notes_faults: bool = False,
         start: Callable[[RunConfig, Launch], Process],
     ) -> None:
-        self.config, self.folder, self.attempt = config, folder, plan.attempt
+        self.config, self.folder, self.attempt, self._notes_faults = config, folder, plan.attempt, notes_faults
         self._sources = sources_entry(config)  # of now, whatever lies there when the worker has died
         self.error: dict[str, Any] | None = None  # a DsbenchError of the worker, as it reported it
         self._files = tempfile.TemporaryDirectory(prefix="dsbench-")
@@ -159,7 +162,13 @@ class WorkerProcess:
     def _explain(self, code: int) -> Outcome:
         row = self._stored()
         if row is not None and row["status"] != "interrupted":  # the worker's own word
+            if self.error is not None and row["status"] == "failed":  # and what it has to tell who wrote the code
+                return self._outcome("failed", int(self.error["exit_code"]), row, str(self.error["error"]))
             return self._outcome(row["status"], 0 if row["status"] == "ok" else 1, row, row.get("reason"))
+        if self.error is not None and "reason" in self.error and self._notes_faults:
+            noted = self._noted("failed", str(self.error["reason"]), int(self.error["exit_code"]))
+            self._keep_stderr()
+            return replace(noted, message=str(self.error["error"]))
         if self.error is not None:
             return self._ended_by_error(str(self.error["error"]), int(self.error.get("exit_code", 1)))
         if row is not None and self._overdue is None and code - 128 in STOPPING:  # it has noted the stop itself

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from dsbench.config import RunConfig, run_id
 from dsbench.config.outside_code import names_of
 from dsbench.config.resolution import named_by, settle
+from dsbench.config.sources import as_overrides
 from dsbench.running.matched import matched
 from dsbench.studies.study_file import BACKBONE, ENV, Settings, Study
 
@@ -90,7 +91,7 @@ def configured(asked: Sequence[Asked], overrides: Sequence[str], *, trust_code: 
     """
     firsts = [
         settle(
-            env=one.env, seed=0, overrides=[*(text for layer in one.layers for text in texts(layer)), *overrides],
+            env=one.env, seed=0, overrides=[*(text for layer in one.layers for text in as_overrides(layer)), *overrides],
             **one.actor,
         )
         for one in asked
@@ -106,17 +107,3 @@ def configured(asked: Sequence[Asked], overrides: Sequence[str], *, trust_code: 
 def runs_of(cells: Sequence[Cell]) -> list[RunConfig]:
     """Every run once, in order; two labels may stand for the same settings."""
     return list({run_id(config): config for cell in cells for config in cell.configs}.values())
-
-
-def texts(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as ``--set`` takes them."""
-    return [f"{path}={_word(value)}" for path, value in settings.items()]
-
-
-def _word(value: Any) -> str:
-    """Text in quotes, so that it stays text."""
-    if isinstance(value, list):
-        return f"[{','.join(_word(one) for one in value)}]"
-    if isinstance(value, str):
-        return f"'{value}'"
-    return "null" if value is None else str(value).lower()

@@ -56,8 +56,14 @@ def _best(where: str, answers: Sequence[Answer], table: TableOf, claims: Claims)
         return f"{where}, no run has ended yet."
     (first, best), *others = ranked
     value = f"{best.text(measure.form)} (n = {best.n})"
-    equals = [answer for answer, one in others if one.mean == best.mean]
-    rest = [(answer, one) for answer, one in others if one.mean != best.mean]
+    key, form = key_of(table, first), measure.form
+    alike = {
+        id(answer)
+        for answer, one in others
+        if one.mean_text(form) == best.mean_text(form) and not claims.above(key, first.name, answer.name)
+    }  # as a reader of the table sees them
+    equals = [answer for answer, _ in others if id(answer) in alike]
+    rest = [(answer, one) for answer, one in others if id(answer) not in alike]
     verdict = _verdict(first, rest, answers, table, claims) if measure.scored else _unfair(ranked, name)
     most = f"the best {plain(measure)}" if measure.scored else f"{_extreme(measure)} mean of {plain(measure)}"
     if equals:

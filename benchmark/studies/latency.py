@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dsbench.config.sources import as_overrides
 from dsbench.errors import CorruptFile, UsageError
 from dsbench.measuring.bench_records import NOT_REACHED, Bench, bench_of, made_where
 from dsbench.measuring.code_asked import content_asked
@@ -23,7 +24,6 @@ from dsbench.reports.contention import LEGEND, worst
 from dsbench.reports.document import Cell, Heading, Report, Section, Table
 from dsbench.reports.machines import made
 from dsbench.studies.beside import citations, published_section
-from dsbench.studies.grid import texts
 from dsbench.studies.study_file import Study
 from dsbench.text import slug
 
@@ -33,7 +33,12 @@ def request_of(study: Study, size: str, results: Path, overrides: Sequence[str] 
     chosen = study.size(size)
     contexts = tuple(sorted(set(chosen.contexts)))
     grid = Grid(contexts, contexts, contexts[-1], compiled_contexts=(), batches=(1,), lengths=())
-    settings = (*texts({"preset": chosen.preset}), *texts(study.set), *texts(chosen.set), *overrides)
+    settings = (
+        *as_overrides({"preset": chosen.preset}),
+        *as_overrides(study.set),
+        *as_overrides(chosen.set),
+        *overrides,
+    )
     return Request(
         backbones=tuple(chosen.backbones or study.backbones), env=(chosen.envs or study.envs)[0], grid=grid,
         kind="full" if size == "full" else "quick", results=str(results), overrides=settings, rounds=chosen.rounds,

@@ -17,7 +17,8 @@ from dsbench.reports.contention import WHY_UNKNOWN, Core, contention_note, worst
 from dsbench.reports.document import Cell, Figure, Heading, Report, Section, Table
 from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.reports.machines import made_on
-from dsbench.reports.outcomes import RULE
+from dsbench.reports.outcomes import RULE, UNBOUNDED, Bounds, Outcome, bounds_of, measure_among
+from dsbench.reports.smoke import smoke_sentences
 from dsbench.reports.spread import INTERVALS
 from dsbench.reports.statistics import few_seeds
 from dsbench.studies.answers import Answer, choice_of
@@ -52,7 +53,8 @@ def report_of(name: str, study: Study, size: str, answers: Sequence[Answer], com
             study, [Use(str(run.row["backbone"]), str(run.row["env"]), str(run.row["data.recipe"])) for run in ended]
         ),
     ]
-    return Report(f"{study.title} ({size})", headline(study.table, answers, claims), tuple(sections))
+    told = (*smoke_sentences([run.row.get("preset") for run in ended]), *headline(study.table, answers, claims))
+    return Report(f"{study.title} ({size})", told, tuple(sections))
 
 
 def table_of(name: str, table: TableOf, answers: Sequence[Answer], claims: Claims) -> Table:
@@ -118,9 +120,18 @@ def figure_of(name: str, study: Study, size: str, answers: Sequence[Answer]) -> 
     dots = "; small dots: seeds" if measure.scored else ""
     bands = f"bands are 95 % intervals over seeds{dots}.{rough}"
     caption = f"{plain(measure).capitalize()} over {figure.label}, size {size}; {bands}"
-    y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"))
+    least, most = _bounds(answers, figure.y)
+    y = Axis(measure.heading.removesuffix(" ↑").removesuffix(" ↓"), least=least, most=most)
     caption += _hollow(answers, figure.y)
     return plot(slug(name), study.title, caption, curves, Axis(figure.label, log=figure.log), y)
+
+
+def _bounds(answers: Sequence[Answer], name: str) -> Bounds:
+    """Of the measure, where it is the one that counts on the task of all these runs."""
+    told = [Outcome(0, run.status, "", run.result) for answer in answers for run in answer.runs]
+    return (
+        bounds_of(told) if MEASURES[name].scored and MEASURES[name].column(told) == measure_among(told) else UNBOUNDED
+    )
 
 
 def _hollow(answers: Sequence[Answer], name: str) -> str:

@@ -75,9 +75,14 @@ def cache_folder(
     timesteps: int | None = None,
 ) -> Path:
     """Where this data set is kept."""
-    header = _header(spec, recipe, n_episodes, seed, timesteps)
     size = f"{n_episodes}" if timesteps is None else f"{timesteps}steps"
-    return (cache_dir or data_folder()) / spec.id / f"{recipe}-{size}-s{seed}-{_digest(header)[:10]}"
+    key = key_of(spec, recipe, n_episodes, seed, timesteps=timesteps)
+    return (cache_dir or data_folder()) / spec.id / f"{recipe}-{size}-s{seed}-{key[:10]}"
+
+
+def key_of(spec: EnvSpec, recipe: str, n_episodes: int, seed: int, *, timesteps: int | None = None) -> str:
+    """sha256 over all that these episodes are determined by."""
+    return _digest(_header(spec, recipe, n_episodes, seed, timesteps))
 
 
 def data_folder() -> Path:

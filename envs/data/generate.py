@@ -7,7 +7,7 @@ are stepped together, nor on whether episodes or timesteps were asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -52,11 +52,16 @@ def generate(
         raise UsageError(f"data.episodes is {n_episodes}; expected at least 1")
     if timesteps is not None:
         return _generate_timesteps(spec, recipe, timesteps, seed, on_block)
-    made = []
+    return concatenate(list(parts_of(spec, recipe, n_episodes, seed, on_block)))
+
+
+def parts_of(
+    spec: EnvSpec, recipe: str, n_episodes: int, seed: int, on_block: Callable[[int], None] = lambda made: None
+) -> Iterator[Episodes]:
+    """What `generate` puts together, as it is made: for who does not need all of it at once."""
     for first, rows in groups(n_episodes, rows_together(spec)):
-        made.append(_group(spec, recipe, seed, first, rows, partial(on_block, first)))
+        yield _group(spec, recipe, seed, first, rows, partial(on_block, first))
         on_block(first + rows)
-    return concatenate(made)
 
 
 def _generate_timesteps(

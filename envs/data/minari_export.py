@@ -72,7 +72,8 @@ def export_minari(
                 dataset.storage.update_episodes(buffers[first : first + BLOCK])
             note = {"env": spec.id, "options": dict(spec.options), "recipe": info.recipe, "sha256": info.sha256}
             note |= header_entry(info.physics)
-            references = {"ref_min_score": float(spec.random_return), "ref_max_score": float(spec.optimal_return)}
+            ends = {"ref_min_score": spec.reference_random, "ref_max_score": spec.reference_optimal}
+            references = {name: float(value) for name, value in ends.items() if value is not None}
             dataset.storage.update_metadata({OWN_KEY: note, **references})
     except BaseException:  # also when interrupted: half a data set is none
         shutil.rmtree(folder, ignore_errors=True)

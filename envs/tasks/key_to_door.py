@@ -185,6 +185,7 @@ def key_to_door(distractor_length: int = 30, apples: bool = False, show_key: boo
         + (" and walks at random among the apples, so gathering them scores above it" if apples else ""),
         tests=("credit", "return noise") if apples else ("credit",),
         needs_memory=False,
+        ends_by_clock=True,
         random=uniform(4),
         optimal=expert,
         target=Fixed(best),

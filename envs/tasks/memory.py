@@ -195,6 +195,7 @@ def _spec(name: str, summary: str, memory_length: int, num_bits: int) -> EnvSpec
         references="exact: the one reward is +1 or -1, with equal chances at random",
         tests=("memory",),
         needs_memory=memory_length > 1,
+        ends_by_clock=True,
         random=uniform(2),
         optimal=_expert,
         target=Fixed(1.0),

@@ -169,6 +169,7 @@ def recall(pairs: int = 8) -> EnvSpec:
         references="exact: the one reward is +1 in one of four cases at random, else -1/3",
         tests=("memory",),
         needs_memory=True,
+        ends_by_clock=True,
         random=uniform(VALUES),
         optimal=_expert,
         target=Fixed(1.0),

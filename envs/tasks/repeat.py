@@ -110,6 +110,7 @@ def _spec(name: str, summary: str, options: Mapping[str, Any], game: Game) -> En
         references="exact: at random one answer in four is right, so 1/4 - 3/4; at best all are",
         tests=("memory",),
         needs_memory=game.lag != 2,
+        ends_by_clock=True,
         random=uniform(len(SUITS)),
         optimal=_expert,
         target=Fixed(1.0),

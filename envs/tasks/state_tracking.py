@@ -215,6 +215,7 @@ def state_tracking(group: str = "parity", length: int = 16, asked: str = "always
         references="exact: at random one answer in n is right, and a wrong one costs 1 / (n - 1) of what a right one pays",
         tests=("memory",),
         needs_memory=True,
+        ends_by_clock=True,
         random=uniform(word.items),
         optimal=_expert,
         target=Fixed(1.0),

@@ -212,6 +212,7 @@ def t_maze(corridor: int = 30, trained: int | None = None) -> EnvSpec:
         references="exact: one sequence of corridor + 1 actions, of four each, ends on the goal",
         tests=("memory",),
         needs_memory=True,
+        ends_by_clock=True,
         random=uniform(N_ACTIONS),
         optimal=_expert,
         target=Fixed(1.0),

@@ -170,6 +170,7 @@ def umbrella(chain_length: int = 10, n_distractor: int = 20) -> EnvSpec:
         references="exact: the noise has mean 0, the last reward mean 0 at random and +1 at best",
         tests=("return noise", "credit"),
         needs_memory=False,
+        ends_by_clock=True,
         random=uniform(2),
         optimal=_first_action_right_with(1.0),
         recipes={

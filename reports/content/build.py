@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from dsbench.records.store import Places, Stored, stored_in
+from dsbench.records.store import Places, stored_in
 from dsbench.reports.content.bench_headline import newest_headline
 from dsbench.reports.content.citing import Use, bibtex, citing, uses_of
 from dsbench.reports.content.contest import Task
 from dsbench.reports.content.costs import costs
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.content.gaps import gaps
-from dsbench.reports.content.gathering import tasks_of
 from dsbench.reports.content.headline import headline
-from dsbench.reports.content.judging import judge
 from dsbench.reports.content.lengths import lengths
+from dsbench.reports.content.material import Finder, Material, material_of, read
 from dsbench.reports.content.method import method, provenance
 from dsbench.reports.content.overall import Pool, overall, pool
 from dsbench.reports.content.papers import papers
@@ -24,15 +22,11 @@ from dsbench.reports.content.pooled_fronts import pooled_fronts
 from dsbench.reports.content.tasks import task_section
 from dsbench.reports.content.ways import Newest, newest
 from dsbench.reports.document import Report
-from dsbench.reports.groups import Group, groups_of
-from dsbench.reports.ladders.climbs import Climb, climbs_of
-from dsbench.reports.ladders.ladder import Ladder
-from dsbench.reports.ladders.reach import contests_of
-from dsbench.reports.ladders.reach import judged as ladders_judged
+from dsbench.reports.groups import Group
 from dsbench.reports.ladders.sections import climbing, ladder_sections
 from dsbench.reports.ladders.sentences import headline as ladder_headline
+from dsbench.reports.smoke import smoke_sentences
 
-Finder: TypeAlias = Callable[[Iterable[str]], Iterable[Ladder]]
 _FRONTS = 8  # tasks up to which each has its own figures of score against cost
 
 
@@ -45,37 +39,31 @@ class Built:
 
 
 def build(results: Places, families: Mapping[str, str], ladders: Finder = lambda envs: ()) -> Built:
-    """The report of all that lies in results folders and packs.
+    """The report of all that lies in results folders and packs. Arguments and errors as `material_of`."""
+    return built_of(material_of(results, families, ladders))
 
-    Args:
-        results: with runs, a bench, or both.
-        families: environment -> the family of tasks that it belongs to.
-        ladders: from the environments of the runs to the ladders that may have been climbed.
 
-    Raises:
-        UsageError: there are no such results, or nothing in them.
-    """
-    stored = stored_in(results)
-    groups, climbs, tasks = _read(stored, families, ladders)
-    journals, judged, bench = Journals(), judge(tasks, contests_of(climbs)), newest(stored)
-    climbed = ladders_judged(climbs, judged.claims)
-    pooled = judged.overall
+def built_of(found: Material) -> Built:
+    """The same, out of what was read already."""
+    groups, judged, climbed, tasks = found.groups, found.judged, found.climbed, found.tasks
+    journals, bench, pooled = Journals(), newest(found.stored), judged.overall
     swept, (printed, shown) = lengths(tasks, journals), papers(tasks)
     sections = [
         *ladder_sections(climbed, judged.claims),
         overall(pooled, judged.claims, pooled_fronts(pooled) if pooled else ()) if len(tasks) > 1 else None,
         *(task_section(task, judged.claims, journals, _has_fronts(task, tasks, pooled)) for task in tasks),
         swept,
-        costs(bench, stored.title),
+        costs(bench, found.stored.title),
         climbing(climbed),
         printed,
         *([gaps(groups, tasks), method(judged), provenance(groups)] if groups else []),
         citing(_uses(bench, groups), shown, pooled is not None),
     ]
-    title = f"dsbench report of {stored.title}"
+    title = f"dsbench report of {found.stored.title}"
     sentences = (*ladder_headline(climbed), *headline(judged), *newest_headline(bench))
     told = sentences or ("No run of a backbone has ended with a score yet.",)
-    return Built(Report(title, told, tuple(section for section in sections if section is not None)), groups)
+    shown_sections = tuple(section for section in sections if section is not None)
+    return Built(Report(title, (*smoke_sentences(found.presets), *told), shown_sections), groups)
 
 
 def _has_fronts(task: Task, tasks: Sequence[Task], pooled: Pool | None) -> bool:
@@ -84,9 +72,9 @@ def _has_fronts(task: Task, tasks: Sequence[Task], pooled: Pool | None) -> bool:
 
 
 def cited(results: Places, families: Mapping[str, str]) -> tuple[str, list[str]]:
-    """BibTeX of what the report of results stands on, and names without one. Arguments and errors as `build`."""
+    """BibTeX of what the report of results stands on, and names without one. Arguments and errors as `material_of`."""
     stored = stored_in(results)
-    groups, _, tasks = _read(stored, families, lambda envs: ())
+    groups, _, tasks = read(stored, families, lambda envs: ())
     return bibtex(_uses(newest(stored), groups), papers(tasks)[1], pool(tasks) is not None)
 
 
@@ -95,15 +83,3 @@ def _uses(bench: Newest, groups: Sequence[Group]) -> set[Use]:
     return uses_of(groups) | {
         Use(way.backbone, row["env"] or "") for way, own in bench.curves.items() for row in own.values()
     }
-
-
-def _read(
-    stored: Stored, families: Mapping[str, str], ladders: Finder
-) -> tuple[Sequence[Group], list[Climb], list[Task]]:
-    """All groups, the climbs among them, and the tasks of those that climbed nothing."""
-    alone = stored.benches and not (stored.runs or stored.unreadable)
-    groups = [] if alone else groups_of(stored)
-    climbs = climbs_of(groups, ladders({str(group.env) for group in groups}))
-    climbing = {run.run_id for climb in climbs for run in climb.runs}
-    standing = [group for group in groups if not any(run.run_id in climbing for run in group.runs)]
-    return groups, climbs, tasks_of(standing, families)

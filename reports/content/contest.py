@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from dsbench.reports.columns import COLUMNS, estimate_of
+from dsbench.reports.content.cells import form_of
 from dsbench.reports.groups import LEARNED, Run
 from dsbench.reports.outcomes import (
     NORMALISED,
@@ -41,6 +42,7 @@ class Contestant:
         name: `label`, and after it the settings that tell it from others with the same one.
         label: the backbone, or the name of a control.
         settings: those that are not the same for all contestants of the task.
+        told: names of settings that its label tells, as that of a control does.
         learned: False for scripted policies.
         scores: seed -> the measure that counts, None where all runs of the seed failed; unfinished seeds are absent.
     """
@@ -52,6 +54,7 @@ class Contestant:
     learned: bool
     runs: tuple[Run, ...]
     scores: Mapping[int, float | None]
+    told: frozenset[str] = frozenset()
 
     @cached_property
     def outcomes(self) -> list[Outcome]:
@@ -160,6 +163,11 @@ class Task:
             return None
         spread = self.spread_in(name) if one.learned else Spread({one.name: samples[one.name]})
         return spread.estimate(one.name, self.bounds if name == self.measure else UNBOUNDED)
+
+    @cached_property
+    def form(self) -> str:
+        """How its scores are printed, in tables as in sentences."""
+        return form_of([score.mean for one in self.contestants if (score := self.estimate(one)) is not None])
 
     def spread_in(self, column: str) -> Spread:
         """Of the learned contestants in a column that failures count in."""

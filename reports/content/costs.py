@@ -16,6 +16,7 @@ from dsbench.reports.content.ways import (
     core_of,
     crossings,
     hollow_note,
+    legend,
     time_cell,
 )
 from dsbench.reports.contention import LEGEND, Core
@@ -133,6 +134,8 @@ def _marks(crossed: Sequence[Crossing]) -> list[Mark]:
 def _latency(curves: Curves) -> Table:
     """The model alone and the environment in the loop beside each other, a row each."""
     contexts = sorted({context for cells in curves.values() for context in cells})
+    batches = _batches(curves)
+    several = len(batches) > 1
     rows = []
     for way, cells in sorted(curves.items(), key=lambda item: (item[0].batch, item[0][:2], item[0].loop != "model")):
         last = cells[max(cells)]
@@ -140,25 +143,29 @@ def _latency(curves: Curves) -> Table:
         tail = [whole(last[key]) for key in ("p90_us", "p99_us")]
         ratio = last["limit_ratio"]
         rows.append(
-            (words(way.backbone), words(way.mode.replace("_", " ")), words(what), words(str(way.batch)),
-             *(time_cell(cells.get(context)) for context in contexts), *tail,
+            (words(way.backbone), words(way.mode.replace("_", " ")), words(what),
+             *([words(str(way.batch))] if several else []), *(time_cell(cells.get(context)) for context in contexts), *tail,
              Cell(MISSING) if ratio is None else Cell(f"{ratio:,.0f} × {last['limit_kind']}", float(ratio)))
         )  # fmt: skip
     headings = (
         Heading("backbone", numeric=False),
         Heading("mode", "how a decision is made", numeric=False),
-        Heading("what is timed", numeric=False),
-        Heading("batch", "rows that decide at once", numeric=False),
+        Heading("timed", "the model alone, or the step of the environment with it", numeric=False),
+        *([Heading("batch", "rows that decide at once", numeric=False)] if several else []),
         *(Heading(f"t = {context:,} ↓", "median µs a decision with this many before it") for context in contexts),
         Heading("p90 ↓", "µs, at the longest context"),
         Heading("p99 ↓", "µs, at the longest context"),
         Heading("× its limit ↓", "over the least time for its bytes and operations here, and what bounds it"),
     )
     notes = (
-        "Median µs a decision of all rows, and half of its 95 % interval; p90, p99 and limit at the longest context. "
-        f"– was not measured, or not finished in time: see below. {LEGEND}",
+        "Median µs a decision of all rows, and half of its 95 % interval; p90, p99 and limit at the longest context."
+        + ("" if several else f" Batch {batches[0]}."),
+        "– was not measured, or not finished in time."
+        if any(cell.text == MISSING for row in rows for cell in row)
+        else "",
+        legend(row for cells in curves.values() for row in cells.values()),
     )
-    return Table("latency-context", "Latency against context", headings, tuple(rows), notes)
+    return Table("latency-context", "Latency against context", headings, tuple(rows), tuple(filter(None, notes)))
 
 
 def _memory(curves: Curves) -> Table:

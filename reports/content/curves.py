@@ -1,4 +1,7 @@
-"""Scores during training, read from the journals: a mean over seeds at each update, with its interval."""
+"""Scores during training, read from the journals: a mean over seeds at each update, with its interval.
+
+Of fewer than `FEW` seeds each has its own line instead: a band of three says little and hides what there is to see.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
 from dsbench.reports.groups import Run
 from dsbench.reports.outcomes import Bounds, Sample
 from dsbench.reports.spread import Spread
+from dsbench.reports.statistics import FEW
 
 _EVALUATION, _DATA = b'"phase":"train","split":"eval"', b'"event":"data"'  # as journals write them, without blanks
 
@@ -85,16 +89,30 @@ def learning_curves(task: Task, journals: Journals) -> Figure | None:
     steps = {name: _shared(list(own.values())) for name, own in curves.items()}
     episodes = {one.name: _episodes(one.ok) for one in task.learned}
     spreads = {step: _spread(curves, steps, step, episodes) for step in sorted(set().union(*steps.values()))}
-    lines = [_series(one.name, steps[one.name], spreads, task.bounds) for one in task.learned]
-    shown = [line for line in lines if len(line.x) > 1]
-    if not shown:
+    means = [_mean(name, steps[name], spreads, task.bounds) for name, own in curves.items() if len(own) >= FEW]
+    each = [_each(name, list(own.values())) for name, own in curves.items() if 0 < len(own) < FEW]
+    means, each = ([line for line in lines if len(line.x) > 1] for lines in (means, each))
+    if not (means or each):
         return None
-    caption = (
-        f"Mean {task.measure_text} over the seeds that ended ok, by updates of training, on the reported episodes; "
-        "bands: 95 % intervals." + (UNCALIBRATED if any(line.uncertain for line in shown) else "")
+    caption = " ".join(
+        [
+            f"{task.measure_text[:1].upper()}{task.measure_text[1:]} of the seeds that ended ok, by updates of training, on "
+            f"the reported episodes{_how(means, each)}.",
+            *([UNCALIBRATED.strip()] if any(line.uncertain for line in means) else []),
+        ]
     )
-    axes = Axis("updates"), Axis(task.measure_text)
+    axes = Axis("updates"), Axis(task.measure_text, least=task.bounds.minimum, most=task.bounds.maximum)
+    shown = sorted([*means, *each], key=lambda line: line.name)
     return plot(f"learning-{task.name}", f"Learning: {task.title}", caption, shown, *axes)
+
+
+def _how(means: Sequence[Series], each: Sequence[Series]) -> str:
+    """What a line is."""
+    if not each:
+        return ": means with 95 % intervals as bands"
+    who = "" if not means else f" ({', '.join(line.name for line in each)})"
+    of_few = f"with fewer than {FEW} seeds{who} a line is one of them"
+    return f"; {of_few}" if not means else f": means with 95 % intervals as bands; {of_few}"
 
 
 def _shared(curves: Sequence[Curve]) -> list[int]:
@@ -129,7 +147,14 @@ def _episodes(runs: Sequence[Run]) -> int | None:
     return min((int(count) for count in told if count is not None), default=None)
 
 
-def _series(name: str, steps: Sequence[int], spreads: Mapping[int, Spread], bounds: Bounds) -> Series:
+def _each(name: str, curves: Sequence[Curve]) -> Series:
+    """A line a seed; no means, and so no band."""
+    first, *others = [(list(steps), [curve[step].score for step in steps]) for curve in curves
+                      if (steps := sorted(curve))]  # fmt: skip
+    return Series(name, *first, beside=others)
+
+
+def _mean(name: str, steps: Sequence[int], spreads: Mapping[int, Spread], bounds: Bounds) -> Series:
     means = [spreads[step].estimate(name, bounds) for step in steps]
     low, high = ([math.nan if end is None else end for end in ends]
                  for ends in ([one.low for one in means], [one.high for one in means]))  # fmt: skip

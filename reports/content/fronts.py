@@ -16,6 +16,7 @@ from dsbench.reports.content.prices import COSTS, Cost, cost_of, left_out
 from dsbench.reports.contention import WHY_UNKNOWN, Core
 from dsbench.reports.document import Figure
 from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
+from dsbench.reports.outcomes import UNBOUNDED, Bounds
 
 _HOLLOW = {
     Core.SHARED: "other work had the core while they were timed, which can only make it slower",
@@ -44,7 +45,7 @@ def front_of(task: Task, key: str) -> Figure | None:
         if (cost := costs[one.name]) is not None
     ]
     reasons = {one.name: why for one in task.learned if (why := left_out(one.ok, key)) is not None}
-    return front(task.name, task.measure_text, task.title, key, points, reasons)
+    return front(task.name, task.measure_text, task.title, key, points, reasons, task.bounds)
 
 
 def _seeds(task: Task, one: Contestant) -> Sequence[float]:
@@ -52,9 +53,20 @@ def _seeds(task: Task, one: Contestant) -> Sequence[float]:
 
 
 def front(
-    name: str, measure: str, of: str, key: str, points: Sequence[Point], reasons: Mapping[str, str] | None = None
+    name: str,
+    measure: str,
+    of: str,
+    key: str,
+    points: Sequence[Point],
+    reasons: Mapping[str, str] | None = None,
+    bounds: Bounds = UNBOUNDED,
 ) -> Figure | None:
-    """The figure of these points; None with less than two. `reasons`: contestant -> why it has no mark."""
+    """The figure of these points; None with less than two.
+
+    Args:
+        reasons: contestant -> why it has no mark.
+        bounds: of the measure.
+    """
     if len(points) < 2:
         return None
     short, of_cost = COSTS[key]
@@ -82,7 +94,7 @@ def front(
         " ".join(filter(None, sentences)),
         [*clouds, *lines],
         Axis(of_cost, log=True),
-        Axis(measure),
+        Axis(measure, least=bounds.minimum, most=bounds.maximum),
     )
 
 

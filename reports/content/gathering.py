@@ -126,6 +126,7 @@ def _contestant(group: Group, members: Sequence[Group], usual: Settings, measure
         learned=own.get("policy", LEARNED) == LEARNED,
         runs=tuple(group.runs),
         scores=_scores(outcomes_of(group.runs), measure),
+        told=control.says if control is not None else frozenset(),
     )
 
 
@@ -150,13 +151,18 @@ def _order(item: tuple[str, Any]) -> tuple[str, int, float, str]:
     return (name, 0, float(value), "") if isinstance(value, int | float) else (name, 1, 0.0, str(value))
 
 
+def costs_name(task: str) -> str:
+    """Of the table of costs of the task with this name."""
+    return f"{task}-costs"
+
+
 def _named_once(tasks: Sequence[Task]) -> list[Task]:
     """Tasks whose names would be those of one file get a number."""
     taken: set[str] = set()
     named = []
     for task in tasks:
         names = (task.name, *(f"{task.name}-{number}" for number in range(2, len(tasks) + 2)))
-        free = next(name for name in names if name not in taken)
-        taken.add(free)
+        free = next(name for name in names if taken.isdisjoint((name, costs_name(name))))
+        taken |= {free, costs_name(free)}
         named.append(replace(task, name=free))
     return named

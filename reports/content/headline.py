@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import groupby
 
 from dsbench.reports.claims import Claims
-from dsbench.reports.content.cells import form_of
 from dsbench.reports.content.contest import Contestant, Task, ranked
 from dsbench.reports.content.judging import Judged
-from dsbench.reports.content.overall import Pool
+from dsbench.reports.content.overall import ALIKE, Pool
 from dsbench.reports.content.prices import priced
 from dsbench.reports.statistics import Estimate
 
@@ -48,26 +47,27 @@ def _of_task(task: Task, claims: Claims) -> str:
     order = ranked(task)
     if not order:
         return "no run has ended with a score"
-    (first, score), *others = order
-    form = form_of([one.mean for _, one in order])
-    equals = [one.name for one, rival in others if rival.mean == score.mean]
+    first, score = order[0]
+    form = task.form
+    equals, below = _parted(claims, task.name, _by_name(order), form)
     who = f"{_names([first.name, *equals])} share" if equals else f"{first.name} has"
     cost = _cost([first], first.name if equals else "")
     text = f"{who} the highest mean {task.measure_text}, {_score(score, form)}{cost}"
-    below = [(one, rival) for one, rival in others if rival.mean != score.mean]
-    return text if equals and not below else f"{text}; {_against(task, first, below, form, claims)}"
+    if equals and not below:
+        return f"{text}; they {ALIKE}"
+    return f"{text}; {_against(task, first.name, below, form, claims)}"
 
 
 def _short(task: Task, claims: Claims) -> str:
     order = ranked(task)
     if not order:
         return "no score"
-    (first, score), *others = order
-    form = form_of([one.mean for _, one in order])
-    equals = [one.name for one, rival in others if rival.mean == score.mean]
-    below = [one.name for one, rival in others if rival.mean != score.mean]
-    open_ = _open(claims, task.name, first.name, below)
-    verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if below else ""
+    first, score = order[0]
+    form = task.form
+    equals, below = _parted(claims, task.name, _by_name(order), form)
+    open_ = claims.open_to(task.name, first.name, list(below))
+    alone = f", which {ALIKE}" if equals else ""
+    verdict = f", not separated from {_names(open_)}" if open_ else ", separated from all others" if below else alone
     who = _names([first.name, *equals])
     return f"{who} {_score(score, form)}{_cost([first], first.name if equals else '')}{verdict}"
 
@@ -78,7 +78,7 @@ def _counted(tasks: Sequence[Task], claims: Claims) -> str:
     for task in tasks:
         order = ranked(task)
         for one, score in order:
-            first[one.name] += score.mean == order[0][1].mean
+            first[one.name] += score.mean_text(task.form) == order[0][1].mean_text(task.form)
         winner = claims.winner(task.name)
         if winner is not None:
             apart[winner] += 1
@@ -87,11 +87,6 @@ def _counted(tasks: Sequence[Task], claims: Claims) -> str:
     names = sorted((name for name in first if first[name]), key=lambda name: (-first[name], name))[:_NAMED]
     told = [f"{name} on {first[name]} (separated from all others on {apart[name]})" for name in names]
     return f"the highest mean, by task: {', '.join(told)}; these tasks share no scale, and each is told below"
-
-
-def _open(claims: Claims, key: Hashable, first: str, others: Sequence[str]) -> list[str]:
-    """Of whom it is not claimed that the first is above them."""
-    return [other for other in others if not claims.above(key, first, other)]
 
 
 def _score(score: Estimate, form: str) -> str:
@@ -107,13 +102,11 @@ def _cost(contestants: Sequence[Contestant], who: str = "") -> str:
     return f", {who} {told}" if who and told else f", {told}" if told else ""
 
 
-def _against(
-    task: Task, first: Contestant, others: Sequence[tuple[Contestant, Estimate]], form: str, claims: Claims
-) -> str:
+def _against(task: Task, first: str, others: Mapping[str, Estimate], form: str, claims: Claims) -> str:
     if not others:
         return "no other backbone was run"
-    open_ = _open(claims, task.name, first.name, [one.name for one, _ in others])
-    means = {one.name: rival.text(form) for one, rival in others}
+    open_ = claims.open_to(task.name, first, list(others))
+    means = {name: rival.text(form) for name, rival in others.items()}
     if not open_:
         second = next(iter(means))
         return f"separated from all others, the next being {second} with {means[second]}"
@@ -123,25 +116,43 @@ def _against(
 
 
 def _of_pool(found: Pool, claims: Claims) -> str:
-    (name, best), *others = found.means.items()
+    name, best = next(iter(found.means.items()))
     own = [one for task in found.members for one in task.learned if one.name == name]
     interval = (
         f"{_PER_CENT}, {best.n} runs"
         if best.low is not None
         else f"{best.n} runs, and nothing tells how far it may be off, so no interval"
     )
-    equals = [rival for rival, mean in others if mean.mean == best.mean]
-    below = [rival for rival, mean in others if mean.mean != best.mean]
+    equals, below = _parted(claims, found.key, found.means, ".1f")
     who = f"{_names([name, *equals])} share" if equals else f"{name} has"
     text = f"{who} the highest mean of normalised scores over the tasks, {best.text('.1f')} ({interval})"
     cost = _cost(own, name if equals else "")
     if equals and not below:
-        return f"{text}{cost} (means over tasks)"
-    open_ = _open(claims, found.key, name, below)
+        return f"{text}{cost} (means over tasks); they {ALIKE}"
+    open_ = claims.open_to(found.key, name, list(below))
     silence = claims.silence(found.key)
     verdict = f"not separated from {_names(open_)}" if open_ else "separated from all others"
-    why = f"; {silence}" if silence and others else ""
-    return f"{text}{cost} (means over tasks); {verdict if others else 'no other backbone was run'}{why}"
+    why = f"; {silence}" if silence and below else ""
+    return f"{text}{cost} (means over tasks); {verdict if below else 'no other backbone was run'}{why}"
+
+
+def _parted(
+    claims: Claims, key: Hashable, order: Mapping[str, Estimate], form: str
+) -> tuple[list[str], Mapping[str, Estimate]]:
+    """Those whose mean is printed as that of the first, and all others: what looks alike in a table shares its place here,
+    unless it is claimed to be apart all the same.
+
+    Args:
+        order: contestant -> mean, the highest first.
+    """
+    (first, best), *others = order.items()
+    alike = [name for name, mean in others if mean.mean_text(form) == best.mean_text(form)]
+    equals = claims.open_to(key, first, alike)
+    return equals, {name: mean for name, mean in others if name not in equals}
+
+
+def _by_name(order: Sequence[tuple[Contestant, Estimate]]) -> dict[str, Estimate]:
+    return {one.name: mean for one, mean in order}
 
 
 def _names(names: Sequence[str]) -> str:

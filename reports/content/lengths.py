@@ -9,6 +9,7 @@ from dsbench.reports.content.contest import Task, listed
 from dsbench.reports.content.curves import Journals
 from dsbench.reports.document import Figure, Section
 from dsbench.reports.figures import UNCALIBRATED, Axis, Series, plot
+from dsbench.reports.outcomes import UNBOUNDED
 from dsbench.text import slug
 
 _MOVES_ALONG = {"data.episodes"}  # longer tasks are given more data; that is said and does not part them
@@ -73,9 +74,10 @@ def _figure(name: str, sizes: Mapping[float, Task], place: int) -> Figure:
     title = f"{first.env}: {first.measure_text} against {short}" + (f" ({listed(held)})" if held else "")
     episodes = {task.whole.get("data.episodes") for task in sizes.values()}
     along = " The number of episodes of data differs along the way." if len(episodes) > 1 else ""
+    bounds = first.bounds if len({task.bounds for task in sizes.values()}) == 1 else UNBOUNDED
     rough = UNCALIBRATED if any(line.uncertain for line in lines) else ""
     caption = f"Mean over seeds with 95 % intervals; small dots: seeds.{along}{rough}"
-    axes = Axis(short.replace("_", " ")), Axis(first.measure_text)
+    axes = Axis(short.replace("_", " ")), Axis(first.measure_text, least=bounds.minimum, most=bounds.maximum)
     return plot(f"{slug(f'sweep-{first.env}-{short}')}-{place}", title, caption, lines, *axes)
 
 

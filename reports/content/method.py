@@ -45,14 +45,16 @@ def _budget(run: Run) -> Any:
     return run.settings.get("train.updates") if seconds is None else f"those of {seconds:g} s"
 
 
-def _varied(run: Run) -> str | None:
+def varied(run: Run) -> str | None:
+    """What seeds move, as its row tells it."""
     told = run.result.get("varied")
     if told is None:
         return None if run.provenance.get("result_version", 1) != 1 else _OF_VERSION_1
     return str(told) or "nothing"
 
 
-def _acting(run: Run) -> str | None:
+def acting(run: Run) -> str | None:
+    """How a run that ended decides: ``stateful``, or ``windowed over 20`` timesteps."""
     return conditions(run).acting if run.status == "ok" else None
 
 
@@ -61,13 +63,13 @@ _COLUMNS: Mapping[str, tuple[Callable[[Run], Any], str]] = {  # heading -> what 
     "data": (_setting("data.recipe"), "what the data was made by"),
     "episodes of data": (_episodes, "that were loaded, before any were left out"),
     "timesteps of data": (_result("data_timesteps"), "of these episodes"),
-    "varied": (_varied, "what differs between seeds: initial weights, batches, data, evaluation episodes"),
+    "varied": (varied, "what differs between seeds: initial weights, batches, data, evaluation episodes"),
     "updates": (_budget, "of training"),
     "window": (_setting("train.window"), "timesteps of a training window; – is whole episodes"),
     "evaluation episodes": (_setting("eval.episodes"), "reported ones"),
     "selection episodes": (_setting("eval.selection_episodes"), "disjoint from the reported ones"),
     "decode": (_setting("eval.decode"), "the first is the headline"),
-    "acting": (_acting, "whether a state is carried, or so many last timesteps are encoded anew"),
+    "acting": (acting, "whether a state is carried, or so many last timesteps are encoded anew"),
     "target": (_result("target_rule"), "the return that is asked for"),
 }
 
@@ -100,7 +102,8 @@ def method(judged: Judged) -> Section:
         *(Heading(text, hint, numeric=False) for text, (_, hint) in _COLUMNS.items()),
         Heading("normalised", "what 0 and 100 are on the task", numeric=False),
     )
-    notes = ("Several values in a cell: they differ between the runs of the task.",)
+    several = any(";" in cell.text for row in rows for cell in row[2:-1])
+    notes = ("Several values in a cell: they differ between the runs of the task.",) if several else ()
     return Section("method", "Method", told, (Table("protocol", "Protocol of each task", headings, rows, notes),))
 
 
@@ -132,7 +135,8 @@ def _several_table(several: Sequence[Made]) -> Table:
         Heading("machine", numeric=False),
         *(Heading(heading) for _, heading, *_ in COSTS),
     )
-    return Table("machines-several", "The same runs on several machines", headings, rows, (ELSEWHERE, LEGEND))
+    notes = (ELSEWHERE, *([LEGEND] if any(any(one.marks) for one in several) else []))
+    return Table("machines-several", "The same runs on several machines", headings, rows, notes)
 
 
 def _seeds(task: Task) -> str:

@@ -25,6 +25,7 @@ from dsbench.reports.spread import Spread, over_tasks
 from dsbench.reports.statistics import FEW, Estimate
 
 _DRAWS = 5_000_000  # of runs, in all resamples of all contestants: with thousands of runs fewer resamples do
+ALIKE = "cannot be told apart here"
 _PAIRED = 12  # contestants in the matrix of pairs
 _NARROW = (  # measured: see `aggregate_bootstrap`
     "Of few seeds such intervals are too narrow: with 3 seeds a task they held the mean in 85 % of trials, with 5 in "
@@ -101,11 +102,9 @@ def pool(tasks: Sequence[Task]) -> Pool | None:
     fit = [task for task in normalised if task.design == usual]
     names = sorted({one.name for task in fit for one in task.learned if one.name in task.normalised})
     has = {name: [task for task in fit if name in task.spread.names and name in task.normalised] for name in names}
-    sets = [own for own in has.values() if len(own) > 1]
-    if not sets:
+    shared, within = without_gaps({name: own for name, own in has.items() if len(own) > 1})
+    if not shared:
         return None
-    shared = max(sets, key=lambda own: (len(own) * _covering(own, has), len(own)))
-    within = [name for name in names if all(task in has[name] for task in shared)]
     mean = {name: _mean(name, shared) for name in within}
     order = sorted(within, key=lambda name: (-mean[name], name))
     return Pool(tuple(shared), tuple(order), tuple(_left_out(tasks, normalised, fit, shared, names, within)))
@@ -165,12 +164,22 @@ def _measures_table(found: Pool, claims: Claims) -> Table:
     how = found.how
     few = min(len(seeds) for one in found.scores.values() for seeds in one.seeds.values()) < FEW
     caution = [_NARROW] if few else []
+    marked = "Marked: above all others in the mean over tasks. " if best else ""
     note = (
-        "Marked: above all others in the mean over tasks. IQM: interquartile mean, of the middle half of the runs. Intervals "
+        f"{marked}IQM: interquartile mean, of the middle half of the runs. Intervals "
         f"of IQM and median are {100 * how.confidence:g} % percentile intervals of a bootstrap stratified by task, "
         f"{how.resamples:,} resamples, seed {how.seed}; they describe and no mark stands on them."
     )
-    return Table("overall", "Normalised score over all tasks", headings, tuple(rows), (note, *caution))
+    notes = (note, *_alike(found), *caution)
+    return Table("overall", "Normalised score over all tasks", headings, tuple(rows), notes)
+
+
+def _alike(found: Pool) -> list[str]:
+    """Where several share the highest IQM, as at a ceiling, it says nothing of them."""
+    shown = {name: f"{own['iqm'].value:z.1f}" for name, own in found.measures.items()}
+    best = max(shown, key=lambda name: found.measures[name]["iqm"].value)
+    names = [name for name, text in shown.items() if text == shown[best]]
+    return [f"By IQM {', '.join(names)} {ALIKE}: it is {shown[best]} for each of them."] if len(names) > 1 else []
 
 
 def _pairs_table(found: Pool, claims: Claims) -> Table:
@@ -186,8 +195,10 @@ def _pairs_table(found: Pool, claims: Claims) -> Table:
     headings = (Heading("backbone", numeric=False), *(Heading(f"> {name}") for name in names))
     note = (
         "How likely a run of the row's backbone scores more than one of the column's on the same task, ties by half, mean "
-        "over tasks. Marked where it is claimed that the row's mean over tasks is above the column's."
+        "over tasks."
     )
+    if any(cell.best for row in rows for cell in row):
+        note += " Marked where it is claimed that the row's mean over tasks is above the column's."
     fewer = (
         [f"The {_PAIRED} with the highest mean; all pairs count in the claims."] if len(found.names) > _PAIRED else []
     )
@@ -202,15 +213,25 @@ def _profile(found: Pool) -> Figure:
     for name, one in found.scores.items():
         profile = performance_profile(one, levels, found.how)
         low_end, high_end = (None if ends is None else list(ends) for ends in (profile.low, profile.high))
-        lines.append(Series(name, list(levels), list(profile.share), low_end, high_end, marks=False))
+        lines.append(Series(name, list(levels), list(profile.share), low_end, high_end))
     caption = "The share of runs with a normalised score above each value; higher is better. Bands: 95 % at each point."
-    axes = Axis("normalised score"), Axis("share of runs above it")
+    axes = Axis("normalised score"), Axis("share of runs above it", least=0.0, most=1.0)
     return plot("performance-profile", "Performance profile", caption, lines, *axes)
 
 
 def _is_normalised(task: Task) -> bool:
     runs = [run for one in task.learned for run in one.ok]
     return bool(runs) and all(finite(run.result.get(NORMALISED)) for run in runs)
+
+
+def without_gaps(has: Mapping[str, Sequence[Task]]) -> tuple[Sequence[Task], list[str]]:
+    """The largest table of tasks by contestants in which all have all; nothing of nothing.
+
+    Args:
+        has: contestant -> its tasks.
+    """
+    shared = max(has.values(), key=lambda own: (len(own) * _covering(own, has), len(own)), default=())
+    return shared, [name for name, own in has.items() if all(task in own for task in shared)]
 
 
 def _covering(own: Sequence[Task], has: Mapping[str, Sequence[Task]]) -> int:

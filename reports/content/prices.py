@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dsbench.reports.columns import COLUMNS, choice_of, estimate_of
+from dsbench.reports.columns import COLUMNS, STATE, choice_of, estimate_of
 from dsbench.reports.conditions import Conditions, differing
 from dsbench.reports.content.contest import Contestant
 from dsbench.reports.contention import Core, worst
@@ -16,7 +16,7 @@ COSTS = {
     "latency_p50_us": ("latency", "median latency, µs a decision"),
     "parameters_total": ("parameters", "parameters"),
 }
-_COLUMNS = {column.key: column for column in COLUMNS}
+_COLUMNS = {column.key: column for column in (*COLUMNS, STATE)}
 _IN_WORDS = {
     Core.ALONE: "",
     Core.UNKNOWN: "not known whether others had the core",
@@ -40,7 +40,7 @@ class Cost(NamedTuple):
 
 
 def cost_of(runs: Sequence[Run], key: str) -> Cost | None:
-    """Mean over seeds of a key of `COSTS`; None where nothing was measured, or several ways of acting made a time."""
+    """Mean over seeds of a column that is a cost; None where nothing was measured, or several ways of acting made a time."""
     column = _COLUMNS[key]
     one, choice = estimate_of(runs, column), choice_of(runs, column)
     if one is None:
@@ -59,7 +59,7 @@ def mean_cost(contestants: Sequence[Contestant], key: str) -> Cost | str | None:
 
     Args:
         contestants: one a task.
-        key: of `COSTS`.
+        key: of a column that is a cost.
     """
     reasons = dict.fromkeys(why for one in contestants if (why := left_out(one.ok, key)) is not None)
     if reasons:

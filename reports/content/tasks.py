@@ -11,6 +11,7 @@ from dsbench.reports.content.cells import behind, behind_heading, form_of, measu
 from dsbench.reports.content.contest import PASSED, Contestant, Task, ranked, word
 from dsbench.reports.content.curves import Journals, learning_curves
 from dsbench.reports.content.fronts import front_of
+from dsbench.reports.content.gathering import costs_name
 from dsbench.reports.content.prices import COSTS
 from dsbench.reports.content.timing import marked, notes_on_times, ways_to_act
 from dsbench.reports.document import MISSING, Cell, Heading, Section, Table
@@ -28,32 +29,22 @@ def task_section(task: Task, claims: Claims, journals: Journals, fronts: bool) -
         "scores here knows more than it should."
     ]  # fmt: skip
     shown = tuple(figure for figure in figures if figure is not None)
-    return Section(f"task-{task.name}", task.title, tuple(about), (_table(task, claims),), shown)
+    tables = (_results(task, claims), *_costs(task))
+    return Section(f"task-{task.name}", task.title, tuple(about), tables, shown)
 
 
-def _table(task: Task, claims: Claims) -> Table:
-    names = list(dict.fromkeys(name for one in task.contestants for name in one.settings if name != "policy"))
+def _results(task: Task, claims: Claims) -> Table:
+    names = _telling(task)
     columns = [(Heading(f"{task.measure_text} ↑", _OVER_SEEDS), _scores(task, claims)), *_beside(task, claims)]
-    columns += [
-        (Heading(column.heading, column.hint or _OVER_SEEDS), _numbers(task, column))
-        for column in COLUMNS
-        if _is_shown(task, column)
-    ]
-    acting = ways_to_act(task)
+    columns += _shown(task, cost=False)
     rows = []
     for place, one in enumerate(task.contestants):
         settings = [words(_setting(one, name)) for name in names]
-        acts = [acting[place]] if acting else []
-        cells = [words(one.label), *settings, *acts, whole(len(one.scores) - one.failed), _failures(one)]
+        cells = [words(one.label), *settings, whole(len(one.scores) - one.failed), _failures(one)]
         rows.append((*cells, *(column[place] for _, column in columns)))
     headings = (
         Heading("backbone", "or the control: a scripted policy, or cloning under its own name", numeric=False),
         *(Heading(name.rpartition(".")[2], name, numeric=False) for name in names),
-        *(
-            [Heading("acts", "carries a state, or encodes so many last timesteps anew", numeric=False)]
-            if acting
-            else []
-        ),
         Heading("n", "seeds that ended ok"),
         Heading("failures ↓", "seeds that failed, diverged, or ran out of time or memory"),
         *(heading for heading, _ in columns),
@@ -61,10 +52,46 @@ def _table(task: Task, claims: Claims) -> Table:
     return Table(task.name, f"{task.title}: results", headings, tuple(rows), tuple(_notes(task, claims)))
 
 
-def _is_shown(task: Task, column: Column) -> bool:
-    if column.key == "score" or (column.key == "return" and task.measure == RETURN):
-        return False  # it has a column of its own
-    return any(estimate_of(one.runs, column) is not None for one in task.contestants)
+def _costs(task: Task) -> tuple[Table, ...]:
+    """What each takes, in a table of its own that is as wide as a page; none where nothing was measured."""
+    columns, acting = _shown(task, cost=True), ways_to_act(task)
+    rows = []
+    for place, one in enumerate(task.contestants):
+        cells = [column[place] for _, column in columns]
+        if any(cell.value is not None for cell in cells):
+            rows.append((words(one.name), *([acting[place]] if acting else []), *cells))
+    if not rows:
+        return ()
+    acts = Heading("acts", "carries a state, or encodes so many last timesteps anew", numeric=False)
+    headings = (
+        Heading("backbone", "or the control, with what tells it from others of that name", numeric=False),
+        *([acts] if acting else []),
+        *(heading for heading, _ in columns),
+    )
+    notes = tuple(notes_on_times(task))
+    return (Table(costs_name(task.name), f"{task.title}: costs", headings, tuple(rows), notes),)
+
+
+def _telling(task: Task) -> list[str]:
+    """Settings in which contestants differ beyond what their labels tell; a policy is told by its name."""
+    names = dict.fromkeys(name for one in task.contestants for name in one.settings if name != "policy")
+
+    def values(name: str) -> set[str | None]:
+        return {_setting(one, name) for one in task.contestants if one.learned and name not in one.told}
+
+    return [name for name in names if len(values(name)) > 1]
+
+
+def _shown(task: Task, *, cost: bool) -> list[tuple[Heading, list[Cell]]]:
+    """The columns of final rows that some contestant has, but for those that stand in a column of their own."""
+    return [
+        (Heading(column.heading, column.hint or _OVER_SEEDS), _numbers(task, column))
+        for column in COLUMNS
+        if column.cost is cost
+        and column.key != "score"
+        and not (column.key == "return" and task.measure == RETURN)
+        and any(estimate_of(one.runs, column) is not None for one in task.contestants)
+    ]
 
 
 def _scores(task: Task, claims: Claims) -> list[Cell]:
@@ -72,7 +99,7 @@ def _scores(task: Task, claims: Claims) -> list[Cell]:
 
     Costs are none: seeds of one sweep share the machine and its moods, so no rule is known to hold for them.
     """
-    best, form = claims.winner(task.name), _score_form(task)
+    best, form = claims.winner(task.name), task.form
     return [
         measured(task.estimate(one), form, best=one.learned and one.name == best) for one in task.contestants
     ]  # fmt: skip
@@ -82,7 +109,7 @@ def _beside(task: Task, claims: Claims) -> list[tuple[Heading, list[Cell]]]:
     """Columns beside the score: the distance from the best, and the seeds that solved the task."""
     found, order = [], ranked(task)
     if len(order) > 1:
-        first, form = order[0][0].name, _score_form(task)
+        first, form = order[0][0].name, task.form
         cells = [behind(claims, task.name, one.name, first, form) if one.learned else Cell(MISSING)
                  for one in task.contestants]  # fmt: skip
         found.append((behind_heading(first), cells))
@@ -104,10 +131,6 @@ def _numbers(task: Task, column: Column) -> list[Cell]:
     form = form_of(_means(estimates)) if column.key == "return" else column.form
     cells = [measured(estimate, form, exact=column.exact) for estimate in estimates]
     return [marked(cell, one.ok, column) for cell, one in zip(cells, task.contestants, strict=True)]
-
-
-def _score_form(task: Task) -> str:
-    return form_of(_means([task.estimate(one) for one in task.contestants]))
 
 
 def _means(estimates: Sequence[Estimate | None]) -> list[float]:
@@ -133,7 +156,6 @@ def _notes(task: Task, claims: Claims) -> list[str]:
             f"n too small to calibrate: with fewer than {CALIBRATED} contestants of two or more seeds, intervals and claims "
             "lean on scores that are about normally distributed."
         )
-    notes += notes_on_times(task)
     failed = [f"{one.name} {one.failed}" for one in task.learned if one.failed]
     if failed:
         standing = MISSING if task.minimum is None else format(task.minimum, form_of([task.minimum]))

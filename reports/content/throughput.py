@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsbench.reports.content.cells import whole, words
-from dsbench.reports.content.ways import Row, bytes_cell, core_of, hollow_note, time_cell
-from dsbench.reports.contention import LEGEND, Core
+from dsbench.reports.content.ways import Row, bytes_cell, core_of, hollow_note, legend, time_cell
+from dsbench.reports.contention import Core
 from dsbench.reports.document import Figure, Heading, Table
 from dsbench.reports.figures import Axis, Series, plot
 
@@ -46,7 +46,8 @@ def _table(groups: dict[tuple[str, str], list[Row]]) -> Table:
         Heading("peak allocated ↓", "most that torch held during an update above what it held before"),
         Heading("peak RSS growth ↓", "how far the process grew during an update"),
     )
-    note = "Median ms, and half of its 95 % interval. Longer rows come in smaller batches. " + LEGEND
+    note = "Median ms, and half of its 95 % interval. Longer rows come in smaller batches. "
+    note += legend(row for cells in groups.values() for row in cells)
     return Table("throughput", "Training throughput", headings, tuple(lines), (note,))
 
 

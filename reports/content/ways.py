@@ -10,7 +10,7 @@ from dsbench.errors import CorruptFile, UsageError
 from dsbench.measuring.bench_records import bench_of, made_where, table
 from dsbench.measuring.crossover import Crossover, crossover
 from dsbench.records.store import Stored
-from dsbench.reports.contention import LATENCY, MOST, WHY_UNKNOWN, Core, core_of_share, worst
+from dsbench.reports.contention import LATENCY, LEGEND, MOST, WHY_UNKNOWN, Core, core_of_share, worst
 from dsbench.reports.document import MISSING, Cell
 from dsbench.reports.machines import made
 
@@ -143,6 +143,11 @@ def hollow_note(rows: Iterable[Row]) -> str:
     }
     words = [text for core, text in told.items() if core in found]
     return f" Hollow: {'; or '.join(words)}." if words else ""
+
+
+def legend(rows: Iterable[Row]) -> str:
+    """What the marks behind times mean; nothing where none is marked."""
+    return LEGEND if any(core_of(row) is not Core.ALONE for row in rows) else ""
 
 
 def overlap(one: Row, other: Row) -> bool:

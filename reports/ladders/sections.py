@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from dsbench.reports.claims import Claims
-from dsbench.reports.columns import COLUMNS, Column, choice_of, estimate_of
+from dsbench.reports.columns import COLUMNS, STATE, Column, choice_of, estimate_of
 from dsbench.reports.conditions import choices_note
 from dsbench.reports.content.cells import measured, whole, words
 from dsbench.reports.content.contest import listed as listed_settings
@@ -23,15 +23,8 @@ from dsbench.text import slug
 
 _COLUMNS = {column.key: column for column in COLUMNS}
 _TRAINING = Column("train_seconds", "training s ↓", ",.1f", lambda run: run.result.get("train_seconds"), mark=TRAINING)
-_STATE = Column("state_bytes", "state bytes ↓", ",.0f", lambda run: _state(run), exact=True)
 MATCH = "match"  # the size that chose the width of every backbone
-COSTS = (_TRAINING, _COLUMNS["latency_p50_us"], _STATE, _COLUMNS["parameters_total"])
-
-
-def _state(run: Run) -> float | None:
-    """What is carried from one decision to the next; nothing is where the last timesteps are encoded anew."""
-    value: float | None = None if run.result.get("acting") == "windowed" else run.result.get("state_bytes")
-    return value
+COSTS = (_TRAINING, _COLUMNS["latency_p50_us"], STATE, _COLUMNS["parameters_total"])
 
 
 def ladder_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
@@ -70,7 +63,7 @@ def profile_sections(judged: Sequence[Judged], claims: Claims) -> list[Section]:
 
 
 def _profile(shown: Sequence[Judged], claims: Claims, size: str | None) -> list[Section]:
-    names, few = _in_order(shown), caution(shown, claims.family)
+    names, few = in_order(shown), caution(shown, claims.family)
     told = (*map(sentence, shown), *([few] if few else []))
     end, words_of_size = (f"-{slug(size)}", f", matched to {size}") if size else ("", "")
     return [
@@ -140,7 +133,7 @@ def first_of_each(judged: Sequence[Judged]) -> list[Judged]:
     return list(found.values())
 
 
-def _in_order(judged: Sequence[Judged]) -> list[str]:
+def in_order(judged: Sequence[Judged]) -> list[str]:
     """Contestants by their mean rank over the ladders, controls last."""
     controls = {own.name for one in judged for own in one.climb.climbers if own.is_control}
     mean = {name: rank for name, rank in _mean_ranks(judged).items() if name not in controls}

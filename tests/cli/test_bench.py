@@ -123,8 +123,9 @@ def test_mistakes_are_told_before_anything_is_written(
 
 @pytest.mark.usefixtures("measured_here")
 def test_widths_are_chosen_by_size_and_options_go_to_those_that_have_them(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     arguments = ["--backbones", "s4d,lstm", "--rounds", "1", "--context", "1", "--modes", "recurrent,empty"]
     sizes = ["--match", "params=5k", "--set", "backbone.d_state=4", "--results", str(tmp_path)]
     assert main(["bench", *arguments, *sizes, "--length", "0"]) == 0

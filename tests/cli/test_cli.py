@@ -19,7 +19,20 @@ from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher
 
 WORKERS = Path(__file__).parents[1] / "running"
-COMMANDS = ("run", "sweep", "bench", "list", "check", "report", "export", "export-model", "doctor")
+COMMANDS = (
+    "run",
+    "sweep",
+    "bench",
+    "study",
+    "ladder",
+    "list",
+    "results",
+    "check",
+    "report",
+    "export",
+    "export-model",
+    "doctor",
+)
 
 
 @pytest.fixture
@@ -61,7 +74,17 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "list", "list published", "report RESULTS", "export RESULTS", "run --backbone s6"]
+    "command",
+    [
+        "--help",
+        "list all",
+        "list settings",
+        "list published",
+        "results list --results RESULTS",
+        "report RESULTS",
+        "export RESULTS",
+        "run --backbone s6",
+    ],
 )
 def test_no_command_imports_torch_that_does_not_compute(command: str, results: Path) -> None:
     modules = imported_by(*command.replace("RESULTS", str(results)).split())
@@ -73,8 +96,9 @@ def test_help_is_there_for_every_command_with_an_example() -> None:
     runner = CliRunner()
     overview = runner.invoke(app, ["--help"]).output
     for command in COMMANDS:
+        shown = runner.invoke(app, [command, "--help"]).output
         assert command in overview
-        assert f"dsbench {command}" in runner.invoke(app, [command, "--help"]).output
+        assert f"dsbench {command}" in shown and "[setting" not in shown
 
 
 @pytest.mark.parametrize(
@@ -195,8 +219,9 @@ def test_list_envs_gives_numbers_as_numbers_and_takes_an_environment_of_one_s_ow
 
 
 def test_list_published_shows_papers_numbers_with_their_caveats_and_only_when_asked(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
     assert main(["list", "published", "--env", "hopper"]) == 0
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines()]
@@ -208,7 +233,7 @@ def test_list_published_shows_papers_numbers_with_their_caveats_and_only_when_as
     assert expert["score"] == 110.52 and "medium-expert" in expert["caveats"]["expert-column"]
     assert main(["list", "published", "--env", "hoper"]) == 2
     assert "Did you mean 'hopper'?" in capsys.readouterr().err
-    assert main(["list"]) == 0
+    assert main(["list", "all"]) == 0
     assert "89.47" not in capsys.readouterr().out
 
 
@@ -217,7 +242,7 @@ def test_report_counts_failures_and_seeds(results: Path, capsys: pytest.CaptureF
     (group,) = json.loads(capsys.readouterr().out)
     assert (group["n"], group["failures"], len(group["runs"])) == (2, {"failed": 1}, 3)
     assert group["metrics"]["score"]["mean"] == pytest.approx(0.97)
-    assert main(["report", str(results), "--out", str(results / "table.md")]) == 0
+    assert main(["report", str(results), "--out", str(results / "table.md"), "--wide"]) == 0
     assert "0.970" in (results / "table.md").read_text()
 
 
@@ -242,12 +267,14 @@ def test_check_fails_with_exit_code_1_on_a_broken_backbone(tmp_path: Path, capsy
 
 
 def test_output_survives_odd_terminals() -> None:
-    plain = dsbench("list", PYTHONIOENCODING="ascii", LC_ALL="C", NO_COLOR="1", COLUMNS="40")
+    plain = dsbench("list", "all", PYTHONIOENCODING="ascii", LC_ALL="C", NO_COLOR="1", COLUMNS="40")
     assert plain.returncode == 0
     assert "\x1b" not in plain.stdout
-    closed = subprocess.run(f"{sys.executable} -m dsbench list >&-", shell=True, capture_output=True, timeout=60)
+    closed = subprocess.run(f"{sys.executable} -m dsbench list all >&-", shell=True, capture_output=True, timeout=60)
     assert b"Traceback" not in closed.stderr
-    piped = subprocess.run(f"{sys.executable} -m dsbench list | head -1", shell=True, capture_output=True, timeout=60)
+    piped = subprocess.run(
+        f"{sys.executable} -m dsbench list all | head -1", shell=True, capture_output=True, timeout=60
+    )
     assert piped.stdout == b"BACKBONES\n"
     assert piped.stderr == b""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dsbench.cli import main, summary
+from dsbench.cli import main, summary, tables
 from dsbench.measuring.bench_records import JOURNAL, write_cells
 from dsbench.records.journal import Journal
 from dsbench.running.progress import Bars, Lines
@@ -46,12 +46,24 @@ def unseen(text: str) -> set[str]:
 
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize(
-    "command", ["report", "report --json", "report --out", "cite", "export", "list", "inspect", "watch"]
+    "command",
+    [
+        "report",
+        "report --wide",
+        "report --format latex",
+        "report --json",
+        "report --out",
+        "cite",
+        "export",
+        "list",
+        "inspect",
+        "watch",
+    ],
 )
 def test_no_command_prints_what_a_terminal_obeys(
     command: str, terminal: bool, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(summary, "_is_terminal", lambda: terminal)
+    monkeypatch.setattr(tables, "is_terminal", lambda: terminal)
     name, *options = command.split()
     place = {"list": ["envs", "--env", EVIL], "watch": [EVIL], "inspect": [EVIL]}.get(name, [str(results)])
     code = main([name, *place, *options, *([str(results.parent / "out")] if "--out" in options else ())])
@@ -66,6 +78,9 @@ def test_the_files_of_a_report_hold_no_markup_and_no_formula(results: Path) -> N
     out = results.parent / "out"
     assert main(["report", str(results), "--out", str(out)]) == 0
     assert main(["report", str(results), "--out", str(out / "table.md")]) == 0
+    assert main(["report", str(results), "--wide", "--out", str(out / "wide.md")]) == 0
+    assert main(["report", str(results), "--out", str(out / "table.csv")]) == 0
+    assert main(["report", str(results), "--out", str(out / "table.tex")]) == 0
     assert main(["export", str(results), "--out", str(out / "tidy")]) == 0
     pages = [*out.rglob("*.md"), *out.rglob("*.html"), *out.rglob("*.svg")]
     assert len(pages) > 2
@@ -101,7 +116,7 @@ def test_progress_and_the_tables_of_runs_and_benches_print_it_as_text(
         bars.note(EVIL)
     assert not unseen(place.getvalue())
     outcome = Outcome(EVIL, EVIL, 1, {"success_metric": EVIL, EVIL: 0.5}, EVIL)
-    summary.print_table(summary.SWEEP_HEADER, summary.sweep_rows([outcome]))
+    tables.print_table(summary.SWEEP_HEADER, summary.sweep_rows([outcome]))
     journal = Journal(tmp_path / JOURNAL)
     journal.append({"kind": "bench", "kind_of": EVIL})
     base = {

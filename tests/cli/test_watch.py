@@ -54,7 +54,7 @@ def test_without_a_name_the_file_is_called_after_the_run(
     ("arguments", "message"),
     [
         (["nothing-here"], "holds no run"),
-        (["../runs"], "run id '../runs' cannot be a file name"),
+        (["../runs"], "holds no run '../runs'"),
         (["RUN", "--out", "x.png"], "expected a file name that ends in .gif"),
         (["RUN", "--decode", "best"], "--decode is 'best'"),
         (["RUN", "--target", "nan"], "--target is nan"),

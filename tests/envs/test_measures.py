@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dsbench.cli.browse import _env_line
+from dsbench.cli.entries import _env_line
 from dsbench.envs import ENVS, get_spec
 from dsbench.envs.spec import Behaviour, EnvSpec
 from dsbench.rollout import evaluate_scripted

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from dsbench.config import RunConfig, run_id
 from dsbench.ladders.climbing import climb
-from dsbench.ladders.forecast import UPDATES, Forecast, _along, duration, forecast, open_contestants, told
+from dsbench.ladders.forecast import Forecast, _along, forecast, open_contestants, told
 from dsbench.ladders.ladder_file import load_ladder
 from dsbench.ladders.plan import Plan, Wishes, plan_of
 from dsbench.records.run_folder import RunFolder
 from dsbench.records.tables import event_record
+from dsbench.running.progress import duration
+from dsbench.running.rehearsing import UPDATES
 from dsbench.running.worker_process import Outcome
 
 DATA_S, UPDATE_S, REST_S = 3.0, 0.5, 4.4

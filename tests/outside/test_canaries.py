@@ -58,15 +58,15 @@ def sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert not sign.exists(), "code ran"
 
 
-@pytest.fixture(params=["file", "package", "os"])
+@pytest.fixture(params=["file", "package", "os", "gym"])
 def evil(
     request: pytest.FixtureRequest, tmp_path: Path, sign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, dict[str, str]]:
     """A name that must not run, and options of an environment of that name."""
     reference = canary(tmp_path / "evil", sign)
-    if request.param == "package":
+    if request.param in ("package", "gym"):
         monkeypatch.syspath_prepend(str(tmp_path / "evil"))
-        reference = "evil:Evil"
+        reference = {"package": "evil:Evil", "gym": "gym:evil:Evil-v0"}[request.param]
     return ("os:system", {"command": f"touch {sign}"}) if request.param == "os" else (reference, {})
 
 
@@ -137,6 +137,11 @@ def test_what_reads_many_runs_runs_none(finished: Path, tmp_path: Path, evil: tu
     for command in (["report"], ["report", "--out", str(tmp_path / "page")], ["export"], ["cite"]):
         assert main([command[0], results, *command[1:]]) == 0
     dsbench.load(results)
+    assert main(["results", "list", "--results", results]) == 0
+    main(
+        ["results", "compare", "last", str(finished), "--results", results]
+    )  # two files of one run contradict each other
+    assert main(["results", "remove", "last", "--results", results, "--yes"]) == 0
 
 
 @pytest.mark.parametrize("part", ["backbone", "env"])

@@ -109,7 +109,7 @@ def test_seeds_timed_by_several_kernels_have_no_mean_and_the_reason_is_told(tmp_
     make_run(tmp_path, "s4", "umbrella", 0, result={"latency_p50_us": 100.0, "decision_implementation": "c"})
     make_run(tmp_path, "s4", "umbrella", 1, result={"latency_p50_us": 300.0, "decision_implementation": "torch"})
     report = build(tmp_path, {}).report
-    found = table(report, "umbrella")
+    found = table(report, "umbrella-costs")
     assert column(found, "latency p50 µs ↓") == {"gpt": "500.0 ± 0.0", "s4": "–"}
     assert "not of s4 (computed in several ways: c and torch)" in " ".join(found.notes)
     assert "latency-umbrella" not in figures(report)  # a single mark shows nothing
@@ -125,7 +125,7 @@ def test_rows_of_several_ways_to_act_say_how_and_share_no_front(tmp_path: Path) 
             tmp_path, name, "umbrella", [900.0 + 200 * place] * 2, settings={"eval.acting": "windowed"}, result=WINDOWED
         )
     report = build(tmp_path, {}).report
-    found = table(report, "umbrella")
+    found = table(report, "umbrella-costs")
     assert column(found, "acts") == {
         "s4": "stateful", "lstm": "stateful", "gpt": "windowed over 20", "mamba": "windowed over 20"
     }  # fmt: skip
@@ -170,7 +170,7 @@ def test_a_time_of_a_shared_core_is_marked_in_table_picture_and_headline(
     timed(tmp_path, "gpt", "umbrella", [500.0, 510.0])
     timed(tmp_path, "lstm", "umbrella", [400.0, 410.0])
     report = build(tmp_path, {}).report
-    found = table(report, "umbrella")
+    found = table(report, "umbrella-costs")
     cells = column(found, "latency p50 µs ↓")
     assert [name for name, text in cells.items() if text.endswith(mark)] == ["s4"]
     assert any(note.startswith("Latency: ") and f"({mark}" in note for note in found.notes)
@@ -187,7 +187,7 @@ def test_seeds_with_the_core_alone_stand_for_their_contestant(tmp_path: Path) ->
     make_run(tmp_path, "s4", "umbrella", 3, 0.9, result={"latency_p50_us": 9000.0, LATENCY: None})
     seeds(tmp_path, "gpt", "umbrella", [0.1, 0.2])
     report = build(tmp_path, {}).report
-    assert column(table(report, "umbrella"), "latency p50 µs ↓")["s4"].startswith("110.0 ±")
+    assert column(table(report, "umbrella-costs"), "latency p50 µs ↓")["s4"].startswith("110.0 ±")
     assert "Hollow" not in figures(report)["latency-umbrella"].caption
     assert "at 110 µs a decision with" in report.headline[0]
 
@@ -195,7 +195,7 @@ def test_seeds_with_the_core_alone_stand_for_their_contestant(tmp_path: Path) ->
 def test_process_peaks_are_no_contest_however_far_apart(tmp_path: Path) -> None:
     for backbone, peak in (("s4", 1e6), ("gpt", 1e12)):
         timed(tmp_path, backbone, "umbrella", [100.0, 100.0, 100.0], result={"peak_rss_bytes": peak})
-    found = table(build(tmp_path, {}).report, "umbrella")
+    found = table(build(tmp_path, {}).report, "umbrella-costs")
     place = [heading.text for heading in found.headings].index("process peak MiB")
     assert [row[place].best for row in found.rows] == [False, False]
     assert "training included" in found.headings[place].hint
@@ -246,7 +246,7 @@ def test_the_protocol_tells_what_was_loaded_what_varied_and_what_0_is(tmp_path: 
 def test_how_a_policy_acts_changes_nothing_of_its_training(tmp_path: Path) -> None:
     timed(tmp_path, "s4", "umbrella", [100.0, 110.0], result={"implementation": "c"})
     timed(tmp_path, "gpt", "umbrella", [900.0, 910.0], settings={"eval.acting": "windowed"}, result=WINDOWED)
-    notes = " ".join(table(build(tmp_path, {}).report, "umbrella").notes)
+    notes = " ".join(table(build(tmp_path, {}).report, "umbrella-costs").notes)
     assert "Latency p50 µs is no contest" in notes
     assert "tokens/s" not in notes
 

@@ -99,7 +99,8 @@ def test_the_crossover_is_where_the_lines_meet(tmp_path: Path) -> None:
     section = costs(newest(stored_in(tmp_path)), tmp_path.name)
     found = {table.name: table for table in section.tables}
     assert "Bench 20260102t000000-quick, the newest of several" in section.paragraphs[0]
-    assert texts(found["latency-context"])[0][:6] == ["gpt", "kv cache", "model alone", "1", "100 ± 10", "200 ± 20"]
+    assert texts(found["latency-context"])[0][:5] == ["gpt", "kv cache", "model alone", "100 ± 10", "200 ± 20"]
+    assert "Batch 1." in found["latency-context"].notes[0]
     (crossing,) = found["crossover"].rows
     assert crossing[2].value == pytest.approx(51.0)
     # 90 to 180 against 165: the ends of the intervals meet five sixths of the way to t = 101
@@ -152,7 +153,7 @@ def test_what_was_measured_beside_other_work_is_marked_hollow_and_compared_with_
     )  # of ten rounds; a fifth of them moves no median
     section = costs(newest(stored_in(tmp_path)), tmp_path.name)
     found = {table.name: table for table in section.tables}
-    assert [row[4:7] for row in texts(found["latency-context"])] == [
+    assert [row[3:6] for row in texts(found["latency-context"])] == [
         ["100 ± 10", "200 ± 20", "300 ± 30*"], ["150 ± 15", "–", "150 ± 15*"]
     ]  # fmt: skip
     assert all(cell.text.endswith("*") for cell in found["crossover"].rows[0][2:])

@@ -21,7 +21,7 @@ from dsbench.reports.groups import read_groups
 from dsbench.reports.outcomes import design_of
 from dsbench.reports.table import rows
 from tests.reports.synthetic import seeds
-from tests.test_readme import script
+from tests.test_pages import script
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 FREE = {"data.seed": None, "eval.seed": None}

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from dsbench.reports.content.build import build
+from dsbench.reports.contention import LATENCY, TRAINING
 from dsbench.reports.document import Figure, Report, Section
 from dsbench.reports.page import page
 from tests.reports.pages import BIBTEX, report
+from tests.reports.synthetic import make_run
+from tests.reports.test_costs import bench
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
@@ -104,6 +108,26 @@ def test_the_filter_keeps_rows_with_every_word_of_its_own_table(browser: Any, ad
         box.fill("")
         assert len(column(tab, 0)) == 7
         assert tab.locator(f"{FIRST} output").inner_text() == ""
+
+
+def test_all_costs_are_seen_at_1280_pixels_without_scrolling(browser: Any, tmp_path: Path) -> None:
+    """Of tasks and of a bench, with numbers as long as they get."""
+    told = {"latency_p50_us": 1363.5, "train_tokens_per_second": 145_424.0, LATENCY: 0.9, TRAINING: 0.9}
+    for name in ("linear-attention", "mamba2"):
+        for seed in range(5):
+            own = {key: value * (1 + 0.1 * seed) if value > 1 else value for key, value in told.items()}
+            make_run(tmp_path, name, "cartpole-velocity", seed, 0.5 + 0.01 * seed,
+                     result={**own, "parameters_total": 1_000_706, "parameters_backbone": 1_000_032})  # fmt: skip
+    times = {1: 1234.0, 20: 1234.0, 100: 1234.0, 300: 1234.0, 1000: 2345.0}
+    bench(
+        tmp_path, "20260101t000000-quick", {("mamba2", "recurrent"): times, ("gpt", "kv_cache"): times}, shared={1: 5}
+    )
+    path = tmp_path / "report.html"
+    path.write_text(page(build(tmp_path, {}).report), encoding="utf-8")
+    with visit(browser, path.as_uri()) as tab:
+        for name in ("cartpole-velocity-costs", "latency-context", "memory"):
+            box = tab.locator(f"#table-{name} .scroll")
+            assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), name
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280, 1920])

@@ -265,7 +265,12 @@ def test_settings_that_differ_are_columns_and_part_the_contestants(tmp_path: Pat
     (task,) = tasks_of(read_groups(tmp_path), {})
     assert [one.name for one in task.contestants] == ["bc", "gpt", "lstm"]
     found = table(build(tmp_path, {}).report, "umbrella")
-    assert [row[1].text for row in found.rows] == ["none", "return", "return"]
+    assert found.headings[1].text == "n", "that bc asks for no return is told by its name"
+    seeds(tmp_path, "gpt", "umbrella", [0.5, 0.4], settings={"train.lr": 0.5})
+    found = table(build(tmp_path, {}).report, "umbrella")
+    assert [(row[0].text, row[1].text) for row in found.rows] == [
+        ("bc", "0.003"), ("gpt", "0.003"), ("gpt", "0.5"), ("lstm", "0.003")
+    ]  # fmt: skip
 
 
 def test_controls_go_by_their_names(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_file_keeps_the_single_table_and_another_file_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seeds(tmp_path, "s4", "umbrella", [0.9, 0.8])
-    assert main(["report", str(tmp_path), "--out", str(tmp_path / "table.md")]) == 0
+    assert main(["report", str(tmp_path), "--wide", "--out", str(tmp_path / "table.md")]) == 0
     assert (tmp_path / "table.md").read_text().startswith("| backbone |")
     (tmp_path / "taken").write_text("mine")
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "taken")]) == 2

@@ -19,7 +19,7 @@ from dsbench.config import RunConfig, naming, resolve, run_id
 from dsbench.errors import CannotWrite, RunHeld, UsageError
 from dsbench.records.run_folder import RunFolder
 from dsbench.running import launcher, prepared, relay
-from dsbench.running.outcomes import exit_code_of, held_sentence
+from dsbench.running.outcomes import exit_code_of, held_sentence, lines_of
 from dsbench.running.progress import Silent
 from dsbench.running.worker_process import Outcome
 from dsbench.stopping import STOPPING
@@ -366,3 +366,19 @@ def wait_for(condition) -> None:  # type: ignore[no-untyped-def]
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("row", "code", "lines"), [(None, 2, 2), (None, 1, 2), ({}, 2, 2), ({}, 1, 1)])
+def test_an_error_keeps_its_lines_and_a_reason_out_of_a_record_is_one(
+    row: dict[str, object] | None, code: int, lines: int
+) -> None:
+    assert len(lines_of(Outcome("a-b-s0-0", "failed", code, row, "one\n  two"))) == lines
+    assert lines_of(Outcome("a-b-s0-0", "ok", 0, {})) == [""]
+
+
+def test_how_many_runs_are_done_is_known_before_anything_begins(tmp_path: Path, behave) -> None:  # type: ignore[no-untyped-def]
+    behave("ok")
+    runs = [resolve(backbone="s4", env="umbrella", seed=seed) for seed in range(3)]
+    assert launcher.done_before(runs, tmp_path) == 0
+    launcher.run_all(runs[:2], tmp_path, worker=WORKER)
+    assert launcher.done_before(runs, tmp_path) == 2

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsbench.api import run
 from dsbench.backbones.catalogue import BACKBONES
 from dsbench.backbones.state import nbytes
 from dsbench.config import from_dict, resolve, run_id, to_dict
@@ -15,8 +16,8 @@ from dsbench.config.matching import Match, NoWidth, nearest_width, parse_match
 from dsbench.decision.policy import build_policy
 from dsbench.envs import get_spec
 from dsbench.errors import UsageError
-from dsbench.running import launcher, sizing
 from dsbench.running import matched as matching_process
+from dsbench.running import sizing
 from dsbench.running.describing import describe
 from dsbench.running.matched import matched
 from dsbench.running.sizing import find_width
@@ -177,7 +178,7 @@ def test_a_sweep_matches_all_but_scripts() -> None:
 def test_the_row_says_how_near_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DSBENCH_DATA", str(tmp_path / "data"))
     small = ["env.chain_length=3", "train.updates=5", "measure.steps=5", "eval.episodes=5", "data.episodes=50"]
-    row = launcher.run(resolve(backbone="rnn", env="umbrella", match="params=2k", preset="smoke", overrides=small),
+    row = run(resolve(backbone="rnn", env="umbrella", match="params=2k", preset="smoke", overrides=small),
                        tmp_path)  # fmt: skip
     assert row["match_target"] == 2_000 and row["match_found"] == row["parameters_total"]
     assert row["match_off"] == pytest.approx(row["parameters_total"] / 2_000 - 1)

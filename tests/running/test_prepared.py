@@ -319,9 +319,8 @@ class Own(MLP):
     def __init__(self, *arguments, fault="none", **options):
         super().__init__(*arguments, **options)
         self.fault = fault
-        seen = getattr(sys, "seen", [])
-        assert not seen, "another run has been here"
-        sys.seen = [fault]
+        assert getattr(sys, "seen", os.getpid()) == os.getpid(), "another run has been here"
+        sys.seen = os.getpid()
         if fault == "crash":
             signal.raise_signal(signal.SIGSEGV)
         if fault == "exit":
@@ -338,3 +337,7 @@ def test_code_from_outside_is_loaded_after_the_fork_and_takes_nobody_with_it(tmp
     configs = [tiny(f"backbone.fault={fault}", f"seed={seed}", backbone=reference) for seed, fault in enumerate(faults)]
     outcomes: list[Outcome] = launcher.run_all(configs, tmp_path / "results", at_once=2)
     assert [one.status for one in outcomes] == ["ok", "failed", "failed", "failed", "ok"]
+    raised = outcomes[3]
+    assert raised.row is not None and "ArithmeticError: a wheel came off" in str(raised.row["reason"])
+    assert "own.py, line " in str(raised.message) and "Traceback" not in str(raised.message)
+    assert 'raise ArithmeticError("a wheel came off")' in str(raised.row["reason"])

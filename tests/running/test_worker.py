@@ -300,7 +300,7 @@ class Explodes(Backbone):
 
     def parallel(self, x):
         self.calls += self.training
-        return self.scale(self.inner(x) * (float("inf") if self.calls > 5 else 1.0))
+        return self.scale(self.inner(x) * (float("inf") if self.calls > 60 else 1.0))
 """
 
 
@@ -312,6 +312,6 @@ def test_a_divergence_is_a_result_that_names_the_layer(tmp_path: Path) -> None:
     row = bench.folder("results").latest_result()
     assert row is not None
     assert row["status"] == "diverged"
-    assert row["reason"].startswith("update 5: loss nan; first bad layer: backbone.scale;")
+    assert row["reason"].startswith("update 60: loss nan; first bad layer: backbone.scale;")
     assert {"run_id", "backbone", "env", "seed"} <= set(row)
     assert bench.finish("results")[0] == 1  # a result, not made again

@@ -107,6 +107,7 @@ def test_the_table_holds_means_with_their_intervals_and_what_is_missing(tmp_path
 def test_the_headline_names_the_best_and_whether_it_is_apart(tmp_path: Path, study: Study) -> None:
     cells = made(tmp_path, study)
     assert report_of("longer", study, "smoke", answers_of(list(cells.values()), tmp_path), "").headline == (
+        "smoke: scores mean nothing.",
         f"On umbrella, length 3, gpt has the best score, 0.910 ± {SHORT} (n = 5), apart from rnn.",
         f"On umbrella, length 12, gpt has the best score, 0.600 ± {half_width(SCORES['gpt', '12']):.3f} (n = 5), not apart "
         "from rnn (0.500): n = 1 cannot support a claim: it takes 4 seeds of each, and rarely less than 5.",
@@ -185,7 +186,7 @@ def test_a_study_counts_failures_as_a_report_does(tmp_path: Path, study: Study) 
         finish(tmp_path, cells["rnn", "3"], seed, **named, first_action_accuracy=score)
     answers = answers_of(list(cells.values()), tmp_path)
     report = report_of("longer", study, "smoke", answers, "")
-    assert report.headline[0].startswith("On umbrella, length 3, rnn has the best score, 0.906")
+    assert report.headline[1].startswith("On umbrella, length 3, rnn has the best score, 0.906")
     by_name = {(one.labels["backbone"], one.labels["length"]): one.estimates["score"] for one in answers}
     (task,) = tasks_of(read_groups(tmp_path), {})
     for contestant in task.contestants:

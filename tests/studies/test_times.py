@@ -27,7 +27,7 @@ axes:
     separate: {wrapper.tokens: separate}
 table: {rows: [ROWS], measures: [MEASURES]}
 sizes:
-  smoke: {preset: smoke, seeds: 2}
+  smoke: {preset: quick, seeds: 2}
   quick: {preset: smoke}
   full: {preset: smoke}
 """

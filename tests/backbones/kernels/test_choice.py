@@ -84,7 +84,7 @@ def test_an_operation_beside_another_takes_the_route_that_both_have_and_its_fast
 
 
 def test_without_the_compiled_library_c_is_refused_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(c_library, "unavailable", lambda: f"it was not built; {c_library.INSTALL}")
+    monkeypatch.setattr(c_library, "unavailable", lambda: f"it was not built; {c_library.way_out()}")
     scan = operation(c_route(SOURCE))
     assert scan.kernel("auto", "cpu").name == "torch"
     assert "pip install" in scan.kernel("auto", "cpu").reason
