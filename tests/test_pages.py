@@ -29,9 +29,9 @@ SMALL = {
     "study": ["--size", "smoke"],
     "ladder": ["--preset", "smoke", "--seeds", "1", "--backbone", "rnn", "--control", "mlp", "--to"],
 }  # what makes a command one of seconds
-SECOND_RUNGS = {"memory-span": "20", "my_ladder.yaml": "50"}
+SECOND_RUNGS = {"memory-span": "20", "my_ladder.yaml": "50", "balance.yaml": "192"}
 ELSEWHERE = ("pytest", "make", "pip")  # what is running now, and what needs a fresh environment
-OF_THE_README = {"run", "sweep", "report", "ladder"}
+OF_THE_README = {"run", "sweep", "report", "ladder", "check"}
 
 
 def blocks(page: Path, kind: str) -> list[str]:
@@ -47,12 +47,17 @@ def commands(page: Path) -> list[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty folder of a user who wrote the pages' programs into files of their own and has made a run."""
     folder = tmp_path_factory.mktemp("pages")
+    write_files(folder)
+    run(folder, dsbench("run", "--backbone", "s4", "--env", "umbrella", "--preset", "smoke"))
+    return folder
+
+
+def write_files(folder: Path) -> None:
+    """The programs and ladders of the pages, as their first lines name them."""
     for page in PAGES:
         for text in (*blocks(page, "python"), *blocks(page, "yaml")):
             if named := re.match(r"# (\w+\.(?:py|yaml))\n", text):
                 (folder / named[1]).write_text(text)
-    run(folder, dsbench("run", "--backbone", "s4", "--env", "umbrella", "--preset", "smoke"))
-    return folder
 
 
 def dsbench(*arguments: str) -> list[str]:
@@ -99,9 +104,10 @@ def test_every_command_runs_in_the_order_of_its_page(page: Path, folder: Path) -
 @pytest.mark.timeout(3600)
 def test_every_command_of_the_readme_runs_as_printed(tmp_path: Path) -> None:
     said = set()
+    write_files(tmp_path)
     for line in of_users(README):
         _, name, *rest = shlex.split(line)
-        assert run(tmp_path, dsbench(name, *rest, *(["--to", "20"] if name == "ladder" else [])))
+        assert run(tmp_path, dsbench(name, *rest, *(["--to", SECOND_RUNGS[rest[0]]] if name == "ladder" else [])))
         said.add(name)
     assert said == OF_THE_README
 
