@@ -20,7 +20,7 @@ from dsbench.running import launcher
 from dsbench.running.matched import matched
 from dsbench.running.progress import Display, Silent, display
 from dsbench.running.request import unproven_may_run
-from dsbench.running.sweep import default_jobs, expand
+from dsbench.running.sweep import default_jobs, expand, names_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +200,8 @@ def ladder(
     from dsbench.text import complain
 
     wishes = Wishes(
-        backbones=None if backbone is None else _listed(backbone), controls=None if control is None else _listed(control),
+        backbones=None if backbone is None else names_in(_joined(backbone)),
+        controls=None if control is None else names_in(_joined(control)),
         seeds=None if seeds is None else tuple(parse_seeds(_seeds(seeds))), to=to, match=match, preset=preset,
         overrides=tuple(_overrides(settings, None)), trust_code=trust_code,
     )  # fmt: skip
@@ -232,11 +233,6 @@ def _overrides(settings: Settings | None, data: str | None) -> list[str]:
 
 def _joined(names: Names) -> str:
     return names if isinstance(names, str) else ",".join(names)
-
-
-def _listed(names: Names) -> list[str]:
-    parts = _joined(names).split(",")
-    return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def _seeds(seeds: Seeds) -> str:

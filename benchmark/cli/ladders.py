@@ -83,15 +83,13 @@ def ladder(
     from dsbench.cli.ladder_climb import run_ladders
     from dsbench.ladders.plan import Wishes
     from dsbench.running.request import unproven_may_run
-    from dsbench.running.sweep import parse_seeds
+    from dsbench.running.sweep import names_in, parse_seeds
 
     wishes = Wishes(
-        backbones=_names(backbone), controls=_names(control), seeds=None if seeds is None else tuple(parse_seeds(seeds)),
+        backbones=None if backbone is None else names_in(backbone),
+        controls=None if control is None else names_in(control),
+        seeds=None if seeds is None else tuple(parse_seeds(seeds)),
         to=to, preset=preset, overrides=tuple(set_ or ()), match=match, trust_code=trust_code,
     )  # fmt: skip
     with unproven_may_run(unproven):
         return run_ladders(name, every, wishes, twice, results, out, jobs, ask_if_many(yes))
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

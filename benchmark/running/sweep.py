@@ -45,14 +45,14 @@ def expand(
         check: told the number of combinations before any is made; may raise.
         trust_code: code from outside that the file names may run.
     """
-    actors: list[Mapping[str, Any]] = [{"backbone": name} for name in _names(backbones)]
-    actors += [{**(one := get_control(name)).settings, "unsaid": one.unsaid} for name in _names(controls)]
+    actors: list[Mapping[str, Any]] = [{"backbone": name} for name in names_in(backbones)]
+    actors += [{**(one := get_control(name)).settings, "unsaid": one.unsaid} for name in names_in(controls)]
     actors = [actor if "policy" in actor else {**actor, "match": match} for actor in actors]
     if not actors:
         raise UsageError("nothing to run: give --backbone names, or --control random,optimal,bc")
-    if not _names(envs):
+    if not names_in(envs):
         raise UsageError("--env is empty; give names separated by commas, or all")
-    environments, numbers = ENVS.names() if EVERY in _names(envs) else _names(envs), parse_seeds(seeds)
+    environments, numbers = ENVS.names() if EVERY in names_in(envs) else names_in(envs), parse_seeds(seeds)
     check(len(environments) * len(actors) * len(numbers))
     runs = [
         resolve(
@@ -90,5 +90,6 @@ def default_jobs(threads: int) -> int:
     return max(1, available_cores() // threads)
 
 
-def _names(text: str) -> list[str]:
+def names_in(text: str) -> list[str]:
+    """Names separated by commas, each once."""
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
